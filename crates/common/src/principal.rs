@@ -1,0 +1,18 @@
+//! Who a request is, after userinfo.
+
+use indexmap::IndexSet;
+use serde_json::{Map, Value};
+
+/// Distinct names in the order they were given; membership does not slow down with their number.
+pub type NameSet = IndexSet<String>;
+
+/// The caller of a request, as the userinfo answer describes it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Principal {
+    /// Never empty: an answer without an id describes nobody.
+    pub id: String,
+    pub groups: NameSet,
+    pub permissions: NameSet,
+    /// The whole userinfo answer, from which `USER_PROPERTIES_TO_PROXY` chooses.
+    pub properties: Map<String, Value>,
+}

@@ -27,7 +27,26 @@ pub struct AccessTokenClaims {
 impl AccessTokenClaims {
     /// Names no client may choose a value for: those we set, and those other parties give a meaning to.
     pub const RESERVED: &'static [&'static str] = &[
-        "acr", "act", "amr", "aud", "auth_time", "azp", "client_id", "cnf", "entitlements", "exp", "groups", "iat",
-        "iss", "jti", "may_act", "nbf", "permissions", "requested_audiences", "roles", "scope", "sub",
+        "acr",
+        "act",
+        "amr",
+        "aud",
+        "auth_time",
+        "azp",
+        "client_id",
+        "cnf",
+        "entitlements",
+        "exp",
+        "groups",
+        "iat",
+        "iss",
+        "jti",
+        "may_act",
+        "nbf",
+        "permissions",
+        "requested_audiences",
+        "roles",
+        "scope",
+        "sub",
     ];
 }

@@ -20,7 +20,12 @@ impl ErrorBody {
     #[must_use]
     pub fn new(status_code: u16, error: &str, description: &str) -> Self {
         let description: String = description.chars().map(printable).collect();
-        Self { error: error.to_owned(), message: description.clone(), error_description: description, status_code }
+        Self {
+            error: error.to_owned(),
+            message: description.clone(),
+            error_description: description,
+            status_code,
+        }
     }
 }
 

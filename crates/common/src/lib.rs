@@ -7,6 +7,7 @@ mod error_body;
 pub mod headers;
 mod principal;
 mod profile;
+pub mod strict_json;
 
 pub use claims::AccessTokenClaims;
 pub use clock::{Clock, Timestamp};

@@ -1,1 +1,13 @@
+//! The token domain: who a client is, how it proves it, what it may be issued, and what a store must guarantee.
+//! Pure: no HTTP, no database, no cryptography beyond hashes. Signatures live in `jose`, stores in `store-*`, the
+//! order of a request's steps in `client-credentials`.
 
+pub mod client;
+pub mod key;
+pub mod random;
+pub mod replay;
+pub mod secret;
+pub mod store;
+
+pub use random::{Random, RandomError, SystemRandom};
+pub use store::{InsertError, StoreError};

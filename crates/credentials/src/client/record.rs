@@ -1,0 +1,55 @@
+//! What we keep about a client. The serialised names are those of the platform's `clients` collection (contract
+//! §1.7), so that a store, the management API and a crud-service speak of the same document.
+
+use common::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::ClientId;
+use crate::key::PublicKey;
+
+/// How a client proves who it is. One method per client (RFC 6749 §2.3.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AuthMethod {
+    ClientSecretBasic,
+    PrivateKeyJwt,
+}
+
+/// Where a client stands. Only a PUBLIC client gets tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum ClientState {
+    Public,
+    Draft,
+    Trash,
+    Deleted,
+}
+
+/// A registered client.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Client {
+    #[serde(rename = "clientId")]
+    pub id: ClientId,
+    pub name: String,
+    #[serde(rename = "__STATE__")]
+    pub state: ClientState,
+    pub auth_method: AuthMethod,
+    /// Present exactly if the method is `private_key_jwt`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub public_key: Option<PublicKey>,
+    pub permissions: Vec<String>,
+    /// Audiences the client may ask for. Empty: none.
+    #[serde(default)]
+    pub audience: Vec<String>,
+    /// Claims of the client's assertion that may be copied into its tokens. Never a reserved name.
+    #[serde(default)]
+    pub allowed_custom_claims: Vec<String>,
+    #[serde(default)]
+    pub metadata: Map<String, Value>,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+    /// Grows by one with each change; a change names the version it is based on.
+    pub version: u64,
+}

@@ -1,0 +1,67 @@
+//! The port behind which clients are kept.
+
+use async_trait::async_trait;
+
+use super::{Client, ClientId};
+use crate::store::{InsertError, StoreError};
+
+/// A page of clients in ascending order of their ids.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct ClientPage {
+    pub clients: Vec<Client>,
+    /// Pass it as `after` to get the next page; `None` on the last one.
+    pub next: Option<ClientId>,
+}
+
+/// What became of a replacement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReplaceOutcome {
+    Replaced,
+    /// The stored version is not the expected one; nothing was changed.
+    VersionConflict,
+    /// No client with this id.
+    Missing,
+}
+
+/// Keeps clients.
+#[async_trait]
+pub trait ClientStore: Send + Sync {
+    /// Adds a client. Law: of concurrent calls with one id, exactly one succeeds, and a stored client is never
+    /// overwritten.
+    ///
+    /// # Errors
+    /// [`InsertError::Duplicate`] if the id is taken, else [`InsertError::Store`].
+    async fn insert_new(&self, client: &Client) -> Result<(), InsertError>;
+
+    /// The client with this id, whatever its state. Law: equal in every field to what was last written.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store cannot tell.
+    async fn find(&self, id: &ClientId) -> Result<Option<Client>, StoreError>;
+
+    /// At most `limit` clients whose ids come after `after`, in ascending byte order of the id, whatever their state.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store cannot tell.
+    async fn list(&self, after: Option<&ClientId>, limit: u32) -> Result<ClientPage, StoreError>;
+
+    /// Replaces the client with the same id if its stored version is `expected_version`. Law: of concurrent calls
+    /// with one expected version, exactly one gets [`ReplaceOutcome::Replaced`]; no mixture is ever stored
+    /// (T-REG-06). The caller has set `client.version` to the new version.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store cannot tell.
+    async fn replace(&self, client: &Client, expected_version: u64) -> Result<ReplaceOutcome, StoreError>;
+
+    /// Removes the client. `true` if it was there.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store cannot tell.
+    async fn delete(&self, id: &ClientId) -> Result<bool, StoreError>;
+
+    /// Whether the store answers now: asked by `/-/ready`.
+    ///
+    /// # Errors
+    /// [`StoreError`] if it does not.
+    async fn ping(&self) -> Result<(), StoreError>;
+}

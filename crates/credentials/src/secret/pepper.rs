@@ -1,0 +1,91 @@
+//! Keyed hashes of secrets and client ids.
+
+use std::fmt;
+
+use hmac::{Hmac, KeyInit, Mac};
+use serde::{Deserialize, Serialize};
+use sha2::Sha256;
+use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
+
+use crate::client::ClientId;
+
+/// The key of the hashes: without it, a stolen store cannot even be searched. Shared by all replicas.
+#[derive(Clone)]
+pub struct Pepper(Zeroizing<Vec<u8>>);
+
+/// HMAC-SHA-256 of a client secret, hexadecimal.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SecretHash(String);
+
+/// HMAC-SHA-256 of a client id, hexadecimal: the key under which its secrets are stored.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct SecretLookup(String);
+
+impl Pepper {
+    /// From key bytes of any length; 32 random bytes are right.
+    #[must_use]
+    pub fn new(key: Vec<u8>) -> Self {
+        Self(Zeroizing::new(key))
+    }
+
+    /// The hash under which `secret` is stored.
+    #[must_use]
+    pub fn hash(&self, secret: &str) -> SecretHash {
+        SecretHash(self.keyed("client secret", secret))
+    }
+
+    /// The key under which the secrets of `client` are stored.
+    #[must_use]
+    pub fn lookup(&self, client: &ClientId) -> SecretLookup {
+        SecretLookup(self.keyed("client id", client.as_str()))
+    }
+
+    /// The purpose is part of the input, so that a hash for one purpose is never one for another.
+    fn keyed(&self, purpose: &str, text: &str) -> String {
+        #[expect(clippy::expect_used, reason = "HMAC takes keys of any length")]
+        let mut mac = Hmac::<Sha256>::new_from_slice(&self.0).expect("HMAC takes keys of any length");
+        for part in [purpose, text] {
+            mac.update(&(part.len() as u64).to_be_bytes());
+            mac.update(part.as_bytes());
+        }
+        hex(&mac.finalize().into_bytes())
+    }
+}
+
+impl SecretHash {
+    /// Compares without telling by its duration where the two differ (T-TIM-02).
+    #[must_use]
+    pub fn matches(&self, presented: &Self) -> bool {
+        self.0.as_bytes().ct_eq(presented.0.as_bytes()).into()
+    }
+}
+
+impl SecretLookup {
+    /// The key as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use fmt::Write;
+    bytes.iter().fold(String::with_capacity(bytes.len().saturating_mul(2)), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+impl fmt::Debug for Pepper {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Pepper(..)")
+    }
+}
+
+impl fmt::Debug for SecretHash {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("SecretHash(..)")
+    }
+}

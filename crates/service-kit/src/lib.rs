@@ -1,1 +1,17 @@
+//! What every process of Gettone has: variables, arguments, logs, status routes, limits, shutdown, server start. It
+//! knows neither tokens nor rules.
 
+pub mod access_log;
+pub mod body;
+mod clock;
+mod health;
+pub mod logging;
+mod request_id;
+pub mod server;
+mod service;
+pub mod status;
+pub mod variables;
+
+pub use clock::SystemClock;
+pub use service::{Service, StartError, run};
+pub use variables::{CommaList, Problems, Secret, Variable, Vars};

@@ -1,0 +1,69 @@
+//! Reads request bodies within limits of size and time.
+
+use std::time::Duration;
+
+use actix_web::HttpRequest;
+use actix_web::http::header;
+use actix_web::web::{Bytes, BytesMut, Payload};
+use futures_util::StreamExt;
+
+/// Bodies above this are refused before they are read to the end (T-FRM-06).
+pub const MAX_BYTES: usize = 64 * 1024;
+/// A body that takes longer is refused (T-FRM-08).
+const MAX_TIME: Duration = Duration::from_secs(10);
+
+/// Why a body was not read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum BodyError {
+    #[error("the body is larger than 64 KiB")]
+    TooLarge,
+    #[error("the body did not arrive within 10 seconds")]
+    TooSlow,
+    #[error("the body could not be read to its end")]
+    Broken,
+    #[error("compressed bodies are not accepted: send it without Content-Encoding")]
+    Encoded,
+}
+
+/// The whole body, if it is small and quick enough and not compressed (T-FRM-05).
+///
+/// # Errors
+/// [`BodyError`].
+pub async fn read(request: &HttpRequest, payload: Payload) -> Result<Bytes, BodyError> {
+    if request.headers().get(header::CONTENT_ENCODING).is_some_and(|value| value != "identity") {
+        return Err(BodyError::Encoded);
+    }
+    let declared =
+        request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    if declared.is_some_and(|length: u64| length > MAX_BYTES as u64) {
+        return Err(BodyError::TooLarge);
+    }
+    tokio::time::timeout(MAX_TIME, collect(payload)).await.unwrap_or(Err(BodyError::TooSlow))
+}
+
+async fn collect(mut payload: Payload) -> Result<Bytes, BodyError> {
+    let mut body = BytesMut::new();
+    while let Some(chunk) = payload.next().await {
+        let chunk = chunk.map_err(|_| BodyError::Broken)?;
+        if body.len().saturating_add(chunk.len()) > MAX_BYTES {
+            return Err(BodyError::TooLarge);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body.freeze())
+}
+
+/// The media type of the request without parameters, lower case; empty if there is none. A charset other than UTF-8
+/// makes it empty too: we read UTF-8 only.
+#[must_use]
+pub fn media_type(request: &HttpRequest) -> String {
+    let mut values = request.headers().get_all(header::CONTENT_TYPE);
+    let (Some(value), None) = (values.next(), values.next()) else { return String::new() };
+    let value = value.to_str().unwrap_or_default().to_ascii_lowercase();
+    let mut parts = value.split(';').map(str::trim);
+    let media_type = parts.next().unwrap_or_default().to_owned();
+    let foreign = parts
+        .filter_map(|part| part.strip_prefix("charset="))
+        .any(|charset| charset.trim_matches('"') != "utf-8");
+    if foreign { String::new() } else { media_type }
+}

@@ -1,0 +1,209 @@
+//! Logs in the platform's format (upstream contract §8, `docs/logging.md`): one JSON object a line on standard
+//! output, `level` as a number, `time` in Unix milliseconds, dotted field names as nested objects.
+
+use std::fmt;
+use std::io::Write;
+use std::sync::Arc;
+
+use common::Clock;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use tracing::field::{Field, Visit};
+use tracing::level_filters::LevelFilter;
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::Layer;
+use tracing_subscriber::layer::{Context, SubscriberExt};
+
+/// `LOG_LEVEL`. `fatal` is accepted for compatibility and shows errors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogLevel {
+    Trace,
+    Debug,
+    Info,
+    Warn,
+    Error,
+    Fatal,
+    Silent,
+}
+
+impl LogLevel {
+    const fn filter(self) -> LevelFilter {
+        match self {
+            Self::Trace => LevelFilter::TRACE,
+            Self::Debug => LevelFilter::DEBUG,
+            Self::Info => LevelFilter::INFO,
+            Self::Warn => LevelFilter::WARN,
+            Self::Error | Self::Fatal => LevelFilter::ERROR,
+            Self::Silent => LevelFilter::OFF,
+        }
+    }
+}
+
+/// Sends the log of this process to standard output. Called once, at start.
+pub fn install(level: LogLevel, clock: Arc<dyn Clock>) {
+    let lines = JsonLines { clock, level };
+    let subscriber = tracing_subscriber::registry().with(lines);
+    // Fails only if a test harness installed another one first; that one then receives the events.
+    let _ = tracing::subscriber::set_global_default(subscriber);
+}
+
+#[derive(Debug)]
+struct JsonLines {
+    clock: Arc<dyn Clock>,
+    level: LogLevel,
+}
+
+impl<S: Subscriber> Layer<S> for JsonLines {
+    fn enabled(&self, metadata: &tracing::Metadata<'_>, _: Context<'_, S>) -> bool {
+        // Libraries speak at warn and above, so that a debug log of ours holds our lines, and no driver's chatter.
+        let ours = OURS.iter().any(|name| metadata.target().starts_with(name));
+        *metadata.level() <= self.level.filter() && (ours || *metadata.level() <= Level::WARN)
+    }
+
+    fn max_level_hint(&self) -> Option<LevelFilter> {
+        Some(self.level.filter())
+    }
+
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        let mut line = line(event, self.clock.now().unix_millis());
+        line.push(b'\n');
+        // Nobody is left to tell if standard output is gone.
+        let _ = std::io::stdout().lock().write_all(&line);
+    }
+}
+
+const OURS: &[&str] =
+    &["access_rules", "authorization_service", "client_credentials", "jose", "service_kit", "store_"];
+
+/// Text longer than this is cut: a caller must not write our log full (T-LOG-03).
+const MAX_TEXT: usize = 1024;
+
+fn line(event: &Event<'_>, time: i64) -> Vec<u8> {
+    let mut fields = Fields(Map::new());
+    fields.put("level", number_of(*event.metadata().level()).into());
+    fields.put("time", time.into());
+    event.record(&mut fields);
+    serde_json::to_vec(&fields.0).unwrap_or_default()
+}
+
+const fn number_of(level: Level) -> u8 {
+    match level {
+        Level::TRACE => 10,
+        Level::DEBUG => 20,
+        Level::INFO => 30,
+        Level::WARN => 40,
+        Level::ERROR => 50,
+    }
+}
+
+/// Collects the fields of an event; `a.b.c` becomes `{"a":{"b":{"c":…}}}`.
+struct Fields(Map<String, Value>);
+
+impl Fields {
+    fn put(&mut self, name: &str, value: Value) {
+        let mut place = &mut self.0;
+        let mut parts = name.split('.').peekable();
+        while let Some(part) = parts.next() {
+            if parts.peek().is_none() {
+                place.insert(part.to_owned(), value);
+                return;
+            }
+            let next = place.entry(part).or_insert_with(|| Value::Object(Map::new()));
+            let Value::Object(members) = next else { return };
+            place = members;
+        }
+    }
+
+    fn put_text(&mut self, field: &Field, text: &str) {
+        let name = if field.name() == "message" { "msg" } else { field.name() };
+        let cut: String = text.chars().take(MAX_TEXT).collect();
+        self.put(name, Value::String(cut));
+    }
+}
+
+impl Visit for Fields {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.put_text(field, value);
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.put_text(field, &format!("{value:?}"));
+    }
+
+    fn record_error(&mut self, field: &Field, value: &(dyn std::error::Error + 'static)) {
+        self.put_text(field, &value.to_string());
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.put(field.name(), value.into());
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.put(field.name(), value.into());
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.put(field.name(), value.into());
+    }
+
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        self.put(field.name(), value.into());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use serde_json::json;
+
+    use super::*;
+
+    /// Keeps the lines instead of printing them.
+    struct Kept(Arc<Mutex<Vec<Value>>>);
+
+    impl<S: Subscriber> Layer<S> for Kept {
+        fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+            self.0.lock().unwrap().push(serde_json::from_slice(&line(event, 5)).unwrap());
+        }
+    }
+
+    fn lines(act: impl FnOnce()) -> Vec<Value> {
+        let kept = Arc::new(Mutex::new(Vec::new()));
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(Kept(kept.clone())), act);
+        Arc::try_unwrap(kept).unwrap().into_inner().unwrap()
+    }
+
+    #[test]
+    fn a_line_has_the_platforms_shape() {
+        let lines = lines(|| {
+            let absent: Option<&str> = None;
+            tracing::info!(
+                reqId = "r1",
+                http.request.method = "GET",
+                http.response.statusCode = 200,
+                client.id = absent,
+                "request completed"
+            );
+        });
+        assert_eq!(
+            lines,
+            [json!({"level":30,"time":5,"msg":"request completed","reqId":"r1",
+                "http":{"request":{"method":"GET"},"response":{"statusCode":200}}})]
+        );
+    }
+
+    #[test]
+    fn t_log_01_hostile_text_stays_one_escaped_line() {
+        let lines = lines(|| tracing::warn!(client = "x\r\n{\"level\":30}\u{1b}[2J", "odd"));
+        assert_eq!(lines.len(), 1);
+        assert_eq!(lines[0]["client"], "x\r\n{\"level\":30}\u{1b}[2J");
+    }
+
+    #[test]
+    fn t_log_03_long_text_is_cut() {
+        let lines = lines(|| tracing::warn!(client = "x".repeat(1_000_000), "odd"));
+        assert_eq!(lines[0]["client"].as_str().unwrap().len(), MAX_TEXT);
+    }
+}

@@ -1,0 +1,20 @@
+//! The id that ties the log lines of one request together, across services.
+
+use actix_web::http::header::HeaderMap;
+
+const MAX_LENGTH: usize = 128;
+
+/// `x-request-id` if the caller sent a decent one, else a new UUID v4 (upstream contract §8).
+pub(crate) fn of(headers: &HeaderMap) -> String {
+    let sent = headers.get(common::headers::X_REQUEST_ID).and_then(|value| value.to_str().ok());
+    sent.filter(|id| (1..=MAX_LENGTH).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic()))
+        .map_or_else(generate, str::to_owned)
+}
+
+#[expect(clippy::disallowed_methods, reason = "an id for logs: nothing depends on it being unpredictable")]
+fn generate() -> String {
+    let mut bytes = [0_u8; 16];
+    // Zeroes if the source failed: a poor id is better than no log line.
+    let _ = getrandom::fill(&mut bytes);
+    uuid::Builder::from_random_bytes(bytes).into_uuid().to_string()
+}

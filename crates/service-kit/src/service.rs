@@ -1,0 +1,137 @@
+//! The life of a process, the same for both services: arguments → telemetry → configuration → build (binds) → run.
+//! Exit codes: 0 stopped as asked, 1 failed, 64 used wrongly (a bad variable or argument).
+
+use std::future::Future;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::{Arg, ArgAction, Command};
+
+use crate::clock::SystemClock;
+use crate::health;
+use crate::logging::{self, LogLevel};
+use crate::variables::{Problems, Variable, Vars};
+
+/// `EX_USAGE` of sysexits.h.
+const EXIT_USAGE: u8 = 64;
+
+/// Why a service did not start: a sentence for the person who started it, with what to do.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct StartError(String);
+
+impl StartError {
+    /// With a sentence that says what is wrong and what to do.
+    pub fn new(what: impl Into<String>) -> Self {
+        Self(what.into())
+    }
+}
+
+/// A service: what [`run`] needs to know about it.
+pub trait Service: Sized {
+    /// Its name, as in logs and status answers.
+    const NAME: &'static str;
+    /// The variables it understands.
+    const VARIABLES: &'static [Variable];
+    /// What the variables say, checked.
+    type Config;
+
+    /// Reads and checks all variables; touches nothing outside.
+    ///
+    /// # Errors
+    /// Every mistake there is.
+    fn configure(vars: &Vars) -> Result<Self::Config, Problems>;
+
+    /// How much to log and which port answers `/-/healthz`.
+    fn telemetry(config: &Self::Config) -> Telemetry;
+
+    /// Opens stores, loads keys and rules, binds the listeners.
+    fn build(config: Self::Config) -> impl Future<Output = Result<Self, StartError>>;
+
+    /// Serves until a signal asks to stop.
+    fn run(self) -> impl Future<Output = std::io::Result<()>>;
+}
+
+/// See [`Service::telemetry`].
+#[derive(Debug, Clone, Copy)]
+pub struct Telemetry {
+    pub log_level: LogLevel,
+    pub http_port: u16,
+}
+
+/// `main` of a service.
+#[must_use]
+pub fn run<S: Service>(version: &'static str) -> ExitCode {
+    let arguments = match command(S::NAME, version).try_get_matches() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            let _ = error.print();
+            return if error.use_stderr() { ExitCode::from(EXIT_USAGE) } else { ExitCode::SUCCESS };
+        }
+    };
+    if arguments.get_flag("print-config") {
+        print(&Variable::markdown(S::VARIABLES));
+        return ExitCode::SUCCESS;
+    }
+    let config = match S::configure(&Vars::from_env()) {
+        Ok(config) => config,
+        Err(problems) => {
+            complain(&format!(
+                "{} cannot start: {problems}\nEvery variable: {} --print-config",
+                S::NAME,
+                S::NAME
+            ));
+            return ExitCode::from(EXIT_USAGE);
+        }
+    };
+    let telemetry = S::telemetry(&config);
+    if arguments.subcommand_matches("healthcheck").is_some() {
+        return finish(S::NAME, health::check(telemetry.http_port).map_err(|error| error.to_string()));
+    }
+    if arguments.get_flag("check-config") {
+        print("The variables are well formed.\n");
+        return ExitCode::SUCCESS;
+    }
+    logging::install(telemetry.log_level, Arc::new(SystemClock));
+    finish(S::NAME, actix_web::rt::System::new().block_on(serve::<S>(config)))
+}
+
+async fn serve<S: Service>(config: S::Config) -> Result<(), String> {
+    let service = S::build(config).await.map_err(|error| format!("cannot start: {error}"))?;
+    service.run().await.map_err(|error| format!("stopped by an error: {error}"))
+}
+
+fn command(name: &'static str, version: &'static str) -> Command {
+    let flag = |name: &'static str, help: &'static str| {
+        Arg::new(name).long(name).action(ArgAction::SetTrue).help(help)
+    };
+    Command::new(name)
+        .version(version)
+        .about("Serves until it is told to stop. Configured by environment variables alone.")
+        .arg(flag("print-config", "Print every variable with its default and meaning, and exit"))
+        .arg(flag("check-config", "Check the variables, and exit (64 if one is wrong)"))
+        .subcommand(
+            Command::new("healthcheck").about("Ask the service running on this machine whether it is well"),
+        )
+}
+
+fn finish(name: &str, outcome: Result<(), String>) -> ExitCode {
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(what) => {
+            complain(&format!("{name}: {what}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// To a person's terminal, not to the log.
+fn complain(text: &str) {
+    use std::io::Write;
+    let _ = writeln!(std::io::stderr(), "{}", text.trim_end());
+}
+
+fn print(text: &str) {
+    use std::io::Write;
+    let _ = std::io::stdout().write_all(text.as_bytes());
+}

@@ -1,0 +1,280 @@
+//! What the variables of this service are, and what they say together. Reads nothing but the variables: files and
+//! stores are opened in `app`.
+
+mod values;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use common::Profile;
+use credentials::client::ClientState;
+use service_kit::logging::LogLevel;
+use service_kit::{CommaList, Problems, Secret, Variable, Vars, variables};
+
+use values::{BootstrapToken, InitialState, Prefix, Seconds, issuer_problem};
+
+/// The audience of every token that asked for none, in the standard profile (K-07).
+const STANDARD_AUDIENCE: &str = "urn:gettone:api";
+const STANDARD_LIFETIME_SECONDS: i64 = 3600;
+const STANDARD_CLOCK_SKEW_SECONDS: i64 = 10;
+
+/// Variables that the services we replace require (upstream contract §2). The standard profile has a default for each.
+const REQUIRED_IN_DROP_IN: [&str; 5] = [
+    "CLIENT_ID_HASH_SALT",
+    "PRIVATE_RSA_KEY_FILE_PATH",
+    "PRIVATE_RSA_KEY_ID",
+    "MIA_JWT_ISSUER",
+    "MIA_JWT_EXPIRES_IN",
+];
+
+variables! {
+    pub struct Variables {
+        /// How much to log: trace, debug, info, warn, error, fatal or silent.
+        log_level: LogLevel = "info",
+        /// Port of the public listener: registration, tokens, tokeninfo, JWKS, status.
+        http_port: u16 = "3000",
+        /// Address of the public listener.
+        http_host: String = "0.0.0.0",
+        /// Prefix of all public routes but the status routes, for instance `/auth`.
+        service_prefix: Option<Prefix>,
+        /// Version shown by the status routes. Default: the version of the program.
+        service_version: Option<String>,
+        /// Seconds to go on answering after SIGTERM, so that every gateway notices first.
+        delay_shutdown_seconds: u16 = "10",
+        /// `standard` speaks like the OAuth RFCs, `drop-in` like the service we replace. Equal in security.
+        profile: Profile = "standard",
+        /// Port of the management listener: the clients API.
+        management_port: u16 = "3001",
+        /// Address of the management listener. Keep it away from the internet.
+        management_host: String = "127.0.0.1",
+        /// Directory of the embedded store and of generated files.
+        data_dir: PathBuf = "./data",
+        /// Bearer token of the management listener, 32 visible ASCII characters or more. Default: generated at first
+        /// start into the file `bootstrap-token` in `DATA_DIR`.
+        bootstrap_token: Option<BootstrapToken>,
+        /// URL of the MongoDB that keeps clients and secrets. Default: a SQLite file in `DATA_DIR`.
+        credentials_mongodb_url: Option<Secret>,
+        /// Name of the database. Default: the one in `CREDENTIALS_MONGODB_URL`.
+        mongodb_credentials_database_name: Option<String>,
+        /// Name of the collection of client secrets.
+        credentials_collection_name: String = "credentials",
+        /// Key of the hashes of client ids and secrets; the same on all replicas, for ever. Required in drop-in.
+        /// Default: random, generated once and kept in the store.
+        client_id_hash_salt: Option<Secret>,
+        /// Accepted for compatibility, without effect: generated secrets need no slow hash.
+        client_secret_hash_cost: Option<u8>,
+        /// PEM file with the RSA key that signs tokens, PKCS#1 or PKCS#8. Required in drop-in. Default: generated at
+        /// first start into the file `signing-key.pem` in `DATA_DIR`.
+        private_rsa_key_file_path: Option<PathBuf>,
+        /// Password of that file, if it is encrypted.
+        private_key_password: Option<Secret>,
+        /// The `kid` of that key. Required in drop-in. Default: its RFC 7638 thumbprint.
+        private_rsa_key_id: Option<String>,
+        /// Issuer of the tokens, and the one audience of client assertions. In standard an https URL without query and
+        /// fragment, or an http one on localhost; default `http://localhost:` and `HTTP_PORT`. Required in drop-in.
+        mia_jwt_issuer: Option<String>,
+        /// Lifetime of a token in seconds, 1 to 86400. Default in standard: 3600. Required in drop-in.
+        mia_jwt_expires_in: Option<Seconds<1, 86_400>>,
+        /// Whether a token request must name an audience.
+        required_audience_in_token_request: bool = "false",
+        /// Comma-separated audiences that `/tokeninfo` accepts. A token with an audience is refused if it has none of
+        /// these.
+        accepted_audiences: CommaList = "",
+        /// Audience of a token that asked for none; `/tokeninfo` always accepts it. Default in standard:
+        /// `urn:gettone:api`; in drop-in: none.
+        default_audience: Option<String>,
+        /// Seconds by which the clock of a client may differ from ours, 0 to 300. Default: 10 in standard, 0 in drop-in.
+        clock_skew_seconds: Option<Seconds<0, 300>>,
+        /// State of a new client: `PUBLIC`, or `DRAFT` to have each one approved before it gets tokens.
+        default_client_state: InitialState = "PUBLIC",
+        /// JSON file served unchanged at `/.well-known/openid-configuration`. Default: that route answers 404.
+        openid_config_path: Option<PathBuf>,
+        /// Not needed: used assertions are remembered in the store. Setting it logs a warning.
+        redis_hosts: Option<String>,
+        /// Not supported yet: clients live in the store of this service. Setting it is refused.
+        crud_client_base_url: Option<String>,
+    }
+}
+
+/// The configuration of the service, checked.
+#[derive(Debug, Clone)]
+pub struct Config {
+    pub log_level: LogLevel,
+    pub public: Address,
+    pub management: Address,
+    /// Empty, or `/` and at least one segment.
+    pub service_prefix: String,
+    pub service_version: Option<String>,
+    pub shutdown_delay: Duration,
+    pub profile: Profile,
+    pub data_dir: PathBuf,
+    pub bootstrap_token: Option<Secret>,
+    /// `None`: the embedded store.
+    pub mongodb: Option<Mongodb>,
+    /// `None`: agreed upon through the store.
+    pub pepper: Option<Secret>,
+    pub signing_key: SigningKeySource,
+    pub tokens: TokenSettings,
+    pub default_client_state: ClientState,
+    pub openid_configuration: Option<PathBuf>,
+    /// Sentences to log at start.
+    pub warnings: Vec<&'static str>,
+}
+
+/// Where a listener is bound.
+#[derive(Debug, Clone)]
+pub struct Address {
+    pub host: String,
+    pub port: u16,
+}
+
+/// The production store.
+#[derive(Debug, Clone)]
+pub struct Mongodb {
+    pub url: Secret,
+    pub database: Option<String>,
+    pub secrets_collection: String,
+}
+
+/// Where the signing key comes from.
+#[derive(Debug, Clone)]
+pub struct SigningKeySource {
+    /// `None`: generated in the data directory.
+    pub file: Option<PathBuf>,
+    pub password: Option<Secret>,
+    pub kid: Option<String>,
+}
+
+/// What tokens say and which ones are accepted. Times in seconds.
+#[derive(Debug, Clone)]
+pub struct TokenSettings {
+    pub issuer: String,
+    pub lifetime_seconds: i64,
+    pub audience_required: bool,
+    pub default_audience: Option<String>,
+    /// Includes the default audience.
+    pub accepted_audiences: Vec<String>,
+    pub clock_skew_seconds: i64,
+}
+
+impl Config {
+    /// Every variable of this service.
+    pub const VARIABLES: &'static [Variable] = Variables::TABLE;
+
+    /// Reads and checks all variables; touches nothing outside.
+    ///
+    /// # Errors
+    /// Every mistake there is.
+    pub fn read(vars: &Vars) -> Result<Self, Problems> {
+        let mut problems = Problems::default();
+        let variables = Variables::read(vars, &mut problems);
+        check_together(vars, &mut problems);
+        problems.or(variables).map(Self::from)
+    }
+}
+
+/// Checks what one variable says about another. Reads the texts again, so that these mistakes are reported together
+/// with those of single variables.
+fn check_together(vars: &Vars, problems: &mut Problems) {
+    let text = |name: &str| vars.text(name).ok().flatten();
+    let drop_in = text("PROFILE").is_some_and(|profile| profile.trim() == "drop-in");
+    for name in REQUIRED_IN_DROP_IN.into_iter().filter(|name| drop_in && text(name).is_none()) {
+        problems.note(name, "is required if PROFILE is drop-in");
+    }
+    if let Some(problem) = text("MIA_JWT_ISSUER").and_then(|issuer| issuer_problem(issuer.trim(), drop_in)) {
+        problems.note("MIA_JWT_ISSUER", problem);
+    }
+    let port = |name: &str, default: &str| text(name).map_or_else(|| default.to_owned(), |port| port.to_string());
+    let (public, management) = (port("HTTP_PORT", "3000"), port("MANAGEMENT_PORT", "3001"));
+    if public.trim() == management.trim() && public.trim() != "0" {
+        problems.note("MANAGEMENT_PORT", "must differ from HTTP_PORT: management calls never share the public port");
+    }
+    if text("CRUD_CLIENT_BASE_URL").is_some() {
+        problems.note(
+            "CRUD_CLIENT_BASE_URL",
+            "is not supported yet: this service keeps clients in its own store and would not see those of the \
+             crud-service. Unset it to start with an empty set of clients",
+        );
+    }
+}
+
+impl From<Variables> for Config {
+    fn from(variables: Variables) -> Self {
+        let warnings = warnings(&variables);
+        let tokens = TokenSettings::new(&variables);
+        Self {
+            log_level: variables.log_level,
+            public: Address { host: variables.http_host, port: variables.http_port },
+            management: Address { host: variables.management_host, port: variables.management_port },
+            service_prefix: variables.service_prefix.map(|prefix| prefix.0).unwrap_or_default(),
+            service_version: variables.service_version,
+            shutdown_delay: Duration::from_secs(variables.delay_shutdown_seconds.into()),
+            profile: variables.profile,
+            data_dir: variables.data_dir,
+            bootstrap_token: variables.bootstrap_token.map(|token| token.0),
+            mongodb: variables.credentials_mongodb_url.map(|url| Mongodb {
+                url,
+                database: variables.mongodb_credentials_database_name,
+                secrets_collection: variables.credentials_collection_name,
+            }),
+            pepper: variables.client_id_hash_salt,
+            signing_key: SigningKeySource {
+                file: variables.private_rsa_key_file_path,
+                password: variables.private_key_password,
+                kid: variables.private_rsa_key_id,
+            },
+            tokens,
+            default_client_state: variables.default_client_state.0,
+            openid_configuration: variables.openid_config_path,
+            warnings,
+        }
+    }
+}
+
+impl TokenSettings {
+    fn new(variables: &Variables) -> Self {
+        let standard = variables.profile == Profile::Standard;
+        let default_audience =
+            variables.default_audience.clone().or_else(|| standard.then(|| STANDARD_AUDIENCE.to_owned()));
+        let mut accepted_audiences = variables.accepted_audiences.0.clone();
+        accepted_audiences.extend(default_audience.clone());
+        Self {
+            issuer: variables
+                .mia_jwt_issuer
+                .clone()
+                .unwrap_or_else(|| format!("http://localhost:{}", variables.http_port)),
+            lifetime_seconds: variables.mia_jwt_expires_in.map_or(STANDARD_LIFETIME_SECONDS, |seconds| seconds.0),
+            audience_required: variables.required_audience_in_token_request,
+            default_audience,
+            accepted_audiences,
+            clock_skew_seconds: variables
+                .clock_skew_seconds
+                .map_or(if standard { STANDARD_CLOCK_SKEW_SECONDS } else { 0 }, |seconds| seconds.0),
+        }
+    }
+}
+
+fn warnings(variables: &Variables) -> Vec<&'static str> {
+    let drop_in = variables.profile == Profile::DropIn;
+    let no_audience = variables.accepted_audiences.0.is_empty() && variables.default_audience.is_none();
+    [
+        (
+            variables.redis_hosts.is_some(),
+            "REDIS_HOSTS has no effect: used assertions are remembered in the store, for all replicas",
+        ),
+        (
+            drop_in && no_audience,
+            "ACCEPTED_AUDIENCES is empty: /tokeninfo refuses every token that has an audience",
+        ),
+        (
+            drop_in,
+            "PROFILE is drop-in: POST /clients answers without credentials on HTTP_PORT too; no gateway may route it",
+        ),
+    ]
+    .into_iter()
+    .filter_map(|(applies, sentence)| applies.then_some(sentence))
+    .collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,109 @@
+//! Values of single variables that have rules of their own. No error text repeats a value: it may be a secret.
+
+use credentials::client::ClientState;
+use serde::Deserialize;
+use service_kit::Secret;
+use url::{Host, Url};
+
+/// Whole seconds from `MIN` to `MAX`.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(try_from = "i64")]
+pub struct Seconds<const MIN: i64, const MAX: i64>(pub i64);
+
+impl<const MIN: i64, const MAX: i64> TryFrom<i64> for Seconds<MIN, MAX> {
+    type Error = String;
+
+    fn try_from(seconds: i64) -> Result<Self, String> {
+        if (MIN..=MAX).contains(&seconds) {
+            Ok(Self(seconds))
+        } else {
+            Err(format!("must be a number of seconds from {MIN} to {MAX}"))
+        }
+    }
+}
+
+/// A prefix of paths: empty, or `/` and segments without an empty one among them.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Prefix(pub String);
+
+impl TryFrom<String> for Prefix {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, &'static str> {
+        let prefix = text.trim_end_matches('/');
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+        let mut segments = prefix.split('/');
+        let starts_with_slash = segments.next() == Some("");
+        let legal = segments.all(|segment| !matches!(segment, "" | "." | "..") && segment.bytes().all(plain));
+        // `/-` is where the status routes live.
+        if starts_with_slash && legal && prefix != "/-" && !prefix.starts_with("/-/") {
+            Ok(Self(prefix.to_owned()))
+        } else {
+            Err("must be a path such as /auth, of letters, digits and -._~, and not below /-")
+        }
+    }
+}
+
+/// The bearer token of the management listener.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(try_from = "String")]
+pub struct BootstrapToken(pub Secret);
+
+impl TryFrom<String> for BootstrapToken {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, &'static str> {
+        if text.len() >= 32 && text.bytes().all(|byte| byte.is_ascii_graphic()) {
+            Ok(Self(text.into()))
+        } else {
+            Err("must have at least 32 visible ASCII characters")
+        }
+    }
+}
+
+/// The state of a new client.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(try_from = "String")]
+pub struct InitialState(pub ClientState);
+
+impl TryFrom<String> for InitialState {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, &'static str> {
+        match text.as_str() {
+            "PUBLIC" => Ok(Self(ClientState::Public)),
+            "DRAFT" => Ok(Self(ClientState::Draft)),
+            _ => Err("must be PUBLIC or DRAFT"),
+        }
+    }
+}
+
+/// What is wrong with an issuer. In drop-in any text is one; in standard it is an https URL without query and fragment
+/// (RFC 8414 §2), or an http one that never leaves the machine (T-OPS-04).
+pub(super) fn issuer_problem(issuer: &str, drop_in: bool) -> Option<&'static str> {
+    if drop_in {
+        return issuer.chars().any(char::is_control).then_some("must not hold control characters");
+    }
+    let legal = Url::parse(issuer).is_ok_and(|url| {
+        let normal = url.as_str() == issuer || url.as_str().strip_suffix('/') == Some(issuer);
+        let secure = match url.scheme() {
+            "https" => true,
+            "http" => is_this_machine(&url),
+            _ => false,
+        };
+        normal && secure && url.query().is_none() && url.fragment().is_none() && !url.authority().contains('@')
+    });
+    (!legal).then_some(
+        "must be an https URL in its normal form, without user, query and fragment (or an http one on localhost)",
+    )
+}
+
+fn is_this_machine(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}

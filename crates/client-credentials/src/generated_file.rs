@@ -1,0 +1,107 @@
+//! Files with a secret that is made at first start. Of several processes that start at once, all read the same one;
+//! after a crash there is a whole file or none.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::Path;
+
+use zeroize::Zeroizing;
+
+/// What [`read_or_create`] found.
+#[derive(Debug)]
+pub struct GeneratedFile {
+    pub content: Zeroizing<Vec<u8>>,
+    /// Whether this call made it.
+    pub created: bool,
+}
+
+/// The content of `path`; if there is no such file, it is made of what `generate` returns, readable by its owner only
+/// (mode 0600), in a directory of mode 0700 if that is missing too.
+///
+/// # Errors
+/// If the file cannot be read or made, or if `generate` failed.
+pub fn read_or_create(
+    path: &Path,
+    generate: impl FnOnce() -> io::Result<Zeroizing<Vec<u8>>>,
+) -> io::Result<GeneratedFile> {
+    let read = || fs::read(path).map(Zeroizing::new);
+    match read() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        outcome => return outcome.map(|content| GeneratedFile { content, created: false }),
+    }
+    let directory = path.parent().unwrap_or(Path::new("."));
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+    let created = create(path, directory, &generate()?)?;
+    Ok(GeneratedFile { content: read()?, created })
+}
+
+/// Writes a file of another name to its end, then gives it its name, which fails if somebody was faster.
+fn create(path: &Path, directory: &Path, content: &[u8]) -> io::Result<bool> {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".new-{}", std::process::id()));
+    let unfinished = directory.join(name);
+    // Left behind by a process of the same id that was killed.
+    let _ = fs::remove_file(&unfinished);
+    let outcome = write(&unfinished, content).and_then(|()| match fs::hard_link(&unfinished, path) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        Err(error) => Err(error),
+    });
+    let removed = fs::remove_file(&unfinished);
+    let created = outcome?;
+    removed?;
+    File::open(directory)?.sync_all()?;
+    Ok(created)
+}
+
+fn write(path: &Path, content: &[u8]) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    file.write_all(content)?;
+    file.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    fn content(text: &str) -> io::Result<Zeroizing<Vec<u8>>> {
+        Ok(Zeroizing::new(text.as_bytes().to_vec()))
+    }
+
+    #[test]
+    fn a_file_is_made_once_and_only_its_owner_reads_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("new/secret");
+        let first = read_or_create(&path, || content("first")).unwrap();
+        assert!(first.created);
+        let second = read_or_create(&path, || content("second")).unwrap();
+        assert!(!second.created);
+        assert_eq!(*second.content, b"first");
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode(&path), mode(path.parent().unwrap())), (0o600, 0o700));
+        assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1, "nothing else is left behind");
+    }
+
+    #[test]
+    fn who_comes_second_reads_what_the_first_wrote() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("secret");
+        let late = read_or_create(&path, || {
+            fs::write(&path, "faster")?;
+            content("late")
+        });
+        let late = late.unwrap();
+        assert!(!late.created);
+        assert_eq!(*late.content, b"faster");
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_is_an_error_and_is_not_replaced() {
+        let directory = tempfile::tempdir().unwrap();
+        let outcome = read_or_create(directory.path(), || content("x"));
+        assert!(outcome.is_err());
+    }
+}

@@ -1,0 +1,208 @@
+//! Which credential a request presents, and in which of the ways (RFC 6749 §2.3, RFC 7521 §4.2). Whether it is right
+//! is not known here.
+
+use actix_web::http::header::{AUTHORIZATION, HeaderMap};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use zeroize::Zeroizing;
+
+use super::form::{Form, decode};
+use super::token::TokenRequestDefect;
+use crate::issue_token::{CredentialDefect, PresentedCredential};
+
+/// The one `client_assertion_type` we know (RFC 7523 §2.2).
+const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+
+/// Nobody's secret is longer; refused before it is hashed (T-BRU-05).
+const MAX_SECRET_LENGTH: usize = 1024;
+
+/// Finds the one credential of a request.
+///
+/// # Errors
+/// [`TokenRequestDefect`] if there are several, or half of one.
+pub(super) fn find(headers: &HeaderMap, form: &Form) -> Result<PresentedCredential, TokenRequestDefect> {
+    let mut authorizations = headers.get_all(AUTHORIZATION);
+    let authorization = match (authorizations.next(), authorizations.next()) {
+        (first, None) => first,
+        _ => return Err(TokenRequestDefect::SeveralAuthorizations),
+    };
+    let assertion = assertion(form)?;
+    match (authorization, assertion, form.get("client_secret")) {
+        (Some(header), None, None) => from_header(header.as_bytes()),
+        (None, Some(assertion), None) => Ok(assertion),
+        (None, None, Some(_)) => Ok(PresentedCredential::None(CredentialDefect::MethodNotOffered)),
+        (None, None, None) => Ok(PresentedCredential::None(CredentialDefect::Missing)),
+        _ => Err(TokenRequestDefect::SeveralMethods),
+    }
+}
+
+fn assertion(form: &Form) -> Result<Option<PresentedCredential>, TokenRequestDefect> {
+    match (form.get("client_assertion_type"), form.get("client_assertion")) {
+        (Some(JWT_BEARER), Some(assertion)) if several_tokens(assertion) => {
+            Err(TokenRequestDefect::SeveralAssertions)
+        }
+        (Some(JWT_BEARER), Some(assertion)) => {
+            Ok(Some(PresentedCredential::Assertion(Zeroizing::new(assertion.to_owned()))))
+        }
+        (Some(_), Some(_)) => Ok(Some(PresentedCredential::UnknownAssertionType)),
+        (None, None) if form.get("token_endpoint_auth_method") == Some("private_key_jwt") => {
+            Err(TokenRequestDefect::IncompleteAssertion)
+        }
+        (None, None) => Ok(None),
+        _ => Err(TokenRequestDefect::IncompleteAssertion),
+    }
+}
+
+/// Two assertions with a blank between them (C-7523-14).
+fn several_tokens(assertion: &str) -> bool {
+    assertion.split_ascii_whitespace().filter(|part| part.matches('.').count() == 2).count() > 1
+}
+
+fn from_header(header: &[u8]) -> Result<PresentedCredential, TokenRequestDefect> {
+    let (scheme, rest) = header.split_at(header.iter().position(|byte| *byte == b' ').unwrap_or(header.len()));
+    if rest.contains(&b',') {
+        // Two credentials in one field (RFC 9110 §5.3): no alphabet of base64 has a comma.
+        return Err(TokenRequestDefect::SeveralAuthorizations);
+    }
+    if !scheme.eq_ignore_ascii_case(b"basic") {
+        return Ok(PresentedCredential::None(CredentialDefect::MethodNotOffered));
+    }
+    Ok(basic(rest.trim_ascii())
+        .unwrap_or(PresentedCredential::None(CredentialDefect::Malformed)))
+}
+
+/// Id and secret, each form-encoded, then joined by a colon and encoded as base64 (RFC 6749 §2.3.1, RFC 7617).
+fn basic(base64: &[u8]) -> Option<PresentedCredential> {
+    let text = Zeroizing::new(STANDARD.decode(base64).ok()?);
+    let colon = text.iter().position(|byte| *byte == b':')?;
+    let (id, secret) = (text.get(..colon)?, text.get(colon..)?.get(1..)?);
+    Some(PresentedCredential::Secret {
+        client_id: legal(decode(id)?)?,
+        secret: Zeroizing::new(legal(decode(secret)?)?),
+    })
+}
+
+/// Printable ASCII alone (RFC 6749 appendix A.1 and A.2).
+fn legal(text: String) -> Option<String> {
+    let legal = text.len() <= MAX_SECRET_LENGTH && text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+    legal.then_some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::http::header::HeaderValue;
+
+    use super::*;
+
+    /// What is found in a request with this `Authorization` and body.
+    fn found(authorization: &[&str], body: &str) -> Result<String, TokenRequestDefect> {
+        let mut headers = HeaderMap::new();
+        for value in authorization {
+            headers.append(AUTHORIZATION, HeaderValue::from_str(value).unwrap());
+        }
+        let form = Form::parse(body.as_bytes()).unwrap();
+        Ok(match find(&headers, &form)? {
+            PresentedCredential::Secret { client_id, secret } => format!("{client_id}|{}", secret.as_str()),
+            PresentedCredential::Assertion(assertion) => format!("assertion {}", assertion.as_str()),
+            PresentedCredential::UnknownAssertionType => "unknown assertion type".to_owned(),
+            PresentedCredential::None(defect) => format!("{defect:?}"),
+        })
+    }
+
+    fn basic_of(text: &[u8]) -> String {
+        format!("Basic {}", STANDARD.encode(text))
+    }
+
+    #[test]
+    fn c_6749_02_t_bas_01_both_halves_are_form_decoded_once() {
+        for (text, expected) in [
+            ("client:secret", "client|secret"),
+            ("%41+b:%3A+%25%26%2B%3D%2F~+x", "A b|: %&+=/~ x"),
+            ("c:a:b", "c|a:b"),
+            ("c:%2541", "c|%41"),
+            ("c:", "c|"),
+            (":s", "|s"),
+        ] {
+            assert_eq!(found(&[&basic_of(text.as_bytes())], ""), Ok(expected.to_owned()), "{text}");
+        }
+    }
+
+    #[test]
+    fn t_bas_02_03_04_05_unreadable_credentials_are_no_credentials() {
+        for text in [
+            &b"c:%"[..],
+            b"c:%z1",
+            b"c:%4",
+            b"c%00x:s",
+            b"c\0x:s",
+            b"c:%0d%0a",
+            b"\xc3\xa9:s",
+            b"%c3%a9:s",
+            b"c:%c0%af",
+            b"c:\xff",
+            b"no colon",
+            b"",
+        ] {
+            assert_eq!(found(&[&basic_of(text)], ""), Ok("Malformed".to_owned()), "{text:?}");
+        }
+        let long = format!("{}:s", "u".repeat(10 * 1024));
+        assert_eq!(found(&[&basic_of(long.as_bytes())], ""), Ok("Malformed".to_owned()));
+        for header in ["Basic", "Basic ", "Basic !!", "Basic YTpi\tYTpi", "Basic YTpi YTpi", "Basic YTo"] {
+            assert_eq!(found(&[header], ""), Ok("Malformed".to_owned()), "{header}");
+        }
+    }
+
+    #[test]
+    fn schemes_are_compared_without_case() {
+        for scheme in ["basic", "BASIC", "bAsIc"] {
+            assert_eq!(found(&[&format!("{scheme} Yzpz")], ""), Ok("c|s".to_owned()));
+        }
+        for header in ["Bearer abc", "Digest x", "Basicc Yzpz", ""] {
+            assert_eq!(found(&[header], ""), Ok("MethodNotOffered".to_owned()), "{header}");
+        }
+    }
+
+    #[test]
+    fn t_bas_06_several_authorizations_are_refused() {
+        for headers in [&["Basic Yzpz", "Basic Yzpz"][..], &["Basic Yzpz", "Bearer x"], &["Basic Yzpz, Basic Yzpz"]] {
+            assert_eq!(found(headers, ""), Err(TokenRequestDefect::SeveralAuthorizations));
+        }
+    }
+
+    const ASSERTION: &str =
+        "client_assertion_type=urn:ietf:params:oauth:client-assertion-type:jwt-bearer&client_assertion=a.b.c";
+
+    #[test]
+    fn t_bas_08_c_6749_04_two_methods_at_once_are_refused() {
+        for (headers, body) in [
+            (&["Basic Yzpz"][..], ASSERTION),
+            (&["Basic Yzpz"], "client_secret=s"),
+            (&["Bearer x"], "client_secret=s"),
+            (&[], &format!("{ASSERTION}&client_secret=s")),
+        ] {
+            assert_eq!(found(headers, body), Err(TokenRequestDefect::SeveralMethods), "{body}");
+        }
+    }
+
+    #[test]
+    fn c_7523_14_exactly_one_assertion_of_the_known_type() {
+        assert_eq!(found(&[], ASSERTION), Ok("assertion a.b.c".to_owned()));
+        assert_eq!(found(&["Basic Yzpz"], "client_assertion="), Ok("c|s".to_owned()));
+        let saml = "client_assertion_type=urn:ietf:params:oauth:client-assertion-type:saml2-bearer&client_assertion=x";
+        assert_eq!(found(&[], saml), Ok("unknown assertion type".to_owned()));
+        assert_eq!(found(&[], &format!("{ASSERTION}+d.e.f")), Err(TokenRequestDefect::SeveralAssertions));
+        for half in [
+            "client_assertion=a.b.c",
+            "client_assertion_type=urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+            "token_endpoint_auth_method=private_key_jwt&client_id=c",
+        ] {
+            assert_eq!(found(&[], half), Err(TokenRequestDefect::IncompleteAssertion), "{half}");
+        }
+    }
+
+    #[test]
+    fn c_6749_08_a_client_id_alone_proves_nothing() {
+        assert_eq!(found(&[], "client_id=c"), Ok("Missing".to_owned()));
+        assert_eq!(found(&[], "client_id=c&client_secret=s"), Ok("MethodNotOffered".to_owned()));
+    }
+}

@@ -1,0 +1,147 @@
+//! The key this replica signs with, and the public keys of all replicas, so that each verifies the tokens of all. The
+//! keys are kept in memory; the store is asked when a token names an unknown one, at most every few seconds.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use common::Timestamp;
+use credentials::StoreError;
+use credentials::key::{KeyDirectory, PublicKey, PublishedKey};
+use jose::{KeyDefect, SigningKey, Verifier, public_key};
+use tokio::sync::Mutex;
+
+/// Unknown keys lead to at most one look into the store in this time (T-TOK-08).
+const REFRESH_GAP_SECONDS: i64 = 5;
+
+/// See the module.
+pub struct SigningKeys {
+    own: SigningKey,
+    directory: Arc<dyn KeyDirectory>,
+    known: RwLock<Arc<KnownKeys>>,
+    last_refresh: Mutex<LastRefresh>,
+}
+
+/// The public keys of the deployment, by `kid`.
+#[derive(Debug, Default)]
+pub struct KnownKeys(BTreeMap<String, KnownKey>);
+
+#[derive(Debug)]
+struct KnownKey {
+    public: PublicKey,
+    verifier: Verifier,
+}
+
+#[derive(Debug)]
+struct LastRefresh {
+    at: Timestamp,
+    succeeded: bool,
+}
+
+impl SigningKeys {
+    /// Publishes `own`, so that the other replicas know it before its first token, and reads theirs.
+    ///
+    /// # Errors
+    /// [`StoreError`] if it was not published. Nothing may be signed then.
+    pub async fn publish(
+        own: SigningKey,
+        directory: Arc<dyn KeyDirectory>,
+        now: Timestamp,
+    ) -> Result<Self, StoreError> {
+        let published = directory.published().await?;
+        if published.iter().any(|key| key.kid == own.kid() && key.key != *own.public()) {
+            tracing::warn!(
+                kid = own.kid(),
+                "another key was published under this kid; tokens it signed are refused from now on. If another \
+                 replica still signs with it, give each replica its own PRIVATE_RSA_KEY_ID"
+            );
+        }
+        let key = PublishedKey { kid: own.kid().to_owned(), key: own.public().clone(), published_at: now };
+        directory.publish(&key).await?;
+        let known = KnownKeys::read(&own, published);
+        Ok(Self {
+            own,
+            directory,
+            known: RwLock::new(Arc::new(known)),
+            last_refresh: Mutex::new(LastRefresh { at: now, succeeded: true }),
+        })
+    }
+
+    /// The key to sign with.
+    #[must_use]
+    pub const fn own(&self) -> &SigningKey {
+        &self.own
+    }
+
+    /// The keys as they were last read.
+    #[must_use]
+    pub fn known(&self) -> Arc<KnownKeys> {
+        Arc::clone(&self.known.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The keys as the store has them, or as they were read within the last seconds.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store cannot tell, or could not a few seconds ago.
+    pub async fn refreshed(&self, now: Timestamp) -> Result<Arc<KnownKeys>, StoreError> {
+        let mut last = self.last_refresh.lock().await;
+        let recent = last.at <= now && now < last.at.plus_seconds(REFRESH_GAP_SECONDS);
+        if !recent {
+            // Whoever waited for the lock meanwhile finds the outcome of this attempt, good or bad.
+            *last = LastRefresh { at: now, succeeded: false };
+            let known = Arc::new(KnownKeys::read(&self.own, self.directory.published().await?));
+            *self.known.write().unwrap_or_else(PoisonError::into_inner) = known;
+            last.succeeded = true;
+        }
+        if last.succeeded {
+            Ok(self.known())
+        } else {
+            Err(StoreError::Unavailable("the last attempt to read the signing keys failed".into()))
+        }
+    }
+}
+
+impl KnownKeys {
+    /// `own` is always among them, and wins over another key under its `kid`.
+    fn read(own: &SigningKey, published: Vec<PublishedKey>) -> Self {
+        let own = (own.kid().to_owned(), own.public().clone());
+        let pairs = published.into_iter().map(|key| (key.kid, key.key)).chain([own]);
+        Self(pairs.filter_map(|(kid, public)| Some((kid, KnownKey::ready(public)?))).collect())
+    }
+
+    /// The key of this `kid`, ready to verify with.
+    #[must_use]
+    pub fn verifier(&self, kid: &str) -> Option<&Verifier> {
+        self.0.get(kid).map(|key| &key.verifier)
+    }
+
+    /// The public keys in ascending order of their `kid`.
+    pub fn public(&self) -> impl Iterator<Item = &PublicKey> {
+        self.0.values().map(|key| &key.public)
+    }
+
+    /// Whether one of these is the given key, whatever `kid` it goes by there.
+    ///
+    /// # Errors
+    /// [`KeyDefect`] if the key has no thumbprint.
+    pub fn contain(&self, key: &PublicKey) -> Result<bool, KeyDefect> {
+        let wanted = public_key::thumbprint(key)?;
+        Ok(self.public().any(|known| public_key::thumbprint(known).is_ok_and(|known| known == wanted)))
+    }
+}
+
+impl KnownKey {
+    fn ready(public: PublicKey) -> Option<Self> {
+        let verifier = Verifier::new(&public)
+            .inspect_err(|defect| {
+                tracing::error!(kid = public.kid(), error.message = %defect, "a published key cannot be used");
+            })
+            .ok()?;
+        Some(Self { public, verifier })
+    }
+}
+
+impl std::fmt::Debug for SigningKeys {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("SigningKeys").field("own", &self.own).finish_non_exhaustive()
+    }
+}

@@ -6,6 +6,8 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
+use credentials::Random;
+use credentials::random::letters;
 use zeroize::Zeroizing;
 
 /// What [`read_or_create`] found.
@@ -23,6 +25,7 @@ pub struct GeneratedFile {
 /// If the file cannot be read or made, or if `generate` failed.
 pub fn read_or_create(
     path: &Path,
+    random: &dyn Random,
     generate: impl FnOnce() -> io::Result<Zeroizing<Vec<u8>>>,
 ) -> io::Result<GeneratedFile> {
     let read = || fs::read(path).map(Zeroizing::new);
@@ -32,17 +35,16 @@ pub fn read_or_create(
     }
     let directory = path.parent().unwrap_or(Path::new("."));
     fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
-    let created = create(path, directory, &generate()?)?;
+    let created = create(path, directory, random, &generate()?)?;
     Ok(GeneratedFile { content: read()?, created })
 }
 
-/// Writes a file of another name to its end, then gives it its name, which fails if somebody was faster.
-fn create(path: &Path, directory: &Path, content: &[u8]) -> io::Result<bool> {
+/// Writes a file of another name to its end, then gives it its name, which fails if somebody was faster. The other name
+/// is random: containers that share a volume have equal process ids.
+fn create(path: &Path, directory: &Path, random: &dyn Random, content: &[u8]) -> io::Result<bool> {
     let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".new-{}", std::process::id()));
+    name.push(format!(".new-{}", letters(random, 16).map_err(io::Error::other)?));
     let unfinished = directory.join(name);
-    // Left behind by a process of the same id that was killed.
-    let _ = fs::remove_file(&unfinished);
     let outcome = write(&unfinished, content).and_then(|()| match fs::hard_link(&unfinished, path) {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
@@ -65,6 +67,8 @@ fn write(path: &Path, content: &[u8]) -> io::Result<()> {
 mod tests {
     use std::os::unix::fs::PermissionsExt;
 
+    use credentials::SystemRandom;
+
     use super::*;
 
     fn content(text: &str) -> io::Result<Zeroizing<Vec<u8>>> {
@@ -75,9 +79,9 @@ mod tests {
     fn a_file_is_made_once_and_only_its_owner_reads_it() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("new/secret");
-        let first = read_or_create(&path, || content("first")).unwrap();
+        let first = read_or_create(&path, &SystemRandom, || content("first")).unwrap();
         assert!(first.created);
-        let second = read_or_create(&path, || content("second")).unwrap();
+        let second = read_or_create(&path, &SystemRandom, || content("second")).unwrap();
         assert!(!second.created);
         assert_eq!(*second.content, b"first");
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
@@ -89,7 +93,7 @@ mod tests {
     fn who_comes_second_reads_what_the_first_wrote() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("secret");
-        let late = read_or_create(&path, || {
+        let late = read_or_create(&path, &SystemRandom, || {
             fs::write(&path, "faster")?;
             content("late")
         });
@@ -101,7 +105,7 @@ mod tests {
     #[test]
     fn a_file_that_cannot_be_read_is_an_error_and_is_not_replaced() {
         let directory = tempfile::tempdir().unwrap();
-        let outcome = read_or_create(directory.path(), || content("x"));
+        let outcome = read_or_create(directory.path(), &SystemRandom, || content("x"));
         assert!(outcome.is_err());
     }
 }

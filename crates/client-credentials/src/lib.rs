@@ -1,1 +1,15 @@
+//! Issues and describes tokens. `app` builds everything, `http` speaks to the outside, and each use case has one file
+//! that orders its steps: `register_client`, `issue_token`, `describe_token`, `administer_clients`. The rules themselves
+//! are in `credentials`.
 
+pub mod administer_clients;
+mod app;
+pub mod config;
+pub mod describe_token;
+mod generated_file;
+pub mod http;
+pub mod issue_token;
+pub mod register_client;
+pub mod signing_keys;
+
+pub use app::{ClientCredentials, Deps, Stores};

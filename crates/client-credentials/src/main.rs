@@ -1,1 +1,5 @@
-fn main() {}
+//! The client-credentials service.
+
+fn main() -> std::process::ExitCode {
+    service_kit::run::<client_credentials::ClientCredentials>(env!("CARGO_PKG_VERSION"))
+}

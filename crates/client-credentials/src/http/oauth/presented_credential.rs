@@ -4,11 +4,13 @@
 use actix_web::http::header::{AUTHORIZATION, HeaderMap};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use credentials::assertion::AssertionDefect;
+use credentials::jws::Jws;
 use zeroize::Zeroizing;
 
 use super::form::{Form, decode};
 use super::token::TokenRequestDefect;
-use crate::issue_token::{CredentialDefect, PresentedCredential};
+use crate::issue_token::{AssertionRefusal, CredentialDefect, PresentedCredential};
 
 /// The one `client_assertion_type` we know (RFC 7523 §2.2).
 const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
@@ -30,8 +32,8 @@ pub(super) fn find(headers: &HeaderMap, form: &Form) -> Result<PresentedCredenti
     match (authorization, assertion, form.get("client_secret")) {
         (Some(header), None, None) => from_header(header.as_bytes()),
         (None, Some(assertion), None) => Ok(assertion),
-        (None, None, Some(_)) => Ok(PresentedCredential::None(CredentialDefect::MethodNotOffered)),
-        (None, None, None) => Ok(PresentedCredential::None(CredentialDefect::Missing)),
+        (None, None, Some(_)) => Ok(PresentedCredential::Unusable(CredentialDefect::MethodNotOffered)),
+        (None, None, None) => Ok(PresentedCredential::Unusable(CredentialDefect::Missing)),
         _ => Err(TokenRequestDefect::SeveralMethods),
     }
 }
@@ -41,10 +43,13 @@ fn assertion(form: &Form) -> Result<Option<PresentedCredential>, TokenRequestDef
         (Some(JWT_BEARER), Some(assertion)) if several_tokens(assertion) => {
             Err(TokenRequestDefect::SeveralAssertions)
         }
-        (Some(JWT_BEARER), Some(assertion)) => {
-            Ok(Some(PresentedCredential::Assertion(Zeroizing::new(assertion.to_owned()))))
+        (Some(JWT_BEARER), Some(assertion)) => Ok(Some(match Jws::parse(assertion) {
+            Ok(jws) => PresentedCredential::Assertion(Box::new(jws)),
+            Err(defect) => PresentedCredential::UnusableAssertion(AssertionDefect::from(defect).into()),
+        })),
+        (Some(_), Some(_)) => {
+            Ok(Some(PresentedCredential::UnusableAssertion(AssertionRefusal::UnknownType)))
         }
-        (Some(_), Some(_)) => Ok(Some(PresentedCredential::UnknownAssertionType)),
         (None, None) if form.get("token_endpoint_auth_method") == Some("private_key_jwt") => {
             Err(TokenRequestDefect::IncompleteAssertion)
         }
@@ -65,10 +70,10 @@ fn from_header(header: &[u8]) -> Result<PresentedCredential, TokenRequestDefect>
         return Err(TokenRequestDefect::SeveralAuthorizations);
     }
     if !scheme.eq_ignore_ascii_case(b"basic") {
-        return Ok(PresentedCredential::None(CredentialDefect::MethodNotOffered));
+        return Ok(PresentedCredential::Unusable(CredentialDefect::MethodNotOffered));
     }
     Ok(basic(rest.trim_ascii())
-        .unwrap_or(PresentedCredential::None(CredentialDefect::Malformed)))
+        .unwrap_or(PresentedCredential::Unusable(CredentialDefect::Malformed)))
 }
 
 /// Id and secret, each form-encoded, then joined by a colon and encoded as base64 (RFC 6749 §2.3.1, RFC 7617).
@@ -103,9 +108,9 @@ mod tests {
         let form = Form::parse(body.as_bytes()).unwrap();
         Ok(match find(&headers, &form)? {
             PresentedCredential::Secret { client_id, secret } => format!("{client_id}|{}", secret.as_str()),
-            PresentedCredential::Assertion(assertion) => format!("assertion {}", assertion.as_str()),
-            PresentedCredential::UnknownAssertionType => "unknown assertion type".to_owned(),
-            PresentedCredential::None(defect) => format!("{defect:?}"),
+            PresentedCredential::Assertion(jws) => format!("assertion {}", jws.algorithm()),
+            PresentedCredential::UnusableAssertion(refusal) => refusal.to_string(),
+            PresentedCredential::Unusable(defect) => format!("{defect:?}"),
         })
     }
 
@@ -170,7 +175,7 @@ mod tests {
     }
 
     const ASSERTION: &str =
-        "client_assertion_type=urn:ietf:params:oauth:client-assertion-type:jwt-bearer&client_assertion=a.b.c";
+        "client_assertion_type=urn:ietf:params:oauth:client-assertion-type:jwt-bearer&client_assertion=eyJhbGciOiJYIn0.e30.AA";
 
     #[test]
     fn t_bas_08_c_6749_04_two_methods_at_once_are_refused() {
@@ -186,10 +191,10 @@ mod tests {
 
     #[test]
     fn c_7523_14_exactly_one_assertion_of_the_known_type() {
-        assert_eq!(found(&[], ASSERTION), Ok("assertion a.b.c".to_owned()));
+        assert_eq!(found(&[], ASSERTION), Ok("assertion X".to_owned()));
         assert_eq!(found(&["Basic Yzpz"], "client_assertion="), Ok("c|s".to_owned()));
         let saml = "client_assertion_type=urn:ietf:params:oauth:client-assertion-type:saml2-bearer&client_assertion=x";
-        assert_eq!(found(&[], saml), Ok("unknown assertion type".to_owned()));
+        assert_eq!(found(&[], saml), Ok(AssertionRefusal::UnknownType.to_string()));
         assert_eq!(found(&[], &format!("{ASSERTION}+d.e.f")), Err(TokenRequestDefect::SeveralAssertions));
         for half in [
             "client_assertion=a.b.c",

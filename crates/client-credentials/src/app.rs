@@ -1,0 +1,293 @@
+//! Builds the service: the only place that knows which store runs and where keys come from.
+
+use std::fs;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::web::Bytes;
+use common::{Clock, Profile};
+use credentials::client::{ClientState, ClientStore};
+use credentials::key::KeyDirectory;
+use credentials::random::letters;
+use credentials::replay::ReplayGuard;
+use credentials::secret::{Pepper, SecretStore};
+use credentials::store::DeploymentStore;
+use credentials::{Random, SystemRandom};
+use jose::SigningKey;
+use service_kit::service::Telemetry;
+use service_kit::status::Status;
+use service_kit::{Problems, Secret, Service, StartError, SystemClock, Variable, Vars, server};
+use zeroize::Zeroizing;
+
+use crate::config::{Config, SigningKeySource, TokenSettings};
+use crate::generated_file::{GeneratedFile, read_or_create};
+use crate::http;
+use crate::signing_keys::SigningKeys;
+
+/// Length of a generated bootstrap token, in letters: 273 bits.
+const BOOTSTRAP_TOKEN_LENGTH: usize = 48;
+/// Length of a generated pepper, in bytes.
+const PEPPER_LENGTH: usize = 32;
+
+/// The ports behind which everything is kept.
+#[derive(Clone)]
+pub struct Stores {
+    pub clients: Arc<dyn ClientStore>,
+    pub secrets: Arc<dyn SecretStore>,
+    pub replay: Arc<dyn ReplayGuard>,
+    pub keys: Arc<dyn KeyDirectory>,
+    pub deployment: Arc<dyn DeploymentStore>,
+}
+
+/// What the use cases work with.
+pub struct Deps {
+    pub stores: Stores,
+    pub clock: Arc<dyn Clock>,
+    pub random: Arc<dyn Random>,
+    pub pepper: Pepper,
+    pub signing_keys: SigningKeys,
+    pub profile: Profile,
+    pub tokens: TokenSettings,
+    pub default_client_state: ClientState,
+    pub bootstrap_token: Secret,
+    /// Served as it is.
+    pub openid_configuration: Option<Bytes>,
+}
+
+/// The service, bound and ready to run.
+pub struct ClientCredentials {
+    deps: Arc<Deps>,
+    status: Status,
+    service_prefix: String,
+    shutdown_delay: Duration,
+    public: TcpListener,
+    management: TcpListener,
+}
+
+impl Stores {
+    /// One store that implements every port.
+    pub fn of<S>(store: S) -> Self
+    where
+        S: ClientStore + SecretStore + ReplayGuard + KeyDirectory + DeploymentStore + 'static,
+    {
+        let store = Arc::new(store);
+        Self {
+            clients: Arc::clone(&store) as _,
+            secrets: Arc::clone(&store) as _,
+            replay: Arc::clone(&store) as _,
+            keys: Arc::clone(&store) as _,
+            deployment: store,
+        }
+    }
+}
+
+impl Service for ClientCredentials {
+    const NAME: &'static str = "client-credentials";
+    const VARIABLES: &'static [Variable] = Config::VARIABLES;
+    type Config = Config;
+
+    fn configure(vars: &Vars) -> Result<Config, Problems> {
+        Config::read(vars)
+    }
+
+    fn telemetry(config: &Config) -> Telemetry {
+        Telemetry { log_level: config.log_level, http_port: config.public.port }
+    }
+
+    async fn build(config: Config) -> Result<Self, StartError> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let stores = open_stores(&config, &clock).await?;
+        Self::assemble(config, stores, clock, Arc::new(SystemRandom)).await
+    }
+
+    async fn run(self) -> io::Result<()> {
+        let public = server::serve(self.public, {
+            let (deps, status, prefix) = (Arc::clone(&self.deps), self.status.clone(), self.service_prefix);
+            move |config| http::public_routes(config, &deps, &status, &prefix)
+        })?;
+        let management = server::serve(self.management, {
+            let (deps, status) = (self.deps, self.status.clone());
+            move |config| http::management_routes(config, &deps, &status)
+        })?;
+        server::run_until_stopped(vec![public, management], &self.status, self.shutdown_delay).await
+    }
+}
+
+impl ClientCredentials {
+    /// The service over these stores: loads keys, publishes the own one, binds the listeners.
+    ///
+    /// # Errors
+    /// [`StartError`] that says what to do.
+    pub async fn assemble(
+        config: Config,
+        stores: Stores,
+        clock: Arc<dyn Clock>,
+        random: Arc<dyn Random>,
+    ) -> Result<Self, StartError> {
+        for sentence in &config.warnings {
+            tracing::warn!("{sentence}");
+        }
+        let bootstrap_token = bootstrap_token(&config, &*random)?;
+        let pepper = pepper(&config, &*stores.deployment, &*random).await?;
+        let own_key = signing_key(&config.signing_key, &config.data_dir, &*random)?;
+        let signing_keys = SigningKeys::publish(own_key, Arc::clone(&stores.keys), clock.now())
+            .await
+            .map_err(|error| StartError::new(format!("the signing key cannot be published: {error}")))?;
+        let deps = Deps {
+            stores,
+            clock,
+            random,
+            pepper,
+            signing_keys,
+            profile: config.profile,
+            tokens: config.tokens,
+            default_client_state: config.default_client_state,
+            bootstrap_token,
+            openid_configuration: config.openid_configuration.as_deref().map(openid_configuration).transpose()?,
+        };
+        let this = Self {
+            status: Status::new(
+                Self::NAME,
+                config.service_version.unwrap_or_else(|| env!("CARGO_PKG_VERSION").to_owned()),
+            ),
+            service_prefix: config.service_prefix,
+            shutdown_delay: config.shutdown_delay,
+            public: server::bind(&config.public.host, config.public.port, "HTTP_PORT")?,
+            management: server::bind(&config.management.host, config.management.port, "MANAGEMENT_PORT")?,
+            deps: Arc::new(deps),
+        };
+        tracing::info!(
+            public = this.public_address().map(|address| address.to_string()).ok(),
+            management = this.management_address().map(|address| address.to_string()).ok(),
+            issuer = this.deps.tokens.issuer,
+            kid = this.deps.signing_keys.own().kid(),
+            store = if config.mongodb.is_some() { "mongodb" } else { "sqlite" },
+            "listening"
+        );
+        Ok(this)
+    }
+
+    /// Where registration and tokens are served.
+    ///
+    /// # Errors
+    /// If the operating system does not tell.
+    pub fn public_address(&self) -> io::Result<SocketAddr> {
+        self.public.local_addr()
+    }
+
+    /// Where the clients API is served.
+    ///
+    /// # Errors
+    /// If the operating system does not tell.
+    pub fn management_address(&self) -> io::Result<SocketAddr> {
+        self.management.local_addr()
+    }
+}
+
+async fn open_stores(config: &Config, clock: &Arc<dyn Clock>) -> Result<Stores, StartError> {
+    let _ = (config, clock);
+    Err(StartError::new("no store yet"))
+}
+
+fn bootstrap_token(config: &Config, random: &dyn Random) -> Result<Secret, StartError> {
+    if let Some(token) = &config.bootstrap_token {
+        return Ok(token.clone());
+    }
+    let path = config.data_dir.join("bootstrap-token");
+    let file = generated(&path, random, "BOOTSTRAP_TOKEN", || {
+        let token = Zeroizing::new(letters(random, BOOTSTRAP_TOKEN_LENGTH).map_err(io::Error::other)?);
+        Ok(Zeroizing::new(token.as_bytes().to_vec()))
+    })?;
+    let text = std::str::from_utf8(&file.content).unwrap_or_default().trim_end();
+    if text.len() < 32 || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(StartError::new(format!(
+            "{} does not hold 32 visible ASCII characters or more: remove it to have a new token made",
+            path.display()
+        )));
+    }
+    tracing::info!(path = %path.display(), created = file.created, "the management token is in this file");
+    Ok(text.to_owned().into())
+}
+
+async fn pepper(
+    config: &Config,
+    deployment: &dyn DeploymentStore,
+    random: &dyn Random,
+) -> Result<Pepper, StartError> {
+    if let Some(pepper) = &config.pepper {
+        return Ok(Pepper::new(pepper.expose().as_bytes().to_vec()));
+    }
+    let mut proposal = Zeroizing::new([0_u8; PEPPER_LENGTH]);
+    random.fill(&mut *proposal).map_err(|error| StartError::new(error.to_string()))?;
+    let agreed = deployment.agree("pepper", &*proposal).await;
+    agreed.map(Pepper::new).map_err(|error| {
+        StartError::new(format!("the key of the secret hashes cannot be read from the store: {error}"))
+    })
+}
+
+fn signing_key(
+    source: &SigningKeySource,
+    data_dir: &Path,
+    random: &dyn Random,
+) -> Result<SigningKey, StartError> {
+    let generated_path = data_dir.join("signing-key.pem");
+    let path = source.file.as_deref().unwrap_or(&generated_path);
+    let pem = match &source.file {
+        Some(path) => fs::read(path).map(Zeroizing::new).map_err(|error| {
+            StartError::new(format!("PRIVATE_RSA_KEY_FILE_PATH: {} cannot be read: {error}", path.display()))
+        })?,
+        None => {
+            generated(path, random, "PRIVATE_RSA_KEY_FILE_PATH", || {
+                let key = SigningKey::generate(None).map_err(io::Error::other)?;
+                let pem = key.to_pem().map_err(io::Error::other)?;
+                Ok(Zeroizing::new(pem.as_bytes().to_vec()))
+            })?
+            .content
+        }
+    };
+    let password = source.password.as_ref().map(Secret::expose);
+    SigningKey::from_pem(&pem, password, source.kid.as_deref())
+        .map_err(|error| StartError::new(format!("{}: {error}", path.display())))
+}
+
+/// A generated file; `instead` is the variable that makes it unnecessary.
+fn generated(
+    path: &Path,
+    random: &dyn Random,
+    instead: &str,
+    generate: impl FnOnce() -> io::Result<Zeroizing<Vec<u8>>>,
+) -> Result<GeneratedFile, StartError> {
+    read_or_create(path, random, generate).map_err(|error| {
+        StartError::new(format!(
+            "{} can neither be read nor made: {error}. Make DATA_DIR writable, or set {instead}",
+            path.display()
+        ))
+    })
+}
+
+fn openid_configuration(path: &Path) -> Result<Bytes, StartError> {
+    fs::read(path).map(Bytes::from).map_err(|error| {
+        StartError::new(format!("OPENID_CONFIG_PATH: {} cannot be read: {error}", path.display()))
+    })
+}
+
+impl std::fmt::Debug for Deps {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Deps").field("profile", &self.profile).finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for Stores {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Stores(..)")
+    }
+}
+
+impl std::fmt::Debug for ClientCredentials {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("ClientCredentials").field("status", &self.status).finish_non_exhaustive()
+    }
+}

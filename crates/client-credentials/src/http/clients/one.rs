@@ -1,0 +1,81 @@
+//! `/clients/{client_id}`: one client.
+
+use actix_web::http::header::{CACHE_CONTROL, ETAG, IF_MATCH};
+use actix_web::web::{Data, Payload};
+use actix_web::{HttpRequest, HttpResponse};
+use credentials::client::{Client, ClientId};
+use service_kit::access_log::annotate;
+
+use super::ManagementRequestDefect;
+use crate::Deps;
+use crate::administer_clients::{self, AdministerClientsError};
+use crate::http::error::{Refusal, respond};
+use crate::http::{form, json_body};
+
+/// Answers the client.
+pub async fn get(request: HttpRequest, deps: Data<Deps>) -> HttpResponse {
+    let outcome = find(&request, &deps).await;
+    respond(&request, &deps, outcome)
+}
+
+/// Changes the client by a JSON merge patch (RFC 7396).
+pub async fn patch(request: HttpRequest, payload: Payload, deps: Data<Deps>) -> HttpResponse {
+    let outcome = change(&request, payload, &deps).await;
+    respond(&request, &deps, outcome)
+}
+
+/// Forgets the client and its secrets.
+pub async fn delete(request: HttpRequest, deps: Data<Deps>) -> HttpResponse {
+    let outcome = remove(&request, &deps).await;
+    respond(&request, &deps, outcome)
+}
+
+async fn find(request: &HttpRequest, deps: &Deps) -> Result<HttpResponse, Refusal> {
+    let id = client_id(request)?;
+    Ok(shown(&administer_clients::find(deps, &id).await?))
+}
+
+async fn change(request: &HttpRequest, payload: Payload, deps: &Deps) -> Result<HttpResponse, Refusal> {
+    let id = client_id(request)?;
+    let expected = expected_version(request)?;
+    let media_types = ["application/merge-patch+json", "application/json"];
+    let patch = json_body::read(request, payload, &media_types).await?;
+    Ok(shown(&administer_clients::change(deps, &id, &patch, expected).await?))
+}
+
+async fn remove(request: &HttpRequest, deps: &Deps) -> Result<HttpResponse, Refusal> {
+    let id = client_id(request)?;
+    administer_clients::remove(deps, &id).await?;
+    Ok(HttpResponse::NoContent().insert_header((CACHE_CONTROL, "no-store")).finish())
+}
+
+fn shown(client: &Client) -> HttpResponse {
+    HttpResponse::Ok()
+        .insert_header((CACHE_CONTROL, "no-store"))
+        .insert_header((ETAG, format!("\"{}\"", client.version)))
+        .json(client)
+}
+
+/// The client the path names. A segment that is no client id names none.
+fn client_id(request: &HttpRequest) -> Result<ClientId, Refusal> {
+    let segment = request.uri().path().rsplit('/').next().unwrap_or_default();
+    let id = form::decode_path_segment(segment).and_then(|text| ClientId::parse(&text).ok());
+    let id = id.ok_or(AdministerClientsError::Missing)?;
+    annotate(request, |line| line.client_id = Some(id.to_string()));
+    Ok(id)
+}
+
+/// The version in `If-Match`, as `ETag` spelled it (RFC 9110 §13.1.1). Without one, or with `*`, any version will do.
+fn expected_version(request: &HttpRequest) -> Result<Option<u64>, ManagementRequestDefect> {
+    let mut values = request.headers().get_all(IF_MATCH);
+    let value = match (values.next(), values.next()) {
+        (None, _) => return Ok(None),
+        (Some(value), None) => value.to_str().unwrap_or_default(),
+        (Some(_), Some(_)) => return Err(ManagementRequestDefect::IfMatch),
+    };
+    if value == "*" {
+        return Ok(None);
+    }
+    let version = value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+    version.and_then(|version| version.parse().ok()).map(Some).ok_or(ManagementRequestDefect::IfMatch)
+}

@@ -1,0 +1,34 @@
+//! Reading a request body that must be one JSON object.
+
+use actix_web::HttpRequest;
+use actix_web::web::Payload;
+use common::strict_json;
+use serde_json::{Map, Value};
+use service_kit::body;
+
+use super::error::Refusal;
+
+/// Why a body is not a JSON object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum JsonBodyDefect {
+    #[error("the Content-Type is not one this path reads")]
+    ContentType,
+    #[error("the body is not one JSON object with distinct member names")]
+    NotAnObject,
+}
+
+/// The object in the body, if its media type is one of `media_types`.
+///
+/// # Errors
+/// [`Refusal::Body`] or [`Refusal::JsonBody`].
+pub(super) async fn read(
+    request: &HttpRequest,
+    payload: Payload,
+    media_types: &[&str],
+) -> Result<Map<String, Value>, Refusal> {
+    if !media_types.contains(&body::media_type(request).as_str()) {
+        return Err(JsonBodyDefect::ContentType.into());
+    }
+    let bytes = body::read(request, payload).await?;
+    strict_json::object(&bytes).map_err(|_| JsonBodyDefect::NotAnObject.into())
+}

@@ -1,0 +1,143 @@
+//! HTTP in and out. Two listeners: the public one, and the one for management, where every route wants a token. An
+//! endpoint exists by being in a table below; paths match byte for byte, and everything else is 404 (T-TOK-07).
+
+pub mod clients;
+pub mod error;
+mod management_auth;
+pub mod oauth;
+pub mod register;
+pub mod tokeninfo;
+pub mod well_known;
+
+use std::sync::Arc;
+
+use actix_web::guard::{self, Guard, GuardContext};
+use actix_web::http::Method;
+use actix_web::middleware::from_fn;
+use actix_web::web::{self, Data, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse, Route};
+use common::Profile;
+use service_kit::status::Status;
+
+use crate::Deps;
+use error::Refusal;
+
+/// One method on one path.
+#[derive(Debug)]
+pub struct Endpoint {
+    pub method: Method,
+    /// As a client writes it, without `SERVICE_PREFIX`; `{…}` stands for one segment.
+    pub path: &'static str,
+    route: fn(Route) -> Route,
+}
+
+/// What the public listener serves in both profiles.
+pub const PUBLIC: &[Endpoint] = &[
+    Endpoint { method: Method::POST, path: "/register", route: |route| route.to(register::post) },
+    Endpoint { method: Method::POST, path: "/oauth/token", route: |route| route.to(oauth::token::post) },
+    Endpoint { method: Method::GET, path: "/tokeninfo", route: |route| route.to(tokeninfo::get) },
+    Endpoint {
+        method: Method::GET,
+        path: "/.well-known/jwks.json",
+        route: |route| route.to(well_known::jwks::get),
+    },
+    Endpoint {
+        method: Method::GET,
+        path: "/.well-known/openid-configuration",
+        route: |route| route.to(well_known::openid_configuration::get),
+    },
+];
+
+/// What the public listener serves in the drop-in profile besides, as upstream does. No gateway routes it (K-09).
+pub const PUBLIC_IN_DROP_IN: &[Endpoint] =
+    &[Endpoint { method: Method::POST, path: "/clients", route: |route| route.to(clients::post) }];
+
+/// What the management listener serves. All of it wants the management token.
+pub const MANAGEMENT: &[Endpoint] = &[
+    Endpoint { method: Method::POST, path: "/clients", route: |route| route.to(clients::post) },
+    Endpoint { method: Method::GET, path: "/clients", route: |route| route.to(clients::get) },
+    Endpoint { method: Method::GET, path: "/clients/{client_id}", route: |route| route.to(clients::one::get) },
+    Endpoint {
+        method: Method::PATCH,
+        path: "/clients/{client_id}",
+        route: |route| route.to(clients::one::patch),
+    },
+    Endpoint {
+        method: Method::DELETE,
+        path: "/clients/{client_id}",
+        route: |route| route.to(clients::one::delete),
+    },
+];
+
+/// Mounts the public listener's routes.
+pub fn public_routes(config: &mut ServiceConfig, deps: &Arc<Deps>, status: &Status, prefix: &str) {
+    config.app_data(Data::from(Arc::clone(deps)));
+    status.routes(config);
+    for resource in resources(prefix, PUBLIC) {
+        config.service(resource);
+    }
+    if deps.profile == Profile::DropIn {
+        for resource in resources(prefix, PUBLIC_IN_DROP_IN) {
+            config.service(resource);
+        }
+    }
+    config.default_service(web::to(not_found));
+}
+
+/// Mounts the management listener's routes.
+pub fn management_routes(config: &mut ServiceConfig, deps: &Arc<Deps>, status: &Status) {
+    config.app_data(Data::from(Arc::clone(deps)));
+    status.routes(config);
+    for resource in resources("", MANAGEMENT) {
+        config.service(resource.wrap(from_fn(management_auth::require)));
+    }
+    config.default_service(web::to(not_found));
+}
+
+/// One resource for each path of the table. HEAD is answered like GET, without the body.
+fn resources(prefix: &str, endpoints: &'static [Endpoint]) -> Vec<actix_web::Resource> {
+    let mut paths: Vec<&str> = endpoints.iter().map(|endpoint| endpoint.path).collect();
+    paths.dedup();
+    paths.into_iter().map(|path| resource(prefix, path, endpoints)).collect()
+}
+
+fn resource(prefix: &str, path: &str, endpoints: &'static [Endpoint]) -> actix_web::Resource {
+    let path_with_prefix = format!("{prefix}{path}");
+    let mut allowed = Vec::new();
+    let mut resource = web::resource(path_with_prefix.clone()).guard(ExactPath(path_with_prefix));
+    for endpoint in endpoints.iter().filter(|endpoint| endpoint.path == path) {
+        let mut methods = vec![endpoint.method.clone()];
+        if endpoint.method == Method::GET {
+            methods.push(Method::HEAD);
+        }
+        for method in methods {
+            allowed.push(method.to_string());
+            resource = resource.route((endpoint.route)(web::route().guard(guard::Method(method))));
+        }
+    }
+    let allowed = allowed.join(", ");
+    resource.default_service(web::to(move |request: HttpRequest, deps: Data<Deps>| {
+        let refusal = Refusal::MethodNotAllowed { allowed: allowed.clone() };
+        async move { error::respond(&request, &deps, Err(refusal)) }
+    }))
+}
+
+async fn not_found(request: HttpRequest, deps: Data<Deps>) -> HttpResponse {
+    error::respond(&request, &deps, Err(Refusal::NoSuchPath))
+}
+
+/// The raw path is the pattern, with one segment for `{…}`. The router alone would decode percent-escapes first, and a
+/// gateway in front may not (T-REG-12).
+struct ExactPath(String);
+
+impl Guard for ExactPath {
+    fn check(&self, context: &GuardContext<'_>) -> bool {
+        let raw = context.head().uri.path();
+        match self.0.split_once('{') {
+            None => raw == self.0,
+            Some((start, _)) => {
+                raw.strip_prefix(start).is_some_and(|segment| !segment.is_empty() && !segment.contains('/'))
+            }
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! `GET /tokeninfo` (upstream contract §1.4): what a token says, if it is valid.
+
+use actix_web::http::header::{CACHE_CONTROL, HeaderValue, VARY};
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
+use service_kit::access_log::annotate;
+
+use super::bearer;
+use super::error::{Refusal, respond};
+use crate::{Deps, describe_token};
+
+/// Answers the claims of the token in `Authorization`; tokens elsewhere are not looked at (T-TOK-05).
+pub async fn get(request: HttpRequest, deps: Data<Deps>) -> HttpResponse {
+    let mut response = respond(&request, &deps, describe(&request, &deps).await);
+    response.headers_mut().insert(VARY, HeaderValue::from_static("Authorization"));
+    response
+}
+
+async fn describe(request: &HttpRequest, deps: &Deps) -> Result<HttpResponse, Refusal> {
+    let token = bearer::token(request.headers())?;
+    let claims = describe_token::run(deps, token).await?;
+    annotate(request, |line| line.client_id = Some(claims.sub.clone()));
+    Ok(HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(claims))
+}

@@ -1,0 +1,116 @@
+//! The order of the steps that make a client, for strangers (`POST /register`) and for operators (`POST /clients`).
+
+use common::Timestamp;
+use credentials::client::{AuthMethod, Client, ClientDefect, ClientId, NewClient};
+use credentials::key::PublicKey;
+use credentials::secret::{self, StoredSecret};
+use credentials::{InsertError, RandomError, StoreError};
+use jose::{KeyDefect, public_key};
+use serde_json::{Map, Value};
+use zeroize::Zeroizing;
+
+use crate::Deps;
+
+/// Who asks for the client, and so what they may ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Registrant {
+    /// Anybody: the client is powerless (T-REG-03).
+    Stranger,
+    /// May give powers.
+    Operator,
+}
+
+/// A client, stored.
+pub struct RegisteredClient {
+    pub id: ClientId,
+    /// Shown here and never again. `None` if the client has a key.
+    pub secret: Option<Zeroizing<String>>,
+    pub issued_at: Timestamp,
+}
+
+/// Why no client was made. Nothing is stored that a later request would see.
+#[derive(Debug, thiserror::Error)]
+pub enum RegisterClientError {
+    #[error(transparent)]
+    Client(#[from] ClientDefect),
+    #[error(transparent)]
+    Key(#[from] KeyDefect),
+    /// What we sign with it must never pass for an assertion of the client (T-KEY-10).
+    #[error("public_key is a signing key of this service: send a key of your own")]
+    OurKey,
+    #[error("a client with the generated id exists")]
+    Duplicate,
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Random(#[from] RandomError),
+}
+
+/// Makes a client of what the registrant sent.
+///
+/// # Errors
+/// [`RegisterClientError`].
+pub async fn run(
+    deps: &Deps,
+    registrant: Registrant,
+    members: &Map<String, Value>,
+) -> Result<RegisteredClient, RegisterClientError> {
+    let now = deps.clock.now();
+    let new = match registrant {
+        Registrant::Stranger => NewClient::self_registered(members)?,
+        Registrant::Operator => NewClient::by_operator(members, &deps.tokens.issuer)?,
+    };
+    let key = match &new.public_jwk {
+        Some(jwk) => Some(foreign_key(deps, jwk, now).await?),
+        None => None,
+    };
+    let id = ClientId::generate(&*deps.random)?;
+    let client = new.into_client(id, key, deps.default_client_state, now);
+    let secret = match client.auth_method {
+        AuthMethod::ClientSecretBasic => Some(secret::generate(&*deps.random)?),
+        AuthMethod::PrivateKeyJwt => None,
+    };
+    store(deps, &client, secret.as_deref().map(String::as_str), now).await?;
+    Ok(RegisteredClient { id: client.id, secret, issued_at: now })
+}
+
+/// The key, checked, and none that a replica of ours signs with.
+async fn foreign_key(
+    deps: &Deps,
+    jwk: &Map<String, Value>,
+    now: Timestamp,
+) -> Result<PublicKey, RegisterClientError> {
+    let key = public_key::check(jwk)?;
+    let ours = deps.signing_keys.refreshed(now).await?;
+    if ours.contain(&key)? { Err(RegisterClientError::OurKey) } else { Ok(key) }
+}
+
+/// The secret first: a client whose secret was lost would be useless for ever, a secret without a client is merely
+/// forgotten.
+async fn store(
+    deps: &Deps,
+    client: &Client,
+    secret: Option<&str>,
+    now: Timestamp,
+) -> Result<(), RegisterClientError> {
+    let owner = deps.pepper.lookup(&client.id);
+    if let Some(secret) = secret {
+        let stored = StoredSecret { hash: deps.pepper.hash(secret), created_at: now, expires_at: None };
+        deps.stores.secrets.add(&owner, &stored).await?;
+    }
+    let inserted = deps.stores.clients.insert_new(client).await;
+    if inserted.is_err() && secret.is_some() {
+        // Best effort: without its client the secret opens nothing.
+        let _ = deps.stores.secrets.delete_all(&owner).await;
+    }
+    inserted.map_err(|error| match error {
+        InsertError::Duplicate => RegisterClientError::Duplicate,
+        InsertError::Store(error) => RegisterClientError::Store(error),
+    })
+}
+
+impl std::fmt::Debug for RegisteredClient {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("RegisteredClient").field("id", &self.id).finish_non_exhaustive()
+    }
+}

@@ -12,6 +12,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use common::Timestamp;
 use credentials::client::ClientStore;
 use credentials::key::KeyDirectory;
 use credentials::replay::ReplayGuard;
@@ -35,6 +36,9 @@ pub trait Storage: Send + Sync {
     /// Opens a store on this storage. Two that are open at once stand for two replicas; one opened after the other
     /// was dropped stands for a restart.
     async fn open(&self) -> Arc<Self::Store>;
+
+    /// The time by which the storage judges what has ended.
+    fn now(&self) -> Timestamp;
 }
 
 /// Runs `call` once for each of [`CALLERS`] callers, all released at the same moment, and returns their answers in

@@ -1,1 +1,79 @@
+//! The embedded store: one SQLite file, nothing to install. All writes go through one thread that commits many at
+//! once; reads go through a few connections of their own. It implements the ports of `credentials` and knows nothing
+//! of those who call them.
+//!
+//! Several processes may share the file: single use and unique ids are constraints of the file, not of a process.
 
+mod clients;
+mod deployment;
+mod failure;
+mod file;
+mod keys;
+mod readers;
+mod replay;
+mod schema;
+mod secrets;
+mod writer;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use common::Clock;
+use rusqlite::Connection;
+
+pub use failure::OpenError;
+
+use failure::Failure;
+use readers::Readers;
+use writer::Writer;
+
+/// All ports of `credentials` over `DIR/gettone.sqlite3`. Clones share the connections; the last one to be dropped
+/// waits until everything accepted is written.
+#[derive(Debug, Clone)]
+pub struct SqliteStore {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    // Dropped in this order: the writer has the last connection, which folds the write-ahead log into the file.
+    readers: Arc<Readers>,
+    writer: Writer,
+}
+
+impl SqliteStore {
+    /// Opens the store in `directory`. Creates the directory (mode 0700) and the file (mode 0600) if they are missing,
+    /// and brings an older file up to date. `clock` decides only when used assertions may be forgotten. Blocks for
+    /// some milliseconds.
+    ///
+    /// # Errors
+    /// [`OpenError`], with what to do about it.
+    pub fn open(directory: &Path, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
+        let (file, connection) = file::open(directory)?;
+        let readers = Arc::new(Readers::new(file.clone()));
+        let writer = Writer::start(connection, file, clock)?;
+        Ok(Self { shared: Arc::new(Shared { readers, writer }) })
+    }
+
+    /// Writes what was accepted, closes the file, and answers every later call with `Unavailable`. Blocks until done.
+    pub fn close(&self) {
+        self.shared.readers.close();
+        self.shared.writer.close();
+    }
+
+    /// Runs `work` in the next transaction. `Ok` means that it was committed and is on the disk.
+    async fn write<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, Failure> {
+        self.shared.writer.write(work).await
+    }
+
+    /// Runs `work` on a connection that sees every committed write.
+    async fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, Failure> {
+        Arc::clone(&self.shared.readers).read(work).await
+    }
+}

@@ -1,0 +1,86 @@
+//! Tables, their versions, and the settings that make a commit durable.
+
+use std::path::Path;
+
+use rusqlite::{Connection, TransactionBehavior};
+
+use crate::failure::OpenError;
+
+/// Each entry takes a file from the version before it to its own, counted from 1. Never edit one that was released.
+const MIGRATIONS: [&str; 1] = ["
+    CREATE TABLE clients (
+        id TEXT NOT NULL PRIMARY KEY,
+        version INTEGER NOT NULL,
+        record TEXT NOT NULL
+    ) STRICT;
+
+    CREATE TABLE secrets (
+        owner TEXT NOT NULL,
+        created_at INTEGER NOT NULL,
+        record TEXT NOT NULL
+    ) STRICT;
+    CREATE INDEX secrets_by_owner ON secrets (owner, created_at);
+
+    CREATE TABLE used_assertions (
+        id BLOB NOT NULL PRIMARY KEY,
+        until INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX used_assertions_by_end ON used_assertions (until);
+
+    CREATE TABLE signing_keys (
+        kid TEXT NOT NULL PRIMARY KEY,
+        record TEXT NOT NULL
+    ) STRICT;
+
+    CREATE TABLE deployment (
+        name TEXT NOT NULL PRIMARY KEY,
+        value BLOB NOT NULL
+    ) STRICT;
+"];
+
+/// Makes `connection` durable and its file current.
+pub(crate) fn prepare(connection: &mut Connection, path: &Path) -> Result<(), OpenError> {
+    let failed = |source| OpenError::of_file(path.to_owned(), source);
+    // Before anything is changed: a newer file is left as it is.
+    refuse_newer(connection, path)?;
+    let mode: String =
+        connection.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0)).map_err(failed)?;
+    if mode != "wal" {
+        return Err(OpenError::NoWriteAheadLog { path: path.to_owned() });
+    }
+    // FULL: the log is on the disk before a commit returns, so that what was acknowledged survives a power cut.
+    connection.pragma_update(None, "synchronous", "full").map_err(failed)?;
+    connection.pragma_update(None, "foreign_keys", true).map_err(failed)?;
+    migrate(connection, path)
+}
+
+fn migrate(connection: &mut Connection, path: &Path) -> Result<(), OpenError> {
+    let failed = |source| OpenError::of_file(path.to_owned(), source);
+    if refuse_newer(connection, path)? == current() {
+        return Ok(());
+    }
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
+    // Again, under the lock: another process may have been faster.
+    let found = refuse_newer(&transaction, path)?;
+    for step in MIGRATIONS.iter().skip(usize::try_from(found).unwrap_or(0)) {
+        transaction.execute_batch(step).map_err(failed)?;
+    }
+    transaction.pragma_update(None, "user_version", current()).map_err(failed)?;
+    transaction.commit().map_err(failed)
+}
+
+/// The version of the file.
+fn refuse_newer(connection: &Connection, path: &Path) -> Result<i64, OpenError> {
+    let found: i64 = connection
+        .pragma_query_value(None, "user_version", |row| row.get(0))
+        .map_err(|source| OpenError::of_file(path.to_owned(), source))?;
+    let supported = current();
+    if found > supported {
+        return Err(OpenError::Newer { path: path.to_owned(), found, supported });
+    }
+    Ok(found)
+}
+
+fn current() -> i64 {
+    i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,282 @@
+//! The one thread that writes. It takes all writes that are waiting, runs them in one transaction, and answers them
+//! after the commit: callers share the wait for the disk. A write that fails is undone alone.
+
+use std::fmt;
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use common::Clock;
+use rusqlite::Connection;
+use tokio::sync::oneshot;
+
+use crate::failure::{Failure, OpenError};
+use crate::file::DataFile;
+use crate::replay;
+
+/// Writes that may wait, and so also the size of a transaction. More mean that the disk does not keep up; the caller
+/// answers 503.
+const QUEUE: usize = 1024;
+
+/// Hands writes to the thread.
+pub(crate) struct Writer {
+    queue: Mutex<Option<SyncSender<Box<dyn Job>>>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Writer {
+    pub(crate) fn start(
+        connection: Connection,
+        file: DataFile,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, OpenError> {
+        let (queue, jobs) = sync_channel(QUEUE);
+        let thread = std::thread::Builder::new()
+            .name("sqlite-writer".to_owned())
+            .spawn(move || WriterThread { connection, file, clock }.run(&jobs))
+            .map_err(OpenError::Thread)?;
+        Ok(Self { queue: Mutex::new(Some(queue)), thread: Mutex::new(Some(thread)) })
+    }
+
+    /// Runs `work` in the next transaction and answers after its commit.
+    pub(crate) async fn write<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, Failure> {
+        let (reply, answer) = oneshot::channel();
+        self.submit(Box::new(Write { work: Some(work), outcome: None, reply }))?;
+        // No answer: the thread is gone, and the write with it.
+        answer.await.unwrap_or(Err(Failure::Closed))
+    }
+
+    fn submit(&self, job: Box<dyn Job>) -> Result<(), Failure> {
+        let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        queue.as_ref().ok_or(Failure::Closed)?.try_send(job).map_err(|error| match error {
+            TrySendError::Full(_) => Failure::QueueFull,
+            TrySendError::Disconnected(_) => Failure::Closed,
+        })
+    }
+
+    /// Whether writes are taken at all.
+    pub(crate) fn check(&self) -> Result<(), Failure> {
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
+        if thread.as_ref().is_some_and(|thread| !thread.is_finished()) {
+            Ok(())
+        } else {
+            Err(Failure::Closed)
+        }
+    }
+
+    /// Takes no more writes, and waits until the accepted ones are done.
+    pub(crate) fn close(&self) {
+        drop(self.queue.lock().unwrap_or_else(PoisonError::into_inner).take());
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if thread.is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!("the SQLite writer thread ended by a panic");
+        }
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+impl fmt::Debug for Writer {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Writer").field("running", &self.check().is_ok()).finish()
+    }
+}
+
+/// A write that waits for its turn and then for its commit.
+trait Job: Send {
+    /// Does the work. `false` if it failed and must be undone.
+    fn run(&mut self, connection: &Connection) -> bool;
+    /// Tells the caller. `committed` is what became of the transaction.
+    fn answer(self: Box<Self>, committed: Result<(), &Failure>);
+}
+
+struct Write<T, W> {
+    work: Option<W>,
+    outcome: Option<Result<T, Failure>>,
+    reply: oneshot::Sender<Result<T, Failure>>,
+}
+
+impl<T: Send, W: FnOnce(&Connection) -> Result<T, Failure> + Send> Job for Write<T, W> {
+    fn run(&mut self, connection: &Connection) -> bool {
+        self.outcome = self.work.take().map(|work| work(connection));
+        matches!(self.outcome, Some(Ok(_)))
+    }
+
+    fn answer(self: Box<Self>, committed: Result<(), &Failure>) {
+        let outcome = match (self.outcome, committed) {
+            (Some(Err(own)), _) => Err(own),
+            (_, Err(failure)) => Err(Failure::NotCommitted(failure.to_string())),
+            (Some(done), Ok(())) => done,
+            (None, Ok(())) => Err(Failure::Closed),
+        };
+        // The caller may have gone away; then nobody needs the answer.
+        let _ = self.reply.send(outcome);
+    }
+}
+
+struct WriterThread {
+    connection: Connection,
+    file: DataFile,
+    clock: Arc<dyn Clock>,
+}
+
+impl WriterThread {
+    fn run(self, jobs: &Receiver<Box<dyn Job>>) {
+        while let Ok(first) = jobs.recv() {
+            let mut batch = vec![first];
+            batch.extend(jobs.try_iter().take(QUEUE));
+            let committed = self.commit(&mut batch);
+            for job in batch {
+                job.answer(committed.as_ref().copied());
+            }
+        }
+    }
+
+    fn commit(&self, batch: &mut [Box<dyn Job>]) -> Result<(), Failure> {
+        let committed = self.transaction(batch);
+        if committed.is_err() && !self.connection.is_autocommit() {
+            // If this fails too, the next BEGIN says so.
+            let _ = self.connection.execute_batch("ROLLBACK");
+        }
+        committed?;
+        // Last, so that nothing written to a deleted file is acknowledged.
+        self.file.check()
+    }
+
+    fn transaction(&self, batch: &mut [Box<dyn Job>]) -> Result<(), Failure> {
+        let database = &self.connection;
+        database.prepare_cached("BEGIN IMMEDIATE")?.execute(())?;
+        for job in batch {
+            self.apart(|connection| job.run(connection))?;
+        }
+        // Here it costs no wait for the disk of its own. If it fails, it fails alone.
+        self.apart(|connection| match replay::forget_ended(connection, self.clock.now()) {
+            Ok(()) => true,
+            Err(error) => {
+                tracing::warn!(%error, "used assertions that ended could not be removed");
+                false
+            }
+        })?;
+        database.prepare_cached("COMMIT")?.execute(())?;
+        Ok(())
+    }
+
+    /// Runs `work` so that it can be undone without the rest of the transaction.
+    fn apart(&self, work: impl FnOnce(&Connection) -> bool) -> Result<(), Failure> {
+        let database = &self.connection;
+        database.prepare_cached("SAVEPOINT job")?.execute(())?;
+        if !work(database) {
+            // After some errors, a full disk among them, SQLite has undone the whole transaction: then this fails,
+            // and so do all writes of the transaction.
+            database.prepare_cached("ROLLBACK TO job")?.execute(())?;
+        }
+        database.prepare_cached("RELEASE job")?.execute(())?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use testkit::FakeClock;
+
+    use super::*;
+    use crate::file;
+
+    type Answer = oneshot::Receiver<Result<(), Failure>>;
+
+    fn thread(directory: &tempfile::TempDir) -> WriterThread {
+        let (file, connection) = file::open(directory.path()).unwrap();
+        WriterThread { connection, file, clock: Arc::new(FakeClock::default()) }
+    }
+
+    fn job(work: impl FnOnce(&Connection) -> Result<(), Failure> + Send + 'static) -> (Box<dyn Job>, Answer) {
+        let (reply, answer) = oneshot::channel();
+        (Box::new(Write { work: Some(work), outcome: None, reply }), answer)
+    }
+
+    fn insert(name: &'static str, bytes: usize) -> (Box<dyn Job>, Answer) {
+        job(move |connection| {
+            let value = vec![7_u8; bytes];
+            connection.execute("INSERT INTO deployment VALUES (?, ?)", rusqlite::params![name, value])?;
+            Ok(())
+        })
+    }
+
+    /// Runs `writes` as one batch; whether each was acknowledged.
+    fn run(thread: &WriterThread, writes: Vec<(Box<dyn Job>, Answer)>) -> Vec<bool> {
+        let (mut batch, answers): (Vec<_>, Vec<_>) = writes.into_iter().unzip();
+        let committed = thread.commit(&mut batch);
+        batch.into_iter().for_each(|job| job.answer(committed.as_ref().copied()));
+        answers.into_iter().map(|mut answer| answer.try_recv().unwrap().is_ok()).collect()
+    }
+
+    fn names(thread: &WriterThread) -> String {
+        let sql = "SELECT coalesce(group_concat(name, ' ' ORDER BY name), '') FROM deployment";
+        thread.connection.query_row(sql, (), |row| row.get(0)).unwrap()
+    }
+
+    #[test]
+    fn a_write_that_fails_is_undone_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        let thread = thread(&directory);
+        let half_done = job(|connection| {
+            connection.execute("INSERT INTO deployment VALUES ('half', x'00')", ())?;
+            Err(Failure::QueueFull)
+        });
+        let refused = insert("a", 1);
+        assert_eq!(
+            run(&thread, vec![insert("a", 1), half_done, refused, insert("b", 1)]),
+            [true, false, false, true]
+        );
+        assert_eq!(names(&thread), "a b");
+    }
+
+    #[test]
+    fn t_clm_15_nothing_is_acknowledged_on_a_full_disk_and_the_store_recovers() {
+        let directory = tempfile::tempdir().unwrap();
+        let thread = thread(&directory);
+        assert_eq!(run(&thread, vec![insert("before", 1)]), [true]);
+        let pages: i64 = thread.connection.pragma_query_value(None, "page_count", |row| row.get(0)).unwrap();
+        let limit = |pages: i64| thread.connection.pragma_update(None, "max_page_count", pages).unwrap();
+
+        limit(pages + 2);
+        let answers = run(&thread, vec![insert("small", 1), insert("large", 1_000_000), insert("late", 1)]);
+        // SQLite may give up the large one or the whole transaction; what it says is what is there.
+        let expected: Vec<_> = ["small", "large", "late"]
+            .into_iter()
+            .zip(&answers)
+            .filter_map(|(name, acknowledged)| acknowledged.then_some(name))
+            .collect();
+        assert!(!expected.contains(&"large"));
+        assert_eq!(names(&thread).split(' ').filter(|name| *name != "before").collect::<Vec<_>>(), {
+            let mut sorted = expected;
+            sorted.sort_unstable();
+            sorted
+        });
+
+        limit(1_000_000);
+        assert_eq!(run(&thread, vec![insert("large", 1_000_000)]), [true]);
+        assert!(names(&thread).contains("large"));
+    }
+
+    #[test]
+    fn writes_of_a_transaction_that_sqlite_gave_up_are_all_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let thread = thread(&directory);
+        // What SQLite does by itself after some input and output errors.
+        let fatal = job(|connection| {
+            connection.execute_batch("ROLLBACK")?;
+            Err(Failure::QueueFull)
+        });
+        assert_eq!(run(&thread, vec![insert("a", 1), fatal, insert("b", 1)]), [false, false, false]);
+        assert_eq!(names(&thread), "");
+        assert_eq!(run(&thread, vec![insert("c", 1)]), [true]);
+    }
+}

@@ -1,0 +1,260 @@
+//! What the store does when the file, the disk or another process misbehaves: it says so, and panics never.
+#![expect(clippy::unwrap_used, reason = "tests may fail loudly")]
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use common::Clock;
+use credentials::client::ClientStore;
+use credentials::key::{KeyDirectory, PublishedKey};
+use credentials::replay::{ReplayGuard, UseId};
+use credentials::secret::{Pepper, SecretStore, StoredSecret};
+use credentials::store::DeploymentStore;
+use credentials::{InsertError, StoreError};
+use rusqlite::Connection;
+use store_sqlite::{OpenError, SqliteStore};
+use testkit::{FakeClock, client, client_id, public_key};
+
+fn open(directory: &Path) -> Result<SqliteStore, OpenError> {
+    SqliteStore::open(directory, Arc::new(FakeClock::default()))
+}
+
+fn file(directory: &Path) -> PathBuf {
+    directory.join("gettone.sqlite3")
+}
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+fn use_of(jti: &str) -> UseId {
+    UseId::of(&client_id("client"), jti)
+}
+
+/// Asks every method of every port and returns the names of those that did not answer `Unavailable`.
+async fn answering(store: &SqliteStore) -> Vec<&'static str> {
+    let owner = Pepper::new(vec![1]).lookup(&client_id("a"));
+    let now = FakeClock::default().now();
+    let secret = StoredSecret { hash: Pepper::new(vec![1]).hash("s"), created_at: now, expires_at: None };
+    let key = PublishedKey { kid: "k".to_owned(), key: public_key("k"), published_at: now };
+    let insert = match store.insert_new(&client("new")).await {
+        Err(InsertError::Store(error)) => Err(error),
+        _ => Ok(()),
+    };
+    let answers = [
+        ("insert_new", insert),
+        ("find", ClientStore::find(store, &client_id("a")).await.map(drop)),
+        ("list", store.list(None, 10).await.map(drop)),
+        ("replace", store.replace(&client("a"), 1).await.map(drop)),
+        ("delete", store.delete(&client_id("a")).await.map(drop)),
+        ("ping", store.ping().await),
+        ("add", store.add(&owner, &secret).await),
+        ("find secrets", SecretStore::find(store, &owner).await.map(drop)),
+        ("delete_all", store.delete_all(&owner).await),
+        ("first_use", store.first_use(use_of("x"), now).await.map(drop)),
+        ("publish", store.publish(&key).await),
+        ("published", store.published().await.map(drop)),
+        ("agree", store.agree("name", b"value").await.map(drop)),
+    ];
+    answers
+        .into_iter()
+        .filter_map(|(name, answer)| (!matches!(answer, Err(StoreError::Unavailable(_)))).then_some(name))
+        .collect()
+}
+
+mod on_sqlite {
+    use super::*;
+
+    #[tokio::test]
+    async fn only_the_owner_may_read_what_is_made() {
+        let parent = tempfile::tempdir().unwrap();
+        let directory = parent.path().join("a/data");
+        let store = open(&directory).unwrap();
+        store.insert_new(&client("a")).await.unwrap();
+        assert_eq!(mode(&directory), 0o700);
+        for name in ["gettone.sqlite3", "gettone.sqlite3-wal", "gettone.sqlite3-shm"] {
+            assert_eq!(mode(&directory.join(name)), 0o600, "{name}");
+        }
+        store.close();
+        fs::set_permissions(file(&directory), fs::Permissions::from_mode(0o644)).unwrap();
+        open(&directory).unwrap();
+        assert_eq!(mode(&file(&directory)), 0o600);
+    }
+
+    #[tokio::test]
+    async fn a_newer_file_is_refused_and_left_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        open(directory.path()).unwrap().close();
+        let raw = Connection::open(file(directory.path())).unwrap();
+        raw.pragma_update(None, "user_version", 2).unwrap();
+        drop(raw);
+        let before = fs::read(file(directory.path())).unwrap();
+        let error = open(directory.path()).unwrap_err();
+        assert!(matches!(error, OpenError::Newer { found: 2, supported: 1, .. }), "{error}");
+        assert!(error.to_string().contains("newer version (schema 2, this one knows 1)"), "{error}");
+        assert_eq!(fs::read(file(directory.path())).unwrap(), before);
+    }
+
+    #[tokio::test]
+    async fn what_is_not_our_database_is_refused_with_a_sentence() {
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(
+            file(directory.path()),
+            "this is no database, but long enough to look like a file".repeat(100),
+        )
+        .unwrap();
+        let error = open(directory.path()).unwrap_err();
+        assert!(matches!(error, OpenError::Damaged { .. }), "{error}");
+        assert!(error.to_string().contains("DATA_DIR"), "{error}");
+        let error = open(&file(directory.path())).unwrap_err();
+        assert!(matches!(error, OpenError::Directory { .. } | OpenError::File { .. }), "{error}");
+        assert!(error.to_string().contains("DATA_DIR"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_damaged_file_is_an_error_and_no_panic() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = open(directory.path()).unwrap();
+        for index in 0..200 {
+            store.insert_new(&client(&format!("client-{index}"))).await.unwrap();
+        }
+        store.close();
+        let mut bytes = fs::read(file(directory.path())).unwrap();
+        let damaged = bytes.len() / 4;
+        bytes.iter_mut().skip(damaged).for_each(|byte| *byte ^= 0x5a);
+        fs::write(file(directory.path()), bytes).unwrap();
+        let store = open(directory.path()).unwrap();
+        assert!(matches!(store.list(None, 1000).await, Err(StoreError::Corrupt(_))));
+        assert!(store.insert_new(&client("new")).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_deleted_or_replaced_file_acknowledges_nothing() {
+        for replace in [false, true] {
+            let directory = tempfile::tempdir().unwrap();
+            let store = open(directory.path()).unwrap();
+            store.insert_new(&client("a")).await.unwrap();
+            fs::remove_file(file(directory.path())).unwrap();
+            if replace {
+                fs::write(file(directory.path()), "").unwrap();
+            }
+            assert_eq!(answering(&store).await, Vec::<&str>::new(), "replaced: {replace}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_closed_store_answers_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = open(directory.path()).unwrap();
+        assert_eq!(answering(&store).await.len(), 13);
+        store.clone().close();
+        assert_eq!(answering(&store).await, Vec::<&str>::new());
+        store.close();
+    }
+
+    #[tokio::test]
+    async fn another_process_that_keeps_the_lock_makes_writes_unavailable_and_reads_not() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = open(directory.path()).unwrap();
+        store.insert_new(&client("a")).await.unwrap();
+        let other = Connection::open(file(directory.path())).unwrap();
+        other.execute_batch("BEGIN IMMEDIATE").unwrap();
+        assert!(matches!(
+            store.first_use(use_of("x"), FakeClock::default().now()).await,
+            Err(StoreError::Unavailable(_))
+        ));
+        assert!(ClientStore::find(&store, &client_id("a")).await.unwrap().is_some());
+        other.execute_batch("ROLLBACK").unwrap();
+        assert!(store.first_use(use_of("x"), FakeClock::default().now()).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn more_writes_than_may_wait_are_refused_at_once() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = open(directory.path()).unwrap();
+        let other = Connection::open(file(directory.path())).unwrap();
+        other.execute_batch("BEGIN IMMEDIATE").unwrap();
+        let until = FakeClock::default().now();
+        let writes: Vec<_> = (0..4000)
+            .map(|index| {
+                let store = store.clone();
+                tokio::spawn(async move { store.first_use(use_of(&index.to_string()), until).await })
+            })
+            .collect();
+        let mut refused = 0;
+        for write in writes {
+            match write.await.unwrap() {
+                Err(StoreError::Unavailable(error)) if error.to_string().contains("too many writes") => {
+                    refused += 1
+                }
+                Err(StoreError::Unavailable(_)) => {}
+                other => panic!("{other:?}"),
+            }
+        }
+        assert!(refused >= 4000 - 2 * 1025, "{refused}");
+        other.execute_batch("ROLLBACK").unwrap();
+        assert!(store.first_use(use_of("after"), until).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_record_that_cannot_be_read_is_named_and_not_shown() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = open(directory.path()).unwrap();
+        for id in ["a", "b", "c"] {
+            store.insert_new(&client(id)).await.unwrap();
+        }
+        let raw = Connection::open(file(directory.path())).unwrap();
+        for record in ["{", "", "null", r#"{"clientId":"b","name":"canary"}"#, r#"["canary"]"#] {
+            raw.execute("UPDATE clients SET record = ? WHERE id = 'b'", [record]).unwrap();
+            let list = store.list(None, 10).await.map(drop);
+            for answer in [ClientStore::find(&store, &client_id("b")).await.map(drop), list] {
+                let error = answer.unwrap_err();
+                assert!(matches!(error, StoreError::Corrupt(_)), "{error}");
+                assert!(error.to_string().contains("client b"), "{error}");
+                assert!(!format!("{error} {error:?}").contains("canary"), "{error:?}");
+            }
+        }
+        assert!(ClientStore::find(&store, &client_id("a")).await.unwrap().is_some());
+    }
+
+    #[tokio::test]
+    async fn t_clm_20_used_assertions_are_forgotten_ten_minutes_after_their_end_and_not_before() {
+        let directory = tempfile::tempdir().unwrap();
+        let clock = Arc::new(FakeClock::default());
+        let store = SqliteStore::open(directory.path(), Arc::clone(&clock) as Arc<dyn Clock>).unwrap();
+        let start = clock.now();
+        for (jti, seconds) in [("early", 60), ("late", 61)] {
+            assert!(store.first_use(use_of(jti), start.plus_seconds(seconds)).await.unwrap());
+        }
+        let raw = Connection::open(file(directory.path())).unwrap();
+        let count =
+            || raw.query_row("SELECT count(*) FROM used_assertions", (), |row| row.get::<_, i64>(0)).unwrap();
+        clock.set(start.plus_seconds(660));
+        // Any write may clean up.
+        store.agree("pepper", b"x").await.unwrap();
+        assert_eq!(count(), 2);
+        clock.advance_seconds(1);
+        store.delete(&client_id("nobody")).await.unwrap();
+        assert_eq!(count(), 1);
+        assert!(!store.first_use(use_of("late"), start.plus_seconds(61)).await.unwrap());
+        clock.set(start.plus_seconds(10_000));
+        store.delete(&client_id("nobody")).await.unwrap();
+        assert_eq!(count(), 0);
+    }
+
+    #[test]
+    fn many_may_open_a_new_file_at_once() {
+        for _ in 0..20 {
+            let directory = tempfile::tempdir().unwrap();
+            let path = directory.path().join("data");
+            std::thread::scope(|scope| {
+                let opening: Vec<_> = (0..8).map(|_| scope.spawn(|| open(&path).map(drop))).collect();
+                for thread in opening {
+                    thread.join().unwrap().unwrap_or_else(|error| panic!("{error}"));
+                }
+            });
+        }
+    }
+}

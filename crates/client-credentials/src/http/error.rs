@@ -8,14 +8,15 @@ use actix_web::http::header::{ALLOW, CACHE_CONTROL, PRAGMA, RETRY_AFTER, WWW_AUT
 use actix_web::{HttpRequest, HttpResponse};
 use common::{ErrorBody, Profile};
 use credentials::assertion::AUTHENTICATION_FAILED;
+use credentials::grant::GrantRefusal;
 use jose::SignError;
 use service_kit::access_log::annotate;
 use service_kit::body::BodyError;
 
 use super::bearer::BearerDefect;
 use super::clients::ManagementRequestDefect;
+use super::form::FormDefect;
 use super::json_body::JsonBodyDefect;
-use super::oauth::form::FormDefect;
 use super::oauth::TokenRequestDefect;
 use crate::Deps;
 use crate::administer_clients::AdministerClientsError;
@@ -31,6 +32,8 @@ const BEARER_CHALLENGE_BAD_REQUEST: &str = r#"Bearer realm="client-credentials",
 /// When to come back after a 503, in seconds.
 const RETRY_AFTER_SECONDS: &str = "5";
 
+const NOT_AN_OBJECT: &str = "the body must be one JSON object in UTF-8 with distinct member names";
+
 const STORE_DOWN: &str = "the service cannot reach its store: nothing was changed, try again in a few seconds";
 
 /// Everything an endpoint may answer instead of what it was asked for.
@@ -43,7 +46,9 @@ pub enum Refusal {
     #[error(transparent)]
     Body(#[from] BodyError),
     #[error(transparent)]
-    JsonBody(#[from] JsonBodyDefect),
+    RegistrationBody(JsonBodyDefect),
+    #[error(transparent)]
+    PatchBody(JsonBodyDefect),
     #[error(transparent)]
     Bearer(#[from] BearerDefect),
     #[error(transparent)]
@@ -87,6 +92,10 @@ pub fn respond(request: &HttpRequest, deps: &Deps, outcome: Result<HttpResponse,
 }
 
 impl Answer {
+    fn challenging(self, challenge: &'static str) -> Self {
+        Self { challenge: Some(challenge), ..self }
+    }
+
     fn into_response(self, refusal: &Refusal) -> HttpResponse {
         let mut response = HttpResponse::build(self.status);
         response.insert_header((CACHE_CONTROL, "no-store")).insert_header((PRAGMA, "no-cache"));
@@ -119,7 +128,19 @@ fn answer(refusal: &Refusal, profile: Profile) -> Answer {
             "method_not_allowed",
         ),
         Refusal::Body(defect) => body(*defect),
-        Refusal::JsonBody(defect) => json_body(*defect, profile),
+        Refusal::RegistrationBody(JsonBodyDefect::ContentType) => {
+            not_registered("send the client as application/json", "content_type", profile)
+        }
+        Refusal::RegistrationBody(JsonBodyDefect::NotAnObject) => {
+            not_registered(NOT_AN_OBJECT, "json_malformed", profile)
+        }
+        Refusal::PatchBody(JsonBodyDefect::ContentType) => new(
+            415,
+            "invalid_request",
+            "send the changes as application/merge-patch+json or application/json",
+            "content_type",
+        ),
+        Refusal::PatchBody(JsonBodyDefect::NotAnObject) => bad_request(NOT_AN_OBJECT, "json_malformed"),
         Refusal::Bearer(defect) => bearer(*defect),
         Refusal::TokenRequest(defect) => token_request(*defect, profile),
         Refusal::ManagementRequest(defect) => management_request(*defect),
@@ -179,15 +200,7 @@ fn token_request(defect: TokenRequestDefect, profile: Profile) -> Answer {
         Defect::NotAForm => {
             bad_request("send the parameters as application/x-www-form-urlencoded", "content_type")
         }
-        Defect::Form(FormDefect::TooManyParameters) => {
-            bad_request("there are more than 64 parameters: send those of the grant", "too_many_parameters")
-        }
-        Defect::Form(FormDefect::Encoding) => {
-            bad_request("a parameter is not form-encoded UTF-8: check its percent-escapes", "form_encoding")
-        }
-        Defect::Form(FormDefect::Repeated) => {
-            bad_request("a parameter is repeated: send each one once", "parameter_repeated")
-        }
+        Defect::Form(defect) => form(defect),
         Defect::CredentialsInQuery => {
             bad_request("credentials do not belong into the query: send them in the body", "credentials_in_query")
         }
@@ -223,6 +236,20 @@ fn token_request(defect: TokenRequestDefect, profile: Profile) -> Answer {
     }
 }
 
+fn form(defect: FormDefect) -> Answer {
+    match defect {
+        FormDefect::TooManyParameters => {
+            bad_request("there are more than 64 parameters: send those that are needed", "too_many_parameters")
+        }
+        FormDefect::Encoding => {
+            bad_request("a parameter is not form-encoded UTF-8: check its percent-escapes", "form_encoding")
+        }
+        FormDefect::Repeated => {
+            bad_request("a parameter is repeated: send each one once", "parameter_repeated")
+        }
+    }
+}
+
 fn issue_token(error: &IssueTokenError, profile: Profile) -> Answer {
     match error {
         IssueTokenError::Credential(defect) => unauthenticated(match defect {
@@ -253,7 +280,7 @@ fn issue_token(error: &IssueTokenError, profile: Profile) -> Answer {
             }
         }
         IssueTokenError::Store(_) => unavailable("store_unavailable"),
-        IssueTokenError::Random(_) => unavailable("random_unavailable"),
+        IssueTokenError::Grant(refusal) => not_granted(*refusal, profile),
         IssueTokenError::Sign(SignError::TooLong(_)) => bad_request(
             "the token would be longer than gateways accept: ask for fewer claims, or have permissions removed",
             "token_too_long",
@@ -269,6 +296,22 @@ fn unauthenticated(reason: &'static str) -> Answer {
     new(401, "invalid_client", AUTHENTICATION_FAILED, reason).challenging(BASIC_CHALLENGE)
 }
 
+fn not_granted(refusal: GrantRefusal, profile: Profile) -> Answer {
+    let sentence = refusal.to_string();
+    let target_status = match profile {
+        Profile::Standard => 400,
+        // Upstream contract §10.2.
+        Profile::DropIn => 403,
+    };
+    match refusal {
+        GrantRefusal::InvalidTarget => new(target_status, "invalid_target", sentence, "audience_not_granted"),
+        GrantRefusal::TooManyAudiences => new(target_status, "invalid_target", sentence, "too_many_audiences"),
+        GrantRefusal::AudienceRequired => bad_request(sentence, "audience_missing"),
+        GrantRefusal::TooLarge => bad_request(sentence, "token_too_long"),
+        GrantRefusal::Random(_) => unavailable("random_unavailable"),
+    }
+}
+
 fn describe_token(error: &DescribeTokenError) -> Answer {
     match error {
         DescribeTokenError::Rejected(_) => bad_token("token_invalid"),
@@ -276,11 +319,66 @@ fn describe_token(error: &DescribeTokenError) -> Answer {
     }
 }
 
+fn register_client(error: &RegisterClientError, profile: Profile) -> Answer {
+    match error {
+        RegisterClientError::Client(defect) => not_registered(defect.to_string(), "client_invalid", profile),
+        RegisterClientError::Key(defect) => not_registered(defect.to_string(), "key_refused", profile),
+        RegisterClientError::OurKey => not_registered(error.to_string(), "key_is_ours", profile),
+        RegisterClientError::Duplicate => {
+            new(409, "conflict", "the client could not be made: send the request again", "duplicate")
+        }
+        RegisterClientError::Store(_) => unavailable("store_unavailable"),
+        RegisterClientError::Random(_) => unavailable("random_unavailable"),
+    }
+}
+
+/// RFC 7591 §3.2.2; the service we replace answers every failed registration with 401 (upstream contract §1.1, K-05).
+fn not_registered(sentence: impl Into<Cow<'static, str>>, reason: &'static str, profile: Profile) -> Answer {
+    match profile {
+        Profile::Standard => new(400, "invalid_client_metadata", sentence, reason),
+        Profile::DropIn => {
+            new(401, "invalid_client_metadata", sentence, reason).challenging(BEARER_CHALLENGE)
+        }
+    }
+}
+
+fn management_request(defect: ManagementRequestDefect) -> Answer {
+    match defect {
+        ManagementRequestDefect::Query(defect) => form(defect),
+        ManagementRequestDefect::Limit => bad_request("limit must be a number from 1 to 1000", "limit"),
+        ManagementRequestDefect::After => {
+            bad_request("after must be the next of the page before", "after")
+        }
+        ManagementRequestDefect::IfMatch => {
+            bad_request("If-Match must be the ETag of the client, in quotes", "if_match")
+        }
+    }
+}
+
+fn administer_clients(error: &AdministerClientsError) -> Answer {
+    match error {
+        AdministerClientsError::Missing => new(404, "not_found", "no client has this id", "client_missing"),
+        AdministerClientsError::Client(defect) => {
+            new(400, "invalid_client_metadata", defect.to_string(), "client_invalid")
+        }
+        AdministerClientsError::OtherVersion => new(
+            412,
+            "precondition_failed",
+            "the client has been changed meanwhile: read it again",
+            "other_version",
+        ),
+        AdministerClientsError::Conflict => {
+            new(409, "conflict", "the client is being changed by others: send the request again", "conflict")
+        }
+        AdministerClientsError::Store(_) => unavailable("store_unavailable"),
+    }
+}
+
 fn unavailable(reason: &'static str) -> Answer {
     new(503, "temporarily_unavailable", STORE_DOWN, reason)
 }
 
-fn bad_request(sentence: &'static str, reason: &'static str) -> Answer {
+fn bad_request(sentence: impl Into<Cow<'static, str>>, reason: &'static str) -> Answer {
     new(400, "invalid_request", sentence, reason)
 }
 

@@ -17,18 +17,19 @@ pub enum JsonBodyDefect {
     NotAnObject,
 }
 
-/// The object in the body, if its media type is one of `media_types`.
+/// The object in the body, if its media type is one of `media_types`. `refusal` says for which endpoint it is read.
 ///
 /// # Errors
-/// [`Refusal::Body`] or [`Refusal::JsonBody`].
+/// [`Refusal::Body`], or what `refusal` makes of the defect.
 pub(super) async fn read(
     request: &HttpRequest,
     payload: Payload,
     media_types: &[&str],
+    refusal: fn(JsonBodyDefect) -> Refusal,
 ) -> Result<Map<String, Value>, Refusal> {
     if !media_types.contains(&body::media_type(request).as_str()) {
-        return Err(JsonBodyDefect::ContentType.into());
+        return Err(refusal(JsonBodyDefect::ContentType));
     }
     let bytes = body::read(request, payload).await?;
-    strict_json::object(&bytes).map_err(|_| JsonBodyDefect::NotAnObject.into())
+    strict_json::object(&bytes).map_err(|_| refusal(JsonBodyDefect::NotAnObject))
 }

@@ -1,8 +1,11 @@
 //! HTTP in and out. Two listeners: the public one, and the one for management, where every route wants a token. An
 //! endpoint exists by being in a table below; paths match byte for byte, and everything else is 404 (T-TOK-07).
 
+mod bearer;
 pub mod clients;
-pub mod error;
+mod error;
+mod form;
+mod json_body;
 mod management_auth;
 pub mod oauth;
 pub mod register;

@@ -9,7 +9,7 @@ use credentials::client::{Client, ClientId};
 use serde::Serialize;
 
 use super::error::{Refusal, respond};
-use super::query::Query;
+use super::form::{Form, FormDefect};
 use super::register::register;
 use crate::Deps;
 use crate::administer_clients;
@@ -21,6 +21,8 @@ const MAX_LIMIT: u32 = 1000;
 /// Why a request of an operator cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ManagementRequestDefect {
+    #[error("the query cannot be read: {0}")]
+    Query(#[from] FormDefect),
     #[error("limit is not a number from 1 to {MAX_LIMIT}")]
     Limit,
     #[error("after is not a client id")]
@@ -49,7 +51,8 @@ pub async fn get(request: HttpRequest, deps: Data<Deps>) -> HttpResponse {
 }
 
 async fn list(request: &HttpRequest, deps: &Deps) -> Result<HttpResponse, Refusal> {
-    let query = Query::of(request);
+    let query = Form::parse(request.uri().query().unwrap_or_default().as_bytes())
+        .map_err(ManagementRequestDefect::from)?;
     let limit = match query.get("limit") {
         None => DEFAULT_LIMIT,
         Some(text) => text

@@ -39,7 +39,7 @@ async fn change(request: &HttpRequest, payload: Payload, deps: &Deps) -> Result<
     let id = client_id(request)?;
     let expected = expected_version(request)?;
     let media_types = ["application/merge-patch+json", "application/json"];
-    let patch = json_body::read(request, payload, &media_types).await?;
+    let patch = json_body::read(request, payload, &media_types, Refusal::PatchBody).await?;
     Ok(shown(&administer_clients::change(deps, &id, &patch, expected).await?))
 }
 

@@ -1,6 +1,5 @@
 //! The OAuth endpoints.
 
-mod form;
 mod presented_credential;
 pub mod token;
 

@@ -8,8 +8,8 @@ use credentials::assertion::AssertionDefect;
 use credentials::jws::Jws;
 use zeroize::Zeroizing;
 
-use super::form::{Form, decode};
 use super::token::TokenRequestDefect;
+use crate::http::form::{Form, decode};
 use crate::issue_token::{AssertionRefusal, CredentialDefect, PresentedCredential};
 
 /// The one `client_assertion_type` we know (RFC 7523 §2.2).

@@ -7,10 +7,10 @@ use serde::Serialize;
 use service_kit::access_log::annotate;
 use service_kit::body;
 
-use super::form::{Form, FormDefect};
 use super::presented_credential;
 use crate::Deps;
 use crate::http::error::{Refusal, respond};
+use crate::http::form::{Form, FormDefect};
 use crate::issue_token::{self, TokenRequest};
 
 /// Parameters that must not be in the query, where logs and histories keep them (C-6749-05).

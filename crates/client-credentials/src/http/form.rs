@@ -62,15 +62,19 @@ impl Form {
 
 /// Decodes `+` and percent-escapes, once. `None` if an escape is broken or the result is not UTF-8.
 pub(super) fn decode(text: &[u8]) -> Option<String> {
-    let mut bytes = text.iter().copied();
-    let mut decoded = Vec::with_capacity(text.len());
+    percent_decoded(text.iter().map(|byte| if *byte == b'+' { b' ' } else { *byte }))
+}
+
+/// Decodes the percent-escapes of a path segment, once; a `+` stays one. `None` as for [`decode`].
+pub(super) fn decode_path_segment(text: &str) -> Option<String> {
+    percent_decoded(text.bytes())
+}
+
+fn percent_decoded(mut bytes: impl Iterator<Item = u8>) -> Option<String> {
+    let mut decoded = Vec::new();
     while let Some(byte) = bytes.next() {
         decoded.push(match byte {
-            b'+' => b' ',
-            b'%' => {
-                let digits = [hex_digit(bytes.next()?)?, hex_digit(bytes.next()?)?];
-                (digits[0] << 4) | digits[1]
-            }
+            b'%' => (hex_digit(bytes.next()?)? << 4) | hex_digit(bytes.next()?)?,
             other => other,
         });
     }
@@ -96,6 +100,7 @@ mod tests {
         {
             assert_eq!(decode(text.as_bytes()).as_deref(), Some(decoded), "{text}");
         }
+        assert_eq!(decode_path_segment("a+b%2Fc").as_deref(), Some("a+b/c"));
     }
 
     #[test]

@@ -17,9 +17,11 @@ use credentials::secret::{Pepper, SecretStore};
 use credentials::store::DeploymentStore;
 use credentials::{Random, SystemRandom};
 use jose::SigningKey;
-use service_kit::service::Telemetry;
 use service_kit::status::Status;
-use service_kit::{Problems, Secret, Service, StartError, SystemClock, Variable, Vars, server};
+use service_kit::{
+    Problems, Secret, Service, StartError, SystemClock, Telemetry, Variable, Vars, server,
+};
+use store_sqlite::SqliteStore;
 use zeroize::Zeroizing;
 
 use crate::config::{Config, SigningKeySource, TokenSettings};
@@ -188,8 +190,9 @@ impl ClientCredentials {
 }
 
 async fn open_stores(config: &Config, clock: &Arc<dyn Clock>) -> Result<Stores, StartError> {
-    let _ = (config, clock);
-    Err(StartError::new("no store yet"))
+    let store = SqliteStore::open(&config.data_dir, Arc::clone(clock))
+        .map_err(|error| StartError::new(format!("the embedded store cannot be opened: {error}")))?;
+    Ok(Stores::of(store))
 }
 
 fn bootstrap_token(config: &Config, random: &dyn Random) -> Result<Secret, StartError> {

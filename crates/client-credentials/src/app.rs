@@ -18,9 +18,7 @@ use credentials::store::DeploymentStore;
 use credentials::{Random, SystemRandom};
 use jose::SigningKey;
 use service_kit::status::Status;
-use service_kit::{
-    Problems, Secret, Service, StartError, SystemClock, Telemetry, Variable, Vars, server,
-};
+use service_kit::{Problems, Secret, Service, StartError, SystemClock, Telemetry, Variable, Vars, server};
 use store_sqlite::SqliteStore;
 use zeroize::Zeroizing;
 
@@ -148,7 +146,11 @@ impl ClientCredentials {
             tokens: config.tokens,
             default_client_state: config.default_client_state,
             bootstrap_token,
-            openid_configuration: config.openid_configuration.as_deref().map(openid_configuration).transpose()?,
+            openid_configuration: config
+                .openid_configuration
+                .as_deref()
+                .map(openid_configuration)
+                .transpose()?,
         };
         let this = Self {
             status: Status::new(

@@ -184,10 +184,14 @@ fn check_together(vars: &Vars, problems: &mut Problems) {
     if let Some(problem) = text("MIA_JWT_ISSUER").and_then(|issuer| issuer_problem(issuer.trim(), drop_in)) {
         problems.note("MIA_JWT_ISSUER", problem);
     }
-    let port = |name: &str, default: &str| text(name).map_or_else(|| default.to_owned(), |port| port.to_string());
+    let port =
+        |name: &str, default: &str| text(name).map_or_else(|| default.to_owned(), |port| port.to_string());
     let (public, management) = (port("HTTP_PORT", "3000"), port("MANAGEMENT_PORT", "3001"));
     if public.trim() == management.trim() && public.trim() != "0" {
-        problems.note("MANAGEMENT_PORT", "must differ from HTTP_PORT: management calls never share the public port");
+        problems.note(
+            "MANAGEMENT_PORT",
+            "must differ from HTTP_PORT: management calls never share the public port",
+        );
     }
     if text("CRUD_CLIENT_BASE_URL").is_some() {
         problems.note(
@@ -243,7 +247,9 @@ impl TokenSettings {
                 .mia_jwt_issuer
                 .clone()
                 .unwrap_or_else(|| format!("http://localhost:{}", variables.http_port)),
-            lifetime_seconds: variables.mia_jwt_expires_in.map_or(STANDARD_LIFETIME_SECONDS, |seconds| seconds.0),
+            lifetime_seconds: variables
+                .mia_jwt_expires_in
+                .map_or(STANDARD_LIFETIME_SECONDS, |seconds| seconds.0),
             audience_required: variables.required_audience_in_token_request,
             default_audience,
             accepted_audiences,

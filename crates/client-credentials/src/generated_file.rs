@@ -12,10 +12,10 @@ use zeroize::Zeroizing;
 
 /// What [`read_or_create`] found.
 #[derive(Debug)]
-pub struct GeneratedFile {
-    pub content: Zeroizing<Vec<u8>>,
+pub(crate) struct GeneratedFile {
+    pub(crate) content: Zeroizing<Vec<u8>>,
     /// Whether this call made it.
-    pub created: bool,
+    pub(crate) created: bool,
 }
 
 /// The content of `path`; if there is no such file, it is made of what `generate` returns, readable by its owner only
@@ -23,7 +23,7 @@ pub struct GeneratedFile {
 ///
 /// # Errors
 /// If the file cannot be read or made, or if `generate` failed.
-pub fn read_or_create(
+pub(crate) fn read_or_create(
     path: &Path,
     random: &dyn Random,
     generate: impl FnOnce() -> io::Result<Zeroizing<Vec<u8>>>,

@@ -94,7 +94,10 @@ fn values_out_of_range_are_refused_by_name_and_not_shown() {
     ] {
         let text = read(&[(name, value)]).unwrap_err();
         assert!(text.contains(name), "{name}={value}: {text}");
-        assert!(name == "MANAGEMENT_PORT" || value.len() < 4 || !text.contains(&format!(" {value}")), "{text}");
+        assert!(
+            name == "MANAGEMENT_PORT" || value.len() < 4 || !text.contains(&format!(" {value}")),
+            "{text}"
+        );
     }
 }
 

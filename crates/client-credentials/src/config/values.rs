@@ -92,7 +92,11 @@ pub(super) fn issuer_problem(issuer: &str, drop_in: bool) -> Option<&'static str
             "http" => is_this_machine(&url),
             _ => false,
         };
-        normal && secure && url.query().is_none() && url.fragment().is_none() && !url.authority().contains('@')
+        normal
+            && secure
+            && url.query().is_none()
+            && url.fragment().is_none()
+            && !url.authority().contains('@')
     });
     (!legal).then_some(
         "must be an https URL in its normal form, without user, query and fragment (or an http one on localhost)",

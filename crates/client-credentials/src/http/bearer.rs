@@ -4,7 +4,7 @@ use actix_web::http::header::{AUTHORIZATION, HeaderMap};
 
 /// Why there is no one token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum BearerDefect {
+pub(super) enum BearerDefect {
     #[error("the request has no bearer token")]
     Missing,
     #[error("the request has several Authorization headers")]

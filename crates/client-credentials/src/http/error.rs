@@ -34,11 +34,12 @@ const RETRY_AFTER_SECONDS: &str = "5";
 
 const NOT_AN_OBJECT: &str = "the body must be one JSON object in UTF-8 with distinct member names";
 
-const STORE_DOWN: &str = "the service cannot reach its store: nothing was changed, try again in a few seconds";
+const STORE_DOWN: &str =
+    "the service cannot reach its store: nothing was changed, try again in a few seconds";
 
 /// Everything an endpoint may answer instead of what it was asked for.
 #[derive(Debug, thiserror::Error)]
-pub enum Refusal {
+pub(super) enum Refusal {
     #[error("no such path")]
     NoSuchPath,
     #[error("no such method on this path")]
@@ -77,7 +78,11 @@ struct Answer {
 }
 
 /// The response of an endpoint; a refusal is logged and put into its form.
-pub fn respond(request: &HttpRequest, deps: &Deps, outcome: Result<HttpResponse, Refusal>) -> HttpResponse {
+pub(super) fn respond(
+    request: &HttpRequest,
+    deps: &Deps,
+    outcome: Result<HttpResponse, Refusal>,
+) -> HttpResponse {
     match outcome {
         Ok(response) => response,
         Err(refusal) => {
@@ -118,9 +123,12 @@ impl Answer {
 
 fn answer(refusal: &Refusal, profile: Profile) -> Answer {
     match refusal {
-        Refusal::NoSuchPath => {
-            new(404, "not_found", "there is nothing here: check the path, upper and lower case differ", "no_such_path")
-        }
+        Refusal::NoSuchPath => new(
+            404,
+            "not_found",
+            "there is nothing here: check the path, upper and lower case differ",
+            "no_such_path",
+        ),
         Refusal::MethodNotAllowed { .. } => new(
             405,
             "method_not_allowed",
@@ -180,10 +188,13 @@ fn bearer(defect: BearerDefect) -> Answer {
             new(401, "invalid_token", "send a token: Authorization: Bearer <token>", "token_missing")
                 .challenging(BEARER_CHALLENGE)
         }
-        BearerDefect::Several => {
-            new(400, "invalid_request", "send one Authorization header, not several", "authorization_repeated")
-                .challenging(BEARER_CHALLENGE_BAD_REQUEST)
-        }
+        BearerDefect::Several => new(
+            400,
+            "invalid_request",
+            "send one Authorization header, not several",
+            "authorization_repeated",
+        )
+        .challenging(BEARER_CHALLENGE_BAD_REQUEST),
         BearerDefect::Malformed => bad_token("token_malformed"),
         BearerDefect::Wrong => bad_token("token_wrong"),
     }
@@ -201,9 +212,10 @@ fn token_request(defect: TokenRequestDefect, profile: Profile) -> Answer {
             bad_request("send the parameters as application/x-www-form-urlencoded", "content_type")
         }
         Defect::Form(defect) => form(defect),
-        Defect::CredentialsInQuery => {
-            bad_request("credentials do not belong into the query: send them in the body", "credentials_in_query")
-        }
+        Defect::CredentialsInQuery => bad_request(
+            "credentials do not belong into the query: send them in the body",
+            "credentials_in_query",
+        ),
         Defect::SeveralAuthorizations => {
             bad_request("send one Authorization header with one credential", "authorization_repeated")
         }
@@ -238,9 +250,10 @@ fn token_request(defect: TokenRequestDefect, profile: Profile) -> Answer {
 
 fn form(defect: FormDefect) -> Answer {
     match defect {
-        FormDefect::TooManyParameters => {
-            bad_request("there are more than 64 parameters: send those that are needed", "too_many_parameters")
-        }
+        FormDefect::TooManyParameters => bad_request(
+            "there are more than 64 parameters: send those that are needed",
+            "too_many_parameters",
+        ),
         FormDefect::Encoding => {
             bad_request("a parameter is not form-encoded UTF-8: check its percent-escapes", "form_encoding")
         }
@@ -305,7 +318,9 @@ fn not_granted(refusal: GrantRefusal, profile: Profile) -> Answer {
     };
     match refusal {
         GrantRefusal::InvalidTarget => new(target_status, "invalid_target", sentence, "audience_not_granted"),
-        GrantRefusal::TooManyAudiences => new(target_status, "invalid_target", sentence, "too_many_audiences"),
+        GrantRefusal::TooManyAudiences => {
+            new(target_status, "invalid_target", sentence, "too_many_audiences")
+        }
         GrantRefusal::AudienceRequired => bad_request(sentence, "audience_missing"),
         GrantRefusal::TooLarge => bad_request(sentence, "token_too_long"),
         GrantRefusal::Random(_) => unavailable("random_unavailable"),
@@ -346,9 +361,7 @@ fn management_request(defect: ManagementRequestDefect) -> Answer {
     match defect {
         ManagementRequestDefect::Query(defect) => form(defect),
         ManagementRequestDefect::Limit => bad_request("limit must be a number from 1 to 1000", "limit"),
-        ManagementRequestDefect::After => {
-            bad_request("after must be the next of the page before", "after")
-        }
+        ManagementRequestDefect::After => bad_request("after must be the next of the page before", "after"),
         ManagementRequestDefect::IfMatch => {
             bad_request("If-Match must be the ETag of the client, in quotes", "if_match")
         }

@@ -51,7 +51,10 @@ impl Form {
 
     /// All values of a parameter that may be repeated.
     pub(super) fn all(&self, name: &str) -> impl Iterator<Item = &str> {
-        self.0.iter().filter(move |(known, value)| known == name && !value.is_empty()).map(|(_, value)| value.as_str())
+        self.0
+            .iter()
+            .filter(move |(known, value)| known == name && !value.is_empty())
+            .map(|(_, value)| value.as_str())
     }
 
     /// Whether a parameter of this name is there, be it empty.
@@ -95,9 +98,15 @@ mod tests {
 
     #[test]
     fn t_bas_01_escapes_are_decoded_exactly_once() {
-        for (text, decoded) in
-            [("a", "a"), ("%41", "A"), ("+", " "), ("%2B", "+"), ("%2541", "%41"), ("%3A%3a", "::"), ("%c3%A9", "é")]
-        {
+        for (text, decoded) in [
+            ("a", "a"),
+            ("%41", "A"),
+            ("+", " "),
+            ("%2B", "+"),
+            ("%2541", "%41"),
+            ("%3A%3a", "::"),
+            ("%c3%A9", "é"),
+        ] {
             assert_eq!(decode(text.as_bytes()).as_deref(), Some(decoded), "{text}");
         }
         assert_eq!(decode_path_segment("a+b%2Fc").as_deref(), Some("a+b/c"));
@@ -137,7 +146,8 @@ mod tests {
 
     #[test]
     fn t_frm_07_no_more_than_64_parameters_are_read() {
-        let body = |count: usize| (0..count).map(|number| format!("p{number}=b")).collect::<Vec<_>>().join("&");
+        let body =
+            |count: usize| (0..count).map(|number| format!("p{number}=b")).collect::<Vec<_>>().join("&");
         assert_eq!(defect(&body(64)), None);
         assert_eq!(defect(&body(65)), Some(FormDefect::TooManyParameters));
         assert_eq!(defect(&"a=b&".repeat(10_000)), Some(FormDefect::Repeated));

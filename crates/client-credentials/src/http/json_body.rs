@@ -10,7 +10,7 @@ use super::error::Refusal;
 
 /// Why a body is not a JSON object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum JsonBodyDefect {
+pub(super) enum JsonBodyDefect {
     #[error("the Content-Type is not one this path reads")]
     ContentType,
     #[error("the body is not one JSON object with distinct member names")]

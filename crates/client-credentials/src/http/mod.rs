@@ -59,7 +59,11 @@ pub const PUBLIC_IN_DROP_IN: &[Endpoint] =
 pub const MANAGEMENT: &[Endpoint] = &[
     Endpoint { method: Method::POST, path: "/clients", route: |route| route.to(clients::post) },
     Endpoint { method: Method::GET, path: "/clients", route: |route| route.to(clients::get) },
-    Endpoint { method: Method::GET, path: "/clients/{client_id}", route: |route| route.to(clients::one::get) },
+    Endpoint {
+        method: Method::GET,
+        path: "/clients/{client_id}",
+        route: |route| route.to(clients::one::get),
+    },
     Endpoint {
         method: Method::PATCH,
         path: "/clients/{client_id}",

@@ -36,8 +36,7 @@ pub(super) async fn register(
     deps: &Deps,
     registrant: Registrant,
 ) -> Result<HttpResponse, Refusal> {
-    let members =
-        json_body::read(request, payload, &["application/json"], Refusal::RegistrationBody).await?;
+    let members = json_body::read(request, payload, &["application/json"], Refusal::RegistrationBody).await?;
     let client = register_client::run(deps, registrant, &members).await?;
     annotate(request, |line| line.client_id = Some(client.id.to_string()));
     Ok(HttpResponse::Created()

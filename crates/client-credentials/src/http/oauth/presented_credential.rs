@@ -47,9 +47,7 @@ fn assertion(form: &Form) -> Result<Option<PresentedCredential>, TokenRequestDef
             Ok(jws) => PresentedCredential::Assertion(Box::new(jws)),
             Err(defect) => PresentedCredential::UnusableAssertion(AssertionDefect::from(defect).into()),
         })),
-        (Some(_), Some(_)) => {
-            Ok(Some(PresentedCredential::UnusableAssertion(AssertionRefusal::UnknownType)))
-        }
+        (Some(_), Some(_)) => Ok(Some(PresentedCredential::UnusableAssertion(AssertionRefusal::UnknownType))),
         (None, None) if form.get("token_endpoint_auth_method") == Some("private_key_jwt") => {
             Err(TokenRequestDefect::IncompleteAssertion)
         }
@@ -64,7 +62,8 @@ fn several_tokens(assertion: &str) -> bool {
 }
 
 fn from_header(header: &[u8]) -> Result<PresentedCredential, TokenRequestDefect> {
-    let (scheme, rest) = header.split_at(header.iter().position(|byte| *byte == b' ').unwrap_or(header.len()));
+    let (scheme, rest) =
+        header.split_at(header.iter().position(|byte| *byte == b' ').unwrap_or(header.len()));
     if rest.contains(&b',') {
         // Two credentials in one field (RFC 9110 §5.3): no alphabet of base64 has a comma.
         return Err(TokenRequestDefect::SeveralAuthorizations);
@@ -72,8 +71,7 @@ fn from_header(header: &[u8]) -> Result<PresentedCredential, TokenRequestDefect>
     if !scheme.eq_ignore_ascii_case(b"basic") {
         return Ok(PresentedCredential::Unusable(CredentialDefect::MethodNotOffered));
     }
-    Ok(basic(rest.trim_ascii())
-        .unwrap_or(PresentedCredential::Unusable(CredentialDefect::Malformed)))
+    Ok(basic(rest.trim_ascii()).unwrap_or(PresentedCredential::Unusable(CredentialDefect::Malformed)))
 }
 
 /// Id and secret, each form-encoded, then joined by a colon and encoded as base64 (RFC 6749 §2.3.1, RFC 7617).
@@ -169,13 +167,14 @@ mod tests {
 
     #[test]
     fn t_bas_06_several_authorizations_are_refused() {
-        for headers in [&["Basic Yzpz", "Basic Yzpz"][..], &["Basic Yzpz", "Bearer x"], &["Basic Yzpz, Basic Yzpz"]] {
+        for headers in
+            [&["Basic Yzpz", "Basic Yzpz"][..], &["Basic Yzpz", "Bearer x"], &["Basic Yzpz, Basic Yzpz"]]
+        {
             assert_eq!(found(headers, ""), Err(TokenRequestDefect::SeveralAuthorizations));
         }
     }
 
-    const ASSERTION: &str =
-        "client_assertion_type=urn:ietf:params:oauth:client-assertion-type:jwt-bearer&client_assertion=eyJhbGciOiJYIn0.e30.AA";
+    const ASSERTION: &str = "client_assertion_type=urn:ietf:params:oauth:client-assertion-type:jwt-bearer&client_assertion=eyJhbGciOiJYIn0.e30.AA";
 
     #[test]
     fn t_bas_08_c_6749_04_two_methods_at_once_are_refused() {

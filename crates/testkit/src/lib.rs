@@ -1,1 +1,24 @@
+//! What tests need and nothing ships: a clock and a random source that a test controls, client records, the contract
+//! suite every store must pass, and launchers for real processes. It knows the ports of `credentials` and no
+//! implementation of them.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "test support: a broken precondition should stop the test loudly"
+)]
 
+mod clients;
+mod clock;
+pub mod contract;
+pub mod mongod;
+pub mod port;
+pub mod process;
+mod random;
+pub mod tools;
+
+pub use clients::{client, client_id, demanding_clients, public_key};
+pub use clock::FakeClock;
+pub use random::{FailingRandom, SeededRandom, unique_name};

@@ -1,0 +1,89 @@
+//! Laws of [`SecretStore`].
+
+use std::sync::Arc;
+
+use common::Timestamp;
+use credentials::secret::{Pepper, SecretLookup, SecretStore, StoredSecret};
+
+use super::{CALLERS, Storage, all_at_once};
+use crate::clients::client_id;
+
+async fn open<S: Storage>(storage: &S) -> Arc<dyn SecretStore> {
+    storage.open().await
+}
+
+fn pepper() -> Pepper {
+    Pepper::new(vec![7; 32])
+}
+
+fn owner(id: &str) -> SecretLookup {
+    pepper().lookup(&client_id(id))
+}
+
+fn secret(text: &str, created: i64, expires: Option<i64>) -> StoredSecret {
+    StoredSecret {
+        hash: pepper().hash(text),
+        created_at: Timestamp::from_unix_millis(created),
+        expires_at: expires.map(Timestamp::from_unix_millis),
+    }
+}
+
+pub async fn secrets_come_back_oldest_first_and_equal<S: Storage>(storage: &S) {
+    let store = open(storage).await;
+    let mut secrets = [
+        secret("newest", i64::MAX, Some(i64::MAX)),
+        secret("middle", 1_795_291_200_123, None),
+        secret("expired", 1_795_291_200_122, Some(0)),
+        secret("before the epoch", -1, Some(-1)),
+        secret("oldest", i64::MIN, Some(i64::MIN)),
+    ];
+    for secret in &secrets {
+        store.add(&owner("a"), secret).await.unwrap();
+    }
+    secrets.reverse();
+    assert_eq!(store.find(&owner("a")).await.unwrap(), secrets);
+}
+
+pub async fn a_client_without_secrets_has_none<S: Storage>(storage: &S) {
+    let store = open(storage).await;
+    store.add(&owner("a"), &secret("s", 1, None)).await.unwrap();
+    assert_eq!(store.find(&owner("A")).await.unwrap(), []);
+    store.delete_all(&owner("A")).await.unwrap();
+    assert_eq!(store.find(&owner("a")).await.unwrap().len(), 1);
+}
+
+pub async fn deleting_forgets_all_of_one_client_only<S: Storage>(storage: &S) {
+    let store = open(storage).await;
+    for id in ["a", "b"] {
+        for text in ["first", "second"] {
+            store.add(&owner(id), &secret(text, 1, None)).await.unwrap();
+        }
+    }
+    store.delete_all(&owner("a")).await.unwrap();
+    assert_eq!(store.find(&owner("a")).await.unwrap(), []);
+    assert_eq!(store.find(&owner("b")).await.unwrap().len(), 2);
+    store.add(&owner("a"), &secret("new", 2, None)).await.unwrap();
+    assert_eq!(store.find(&owner("a")).await.unwrap(), [secret("new", 2, None)]);
+}
+
+pub async fn concurrently_added_secrets_are_all_kept<S: Storage>(storage: &S) {
+    let replicas = [open(storage).await, open(storage).await];
+    let nth = |caller: usize| secret(&format!("secret {caller}"), i64::try_from(caller).unwrap(), None);
+    all_at_once(|caller| {
+        let store = Arc::clone(&replicas[caller % 2]);
+        async move { store.add(&owner("a"), &nth(caller)).await.unwrap() }
+    })
+    .await;
+    assert_eq!(replicas[0].find(&owner("a")).await.unwrap(), (0..CALLERS).map(nth).collect::<Vec<_>>());
+}
+
+pub async fn secrets_outlive_a_restart<S: Storage>(storage: &S) {
+    let store = open(storage).await;
+    store.add(&owner("kept"), &secret("s", 1, Some(2))).await.unwrap();
+    store.add(&owner("deleted"), &secret("s", 1, None)).await.unwrap();
+    store.delete_all(&owner("deleted")).await.unwrap();
+    drop(store);
+    let store = open(storage).await;
+    assert_eq!(store.find(&owner("kept")).await.unwrap(), [secret("s", 1, Some(2))]);
+    assert_eq!(store.find(&owner("deleted")).await.unwrap(), []);
+}

@@ -2,7 +2,10 @@
 //! Pure: no HTTP, no database, no cryptography beyond hashes. Signatures live in `jose`, stores in `store-*`, the
 //! order of a request's steps in `client-credentials`.
 
+pub mod access_token;
+pub mod assertion;
 pub mod client;
+pub mod jws;
 pub mod key;
 pub mod random;
 pub mod replay;

@@ -53,16 +53,20 @@ impl TokenService {
             ("DATA_DIR".into(), data.display().to_string()),
         ];
         variables.extend(further.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
-        let own_issuer = further.iter().find(|(name, _)| *name == "MIA_JWT_ISSUER").map(|(_, value)| (*value).to_owned());
+        let own_issuer =
+            further.iter().find(|(name, _)| *name == "MIA_JWT_ISSUER").map(|(_, value)| (*value).to_owned());
         let issuer = own_issuer.unwrap_or_else(|| format!("http://localhost:{}", public.port()));
         let process = Self::spawn(&variables, public).await;
         Self { process, public, management, issuer, data: data.to_owned(), variables, _ports: ports }
     }
 
     async fn spawn(variables: &[(String, String)], public: SocketAddr) -> Process {
-        let variables: Vec<_> = variables.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let variables: Vec<_> =
+            variables.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         let ready = Ready::Answers(public, "/-/ready".to_owned());
-        Process::start(service("client-credentials", &variables), ready).await.expect("client-credentials starts")
+        Process::start(service("client-credentials", &variables), ready)
+            .await
+            .expect("client-credentials starts")
     }
 
     /// Ends it as a power cut would, and starts it again with the same variables and files.
@@ -73,7 +77,10 @@ impl TokenService {
 
     /// The operator's key to the management port.
     pub(crate) fn bootstrap_token(&self) -> String {
-        std::fs::read_to_string(self.data.join("bootstrap-token")).expect("the bootstrap token").trim().to_owned()
+        std::fs::read_to_string(self.data.join("bootstrap-token"))
+            .expect("the bootstrap token")
+            .trim()
+            .to_owned()
     }
 
     pub(crate) fn url(&self, path: &str) -> String {
@@ -116,7 +123,10 @@ impl DecisionService {
                 ("HEADERS_TO_PROXY", "authorization,x-request-id"),
             ];
             variables.extend(further);
-            (service("authorization-service", &variables), Ready::Answers(port.address(), "/-/ready".to_owned()))
+            (
+                service("authorization-service", &variables),
+                Ready::Answers(port.address(), "/-/ready".to_owned()),
+            )
         })
         .await;
         Self { process, address: port.address(), _port: port }
@@ -143,7 +153,11 @@ impl Deployment {
 pub(crate) fn http() -> reqwest::Client {
     // Whoever comes first installs it; all install the same.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build().expect("a client")
+    reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        .build()
+        .expect("a client")
 }
 
 /// The body of an answer with this status.

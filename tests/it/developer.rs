@@ -27,8 +27,10 @@ impl Developer {
         let folder = tempfile::tempdir().expect("a folder");
         let key = folder.path().join("key.pem");
         shell(&["openssl", "genrsa", "-out", key.to_str().expect("UTF-8"), "2048"]);
-        let jwk: Value = serde_json::from_str(&script("public-jwk.sh", &[key.to_str().expect("UTF-8")])).expect("a JWK");
-        let request = json!({"client_name": "e2e", "token_endpoint_auth_method": "private_key_jwt", "public_key": jwk});
+        let jwk: Value =
+            serde_json::from_str(&script("public-jwk.sh", &[key.to_str().expect("UTF-8")])).expect("a JWK");
+        let request =
+            json!({"client_name": "e2e", "token_endpoint_auth_method": "private_key_jwt", "public_key": jwk});
         let answer = http().post(url).json(&request).send().await.expect("an answer");
         let client_id = body_of(answer, 201).await["client_id"].as_str().expect("client_id").to_owned();
         Self { client_id, folder }
@@ -37,7 +39,9 @@ impl Developer {
     /// A new assertion, good for one use.
     pub(crate) fn assertion(&self, issuer: &str) -> String {
         let key = self.folder.path().join("key.pem");
-        script("sign-assertion.sh", &[key.to_str().expect("UTF-8"), &self.client_id, issuer]).trim().to_owned()
+        script("sign-assertion.sh", &[key.to_str().expect("UTF-8"), &self.client_id, issuer])
+            .trim()
+            .to_owned()
     }
 
     /// Presents an assertion at a token endpoint.

@@ -33,6 +33,7 @@ async fn a_token_is_good_after_a_restart() {
     let developer = Developer::register(&service).await;
     let token = developer.token(&service).await;
     service.kill9_and_restart().await;
-    let answer = crate::deployment::http().get(service.url("/tokeninfo")).bearer_auth(&token).send().await.unwrap();
+    let answer =
+        crate::deployment::http().get(service.url("/tokeninfo")).bearer_auth(&token).send().await.unwrap();
     assert_eq!(json(answer, 200).await["sub"], developer.client_id.as_str());
 }

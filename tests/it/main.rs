@@ -4,7 +4,13 @@
 //! Names: a test that needs MongoDB, nginx or Envoy is in a module `on_mongodb`, `through_nginx`, `through_envoy`,
 //! so that `cargo xtask test --without NAME` can leave it out.
 
-#![expect(clippy::expect_used, clippy::panic, clippy::unwrap_used, clippy::indexing_slicing, reason = "tests fail loudly")]
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "tests fail loudly"
+)]
 
 mod deployment;
 mod developer;

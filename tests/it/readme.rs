@@ -8,13 +8,18 @@ use crate::deployment::{binary, workspace};
 
 /// The shell blocks between the walk's marks, in one script.
 fn script(readme: &str) -> String {
-    let walk = readme.split("<!-- walk -->").nth(1).and_then(|rest| rest.split("<!-- end walk -->").next()).expect("the walk");
+    let walk = readme
+        .split("<!-- walk -->")
+        .nth(1)
+        .and_then(|rest| rest.split("<!-- end walk -->").next())
+        .expect("the walk");
     walk.split("```sh\n").skip(1).filter_map(|block| block.split("```").next()).collect()
 }
 
 /// The statuses that the comments promise, in the order of the lines that print them. `get_token() {` prints nothing.
 fn promised(script: &str) -> Vec<String> {
-    let comments = script.lines().filter_map(|line| line.rsplit_once("# ").map(|(_, status)| status.trim().to_owned()));
+    let comments =
+        script.lines().filter_map(|line| line.rsplit_once("# ").map(|(_, status)| status.trim().to_owned()));
     comments.filter(|status| status.len() == 3 && status.bytes().all(|byte| byte.is_ascii_digit())).collect()
 }
 
@@ -39,7 +44,12 @@ fn the_readmes_walk_prints_what_it_promises() {
         .replace("3010", &decisions);
     // Both services end with the script: it ends what it started, by process id.
     let guarded = format!("set -eu\ntrap 'kill -9 $(jobs -p)' EXIT\n{commands}");
-    let output = Command::new("bash").args(["-c", &guarded]).current_dir(folder.path()).env("LOG_LEVEL", "silent").output().unwrap();
+    let output = Command::new("bash")
+        .args(["-c", &guarded])
+        .current_dir(folder.path())
+        .env("LOG_LEVEL", "silent")
+        .output()
+        .unwrap();
     let printed: Vec<_> = String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect();
     let promised = promised(&walk);
     assert_eq!(promised.len(), 10, "{promised:?}");

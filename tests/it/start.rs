@@ -29,9 +29,13 @@ fn every_bad_variable_is_named_at_once_without_its_value_and_the_exit_code_is_64
 #[test]
 fn a_drop_in_client_credentials_names_every_variable_it_lacks() {
     let text = stderr(&run("client-credentials", &[("PROFILE", "drop-in")], &[]));
-    for expected in
-        ["MIA_JWT_ISSUER", "MIA_JWT_EXPIRES_IN", "PRIVATE_RSA_KEY_FILE_PATH", "PRIVATE_RSA_KEY_ID", "CLIENT_ID_HASH_SALT"]
-    {
+    for expected in [
+        "MIA_JWT_ISSUER",
+        "MIA_JWT_EXPIRES_IN",
+        "PRIVATE_RSA_KEY_FILE_PATH",
+        "PRIVATE_RSA_KEY_ID",
+        "CLIENT_ID_HASH_SALT",
+    ] {
         assert!(text.contains(expected), "{expected} is missing in\n{text}");
     }
 }
@@ -86,7 +90,11 @@ async fn sigterm_ends_both_services_with_exit_code_0() {
 async fn healthcheck_tells_whether_the_service_runs() {
     let deployment = Deployment::start().await;
     let port = deployment.decisions.address.port().to_string();
-    let variables = [("HTTP_PORT", port.as_str()), ("USERINFO_URL", "http://127.0.0.1:1/"), ("CONFIGURATION_FILE_NAME", "auth")];
+    let variables = [
+        ("HTTP_PORT", port.as_str()),
+        ("USERINFO_URL", "http://127.0.0.1:1/"),
+        ("CONFIGURATION_FILE_NAME", "auth"),
+    ];
     assert!(run("authorization-service", &variables, &["healthcheck"]).status.success());
     drop(deployment);
     assert_eq!(run("authorization-service", &variables, &["healthcheck"]).status.code(), Some(1));

@@ -4,6 +4,7 @@
 use std::fs;
 use std::io;
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
@@ -39,13 +40,15 @@ impl Addresses {
 /// If the files cannot be copied or have lost a mark.
 pub fn nginx(workspace: &Path, folder: &Path, addresses: &Addresses) -> io::Result<Command> {
     copy(&workspace.join("deploy/gateway/nginx"), folder)?;
-    fs::create_dir_all(folder.join("run"))?;
+    // Started by root, nginx lets another user do the work; that one must get to `run/`.
+    fs::set_permissions(folder, fs::Permissions::from_mode(0o755))?;
     let [gateway, services @ ..] = addresses.marks();
-    let pair = |(name, port, address): (&str, u16, SocketAddr)| (format!("{name}:{port}"), address.to_string());
+    let pair =
+        |(name, port, address): (&str, u16, SocketAddr)| (format!("{name}:{port}"), address.to_string());
     replace(&folder.join("listen.conf"), &[pair(gateway)])?;
     replace(&folder.join("upstreams.conf"), &services.map(pair))?;
     let mut command = Command::new(tools::nginx());
-    command.arg("-p").arg(folder).args(["-c", "nginx.conf"]);
+    command.args(["-e", "stderr", "-c", "nginx.conf", "-p"]).arg(folder);
     Ok(command)
 }
 
@@ -58,12 +61,18 @@ pub fn envoy(workspace: &Path, folder: &Path, addresses: &Addresses) -> io::Resu
     let file = folder.join("envoy.yaml");
     fs::copy(workspace.join("deploy/gateway/envoy/envoy.yaml"), &file)?;
     let pairs = addresses.marks().map(|(name, port, address)| {
-        let mark = format!("{{ address: {name}, port_value: {port} }}");
-        (mark, format!("{{ address: {}, port_value: {} }}", address.ip(), address.port()))
+        let mark = format!("address: {name}, port_value: {port}");
+        (mark, format!("address: {}, port_value: {}", address.ip(), address.port()))
     });
     replace(&file, &pairs)?;
     let mut command = Command::new(tools::envoy());
-    command.arg("-c").arg(file).args(["--concurrency", "1", "--disable-hot-restart", "--log-level", "warning"]);
+    command.arg("-c").arg(file).args([
+        "--concurrency",
+        "1",
+        "--use-dynamic-base-id",
+        "--log-level",
+        "warning",
+    ]);
     Ok(command)
 }
 

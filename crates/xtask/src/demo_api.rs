@@ -10,7 +10,8 @@ use tiny_http::{Header, Request, Response, Server};
 
 /// Answers on `address` until the process ends.
 pub(crate) fn start(address: SocketAddr) -> Result<()> {
-    let server = Server::http(address).map_err(|error| anyhow!("the demo API cannot listen on {address}: {error}"))?;
+    let server =
+        Server::http(address).map_err(|error| anyhow!("the demo API cannot listen on {address}: {error}"))?;
     thread::spawn(move || {
         for request in server.incoming_requests() {
             // The caller went away: nothing to do for it.
@@ -27,8 +28,11 @@ fn answer(request: Request) -> std::io::Result<()> {
         "/public" => (200, json!({"message": "open to everybody", "caller": caller(&request)})),
         _ => (404, json!({"message": "the demo API has /orders and /public"})),
     };
-    let json_type = Header { field: "Content-Type".parse().map_err(std::io::Error::other)?, value: "application/json".parse().map_err(std::io::Error::other)? };
-    request.respond(Response::from_string(format!("{body}\n")).with_status_code(status).with_header(json_type))
+    let mut response = Response::from_string(format!("{body}\n")).with_status_code(status);
+    if let Ok(json_type) = Header::from_bytes("Content-Type", "application/json") {
+        response.add_header(json_type);
+    }
+    request.respond(response)
 }
 
 fn caller(request: &Request) -> Value {

@@ -20,7 +20,12 @@ pub(crate) enum Gateway {
 
 impl Gateway {
     /// The command that starts it, with its configuration in `folder`; `None` for none.
-    pub(crate) fn command(self, workspace: &Path, folder: &Path, addresses: &Addresses) -> Result<Option<Command>> {
+    pub(crate) fn command(
+        self,
+        workspace: &Path,
+        folder: &Path,
+        addresses: &Addresses,
+    ) -> Result<Option<Command>> {
         let command = match self {
             Self::Nginx => testkit::gateway::nginx(workspace, folder, addresses)?,
             Self::Envoy => testkit::gateway::envoy(workspace, folder, addresses)?,

@@ -52,7 +52,7 @@ fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).map(Path::to_path_buf).unwrap_or_default()
 }
 
-#[expect(clippy::disallowed_methods, reason = "a developer's tool takes its PATH and cargo from the environment")]
+/// A variable of the developer: `PATH`, and `CARGO` which cargo sets.
 fn environment(name: &str) -> Option<OsString> {
     std::env::var_os(name)
 }

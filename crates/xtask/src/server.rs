@@ -1,6 +1,6 @@
 //! A process of the walk: logs into a file, waited for until it listens, ended with us.
 
-use std::fs::File;
+use std::fs::OpenOptions;
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -21,9 +21,19 @@ pub(crate) struct Server {
 
 impl Server {
     /// Starts `command` with its output in `logs/NAME.log` and waits until it listens on `address`.
-    pub(crate) fn start(name: &'static str, mut command: Command, address: SocketAddr, logs: &Path) -> Result<Self> {
+    pub(crate) fn start(
+        name: &'static str,
+        mut command: Command,
+        address: SocketAddr,
+        logs: &Path,
+    ) -> Result<Self> {
         let log = logs.join(format!("{name}.log"));
-        let file = File::create(&log).with_context(|| format!("{}", log.display()))?;
+        // Appending: nginx opens its output a second time, and one must not overwrite the other.
+        let file = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&log)
+            .with_context(|| format!("{}", log.display()))?;
         let child = command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file).spawn();
         let child = child.with_context(|| format!("{name} could not be started"))?;
         let mut server = Self { name, child, log };
@@ -32,13 +42,17 @@ impl Server {
     }
 
     fn wait_until_it_listens(&mut self, address: SocketAddr) -> Result<()> {
-        let deadline = Instant::now() + PATIENCE;
+        let started = Instant::now();
         while TcpStream::connect_timeout(&address, PATIENCE).is_err() {
             if let Some(status) = self.child.try_wait()? {
                 bail!("{} ended at once ({status}). It said:\n{}", self.name, self.last_words());
             }
-            if Instant::now() > deadline {
-                bail!("{} does not listen on {address} after {PATIENCE:?}. It said:\n{}", self.name, self.last_words());
+            if started.elapsed() > PATIENCE {
+                bail!(
+                    "{} does not listen on {address} after {PATIENCE:?}. It said:\n{}",
+                    self.name,
+                    self.last_words()
+                );
             }
             std::thread::sleep(POLL);
         }

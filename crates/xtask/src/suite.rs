@@ -52,7 +52,10 @@ impl Component {
 
 pub(crate) fn run(workspace: &Path, options: &Options) -> Result<()> {
     for component in Component::ALL.into_iter().filter(|component| !options.without.contains(component)) {
-        component.tool().ready(workspace).context("a component of the tests is missing (--without NAME leaves its tests out)")?;
+        component
+            .tool()
+            .ready(workspace)
+            .context("a component of the tests is missing (--without NAME leaves its tests out)")?;
     }
     let nextest = tools::CARGO_NEXTEST.ready(workspace)?;
     cargo(workspace, &["build", "--locked", "--workspace", "--bins"])?;
@@ -67,7 +70,8 @@ pub(crate) fn run(workspace: &Path, options: &Options) -> Result<()> {
     let mut command = Command::new(nextest);
     command.args(["nextest", "run", "--locked", "--workspace"]).current_dir(workspace);
     if !options.without.is_empty() {
-        let left_out: Vec<_> = options.without.iter().map(|component| format!("not test({})", component.mark())).collect();
+        let left_out: Vec<_> =
+            options.without.iter().map(|component| format!("not test({})", component.mark())).collect();
         command.args(["--filterset", &left_out.join(" and ")]);
     }
     if let Some(mongod) = &mongod {
@@ -88,7 +92,11 @@ pub(crate) fn fetch_tools(workspace: &Path) -> Result<()> {
 
 fn cargo(workspace: &Path, arguments: &[&str]) -> Result<()> {
     let cargo = crate::environment("CARGO").unwrap_or_else(|| OsString::from("cargo"));
-    let status = Command::new(cargo).args(arguments).current_dir(workspace).status().context("cargo could not be started")?;
+    let status = Command::new(cargo)
+        .args(arguments)
+        .current_dir(workspace)
+        .status()
+        .context("cargo could not be started")?;
     ensure!(status.success(), "cargo {} failed", arguments.join(" "));
     Ok(())
 }

@@ -71,7 +71,10 @@ impl Tool {
         let place = workspace.join("target/tools").join(self.binary);
         if !place.exists() {
             self.fetch(&place).with_context(|| {
-                format!("{} is missing and could not be fetched. Install {} and run this again", self.binary, self.instead)
+                format!(
+                    "{} is missing and could not be fetched. Install {} and run this again",
+                    self.binary, self.instead
+                )
             })?;
         }
         Ok(place)
@@ -119,7 +122,8 @@ fn only_file(folder: &Path) -> Result<PathBuf> {
 
 fn make_executable(file: &Path) -> Result<()> {
     use std::os::unix::fs::PermissionsExt;
-    fs::set_permissions(file, fs::Permissions::from_mode(0o755)).with_context(|| format!("{}", file.display()))
+    fs::set_permissions(file, fs::Permissions::from_mode(0o755))
+        .with_context(|| format!("{}", file.display()))
 }
 
 fn hex(bytes: &[u8]) -> String {

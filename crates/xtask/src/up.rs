@@ -83,8 +83,16 @@ pub(crate) fn run(workspace: &Path, options: &Options) -> Result<()> {
         Gateway::None => "A gateway",
     };
     let Ports { addresses, management } = ports;
-    walk(&Place { workspace, folder: FOLDER, gateway: options.gateway, addresses, management, issuer: &issuer, front })
-        .with_context(|| format!("the walk did not reach its end. What each process said: {FOLDER}/logs/"))?;
+    walk(&Place {
+        workspace,
+        folder: FOLDER,
+        gateway: options.gateway,
+        addresses,
+        management,
+        issuer: &issuer,
+        front,
+    })
+    .with_context(|| format!("the walk did not reach its end. What each process said: {FOLDER}/logs/"))?;
     println!("\nThe walk went as it should.");
     if !options.once {
         ports.print(options.gateway);
@@ -114,7 +122,13 @@ fn build(workspace: &Path) -> Result<()> {
     Ok(())
 }
 
-fn start(workspace: &Path, gateway: Gateway, ports: Ports, issuer: &str, database: Option<&str>) -> Result<Vec<Server>> {
+fn start(
+    workspace: &Path,
+    gateway: Gateway,
+    ports: Ports,
+    issuer: &str,
+    database: Option<&str>,
+) -> Result<Vec<Server>> {
     let folder = workspace.join(FOLDER);
     let logs = folder.join("logs");
     let Ports { addresses, management } = ports;
@@ -128,7 +142,8 @@ fn start(workspace: &Path, gateway: Gateway, ports: Ports, issuer: &str, databas
     if let Some(url) = database {
         client_credentials.env("CREDENTIALS_MONGODB_URL", url);
     }
-    let mut authorization_service = service(workspace, "authorization-service", addresses.authorization_service);
+    let mut authorization_service =
+        service(workspace, "authorization-service", addresses.authorization_service);
     authorization_service
         .env("USERINFO_URL", format!("http://{}/tokeninfo", addresses.client_credentials))
         .env("CONFIGURATION_PATH", workspace.join("deploy/demo"))
@@ -138,7 +153,12 @@ fn start(workspace: &Path, gateway: Gateway, ports: Ports, issuer: &str, databas
 
     let mut servers = vec![
         Server::start("client-credentials", client_credentials, addresses.client_credentials, &logs)?,
-        Server::start("authorization-service", authorization_service, addresses.authorization_service, &logs)?,
+        Server::start(
+            "authorization-service",
+            authorization_service,
+            addresses.authorization_service,
+            &logs,
+        )?,
     ];
     if let Some(command) = gateway.command(workspace, &folder.join("gateway"), &addresses)? {
         servers.push(Server::start("gateway", command, addresses.gateway, &logs)?);
@@ -149,7 +169,10 @@ fn start(workspace: &Path, gateway: Gateway, ports: Ports, issuer: &str, databas
 /// A service that listens on `address`, with no variable of the caller's own environment.
 fn service(workspace: &Path, name: &str, address: SocketAddr) -> Command {
     let mut command = Command::new(workspace.join("target/debug").join(name));
-    command.env_clear().env("HTTP_HOST", address.ip().to_string()).env("HTTP_PORT", address.port().to_string());
+    command
+        .env_clear()
+        .env("HTTP_HOST", address.ip().to_string())
+        .env("HTTP_PORT", address.port().to_string());
     command.env("DELAY_SHUTDOWN_SECONDS", "0").current_dir(workspace);
     command
 }
@@ -158,7 +181,9 @@ fn service(workspace: &Path, name: &str, address: SocketAddr) -> Command {
 fn check_commands() -> Result<()> {
     for (command, remedy) in [("curl", "curl"), ("openssl", "openssl"), ("sh", "a POSIX shell")] {
         if tools::on_path(command).is_none() {
-            bail!("{command} is not installed. The walk runs it: install {remedy} with your system's packages");
+            bail!(
+                "{command} is not installed. The walk runs it: install {remedy} with your system's packages"
+            );
         }
     }
     Ok(())
@@ -168,7 +193,9 @@ impl Ports {
     fn from_base(base: u16) -> Result<Self> {
         let port = |offset: u16| {
             let number = base.checked_add(offset).filter(|_| base > 0);
-            let number = number.with_context(|| format!("--port-base {base} leaves no room for 5 ports: take one from 1 to 65531"))?;
+            let number = number.with_context(|| {
+                format!("--port-base {base} leaves no room for 5 ports: take one from 1 to 65531")
+            })?;
             Ok::<_, anyhow::Error>(SocketAddr::from((Ipv4Addr::LOCALHOST, number)))
         };
         let addresses = Addresses {

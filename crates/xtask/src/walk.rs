@@ -31,14 +31,23 @@ pub(crate) fn walk(place: &Place<'_>) -> Result<()> {
 
     steps.tell("The developer registers the public half. Anybody may: a new client has no permission.");
     let jwk = steps.shell(&format!("sh deploy/demo/public-jwk.sh {}/key.pem", place.folder))?;
-    let body = format!(r#"{{"client_name":"demo","token_endpoint_auth_method":"private_key_jwt","public_key":{}}}"#, jwk.trim());
-    let registered = steps.request(201, &format!("{}/register -H 'Content-Type: application/json' -d '{body}'", place.public()))?;
+    let body = format!(
+        r#"{{"client_name":"demo","token_endpoint_auth_method":"private_key_jwt","public_key":{}}}"#,
+        jwk.trim()
+    );
+    let registered = steps.request(
+        201,
+        &format!("{}/register -H 'Content-Type: application/json' -d '{body}'", place.public()),
+    )?;
     let client = member(&registered, "client_id")?;
 
     steps.tell("It signs an assertion, valid once and for a minute, and exchanges it for an access token.");
     steps.fetch_token(&client)?;
 
-    steps.tell(&format!("{} asks the authorization service: the token is good, the permission is missing.", place.front));
+    steps.tell(&format!(
+        "{} asks the authorization service: the token is good, the permission is missing.",
+        place.front
+    ));
     steps.request(403, &place.protected("GET", true))?;
 
     steps.tell("The operator grants the permission, on the management port, which no gateway routes.");
@@ -73,7 +82,11 @@ impl Place<'_> {
 
     /// A request for `/orders` as its caller sends it; without a gateway, the question a gateway would ask about it.
     fn protected(&self, method: &str, with_token: bool) -> String {
-        let token = if with_token { format!(" -H \"Authorization: Bearer $(cat {}/token)\"", self.folder) } else { String::new() };
+        let token = if with_token {
+            format!(" -H \"Authorization: Bearer $(cat {}/token)\"", self.folder)
+        } else {
+            String::new()
+        };
         match self.gateway {
             Gateway::None => format!(
                 "http://{}/auth -H 'Original-Request-Method: {method}' -H 'Original-Request-Uri: /orders'{token}",
@@ -101,7 +114,9 @@ impl Steps<'_> {
     /// Signs an assertion, exchanges it, and keeps the token in a file for the lines that follow.
     fn fetch_token(&self, client: &str) -> Result<()> {
         let Place { folder, issuer, .. } = self.place;
-        self.shell(&format!("sh deploy/demo/sign-assertion.sh {folder}/key.pem {client} {issuer} > {folder}/assertion"))?;
+        self.shell(&format!(
+            "sh deploy/demo/sign-assertion.sh {folder}/key.pem {client} {issuer} > {folder}/assertion"
+        ))?;
         let answer = self.request(200, &format!(
             "{}/oauth/token -d grant_type=client_credentials -d client_id={client} -d client_assertion_type=urn:ietf:params:oauth:client-assertion-type:jwt-bearer --data-urlencode client_assertion@{folder}/assertion",
             self.place.public()
@@ -114,21 +129,34 @@ impl Steps<'_> {
     fn request(&self, expected: u16, arguments: &str) -> Result<String> {
         let output = self.shell(&format!("curl -s -w '\\n%{{http_code}}\\n' {arguments}"))?;
         let (body, status) = output.trim_end().rsplit_once('\n').unwrap_or(("", output.trim_end()));
-        ensure!(status == expected.to_string(), "step {}: the answer is {status}, expected {expected}", self.number);
+        ensure!(
+            status == expected.to_string(),
+            "step {}: the answer is {status}, expected {expected}",
+            self.number
+        );
         Ok(body.to_owned())
     }
 
     /// Prints and runs a line. Gives what it printed.
     fn shell(&self, line: &str) -> Result<String> {
         println!("   $ {line}");
-        let output = Command::new("sh").args(["-c", line]).current_dir(self.place.workspace).stdin(Stdio::null()).output();
+        let output = Command::new("sh")
+            .args(["-c", line])
+            .current_dir(self.place.workspace)
+            .stdin(Stdio::null())
+            .output();
         let output = output.context("sh could not be started")?;
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         for shown in text.lines().filter(|shown| !shown.is_empty()) {
             println!("   {shown}");
         }
         if !output.status.success() {
-            bail!("step {}: the line failed ({}): {}", self.number, output.status, String::from_utf8_lossy(&output.stderr));
+            bail!(
+                "step {}: the line failed ({}): {}",
+                self.number,
+                output.status,
+                String::from_utf8_lossy(&output.stderr)
+            );
         }
         Ok(text)
     }
@@ -136,5 +164,9 @@ impl Steps<'_> {
 
 fn member(json: &str, name: &str) -> Result<String> {
     let answer: Value = serde_json::from_str(json).context("the answer is no JSON")?;
-    answer.get(name).and_then(Value::as_str).map(str::to_owned).with_context(|| format!("the answer has no {name}"))
+    answer
+        .get(name)
+        .and_then(Value::as_str)
+        .map(str::to_owned)
+        .with_context(|| format!("the answer has no {name}"))
 }

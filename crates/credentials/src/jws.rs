@@ -256,6 +256,10 @@ mod tests {
     #[test]
     fn t_hdr_10_long_and_deep_tokens_are_refused() {
         assert_eq!(Jws::parse(&"a".repeat(1 << 20)).err(), Some(JwsDefect::TooLong));
+        let start = token(r#"{"alg":"RS256"}"#, "{}");
+        let of_length = |length: usize| format!("{start}{}", "A".repeat(length - start.len()));
+        assert!(Jws::parse(&of_length(8_192)).is_ok());
+        assert_eq!(Jws::parse(&of_length(8_193)).err(), Some(JwsDefect::TooLong));
         let deep = "[".repeat(3_000);
         assert_eq!(defect(&format!(r#"{{"alg":"RS256","x":{deep}"#)), Some(JwsDefect::HeaderNotAnObject));
     }

@@ -5,6 +5,7 @@
 pub mod access_token;
 pub mod assertion;
 pub mod client;
+pub mod grant;
 pub mod jws;
 pub mod key;
 pub mod random;

@@ -44,3 +44,73 @@ pub fn letters(random: &dyn Random, length: usize) -> Result<String, RandomError
     }
     Ok(text)
 }
+
+/// Sources for the tests of this crate.
+#[cfg(test)]
+pub(crate) mod testing {
+    use std::sync::atomic::{AtomicU8, Ordering};
+
+    use super::{Random, RandomError};
+
+    /// 0, 1, 2, … 255, 0, …
+    #[derive(Debug, Default)]
+    pub(crate) struct Counting(AtomicU8);
+
+    impl Random for Counting {
+        fn fill(&self, bytes: &mut [u8]) -> Result<(), RandomError> {
+            bytes.fill_with(|| self.0.fetch_add(1, Ordering::Relaxed));
+            Ok(())
+        }
+    }
+
+    /// Always fails.
+    #[derive(Debug)]
+    pub(crate) struct Broken;
+
+    impl Random for Broken {
+        fn fill(&self, _: &mut [u8]) -> Result<(), RandomError> {
+            Err(RandomError)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::testing::{Broken, Counting};
+    use super::{Random, RandomError, SystemRandom, letters};
+
+    #[test]
+    fn each_letter_is_equally_likely() {
+        // Every byte value comes equally often: so must every letter, in one whole number of rounds.
+        let text = letters(&Counting::default(), 52 * 40).unwrap();
+        let mut counts = HashMap::new();
+        for letter in text.chars() {
+            *counts.entry(letter).or_insert(0) += 1;
+        }
+        assert_eq!(counts.len(), 52);
+        assert!(counts.keys().all(char::is_ascii_alphabetic));
+        assert!(counts.values().all(|count| *count == 40), "{counts:?}");
+    }
+
+    #[test]
+    fn the_length_is_the_one_asked_for() {
+        for length in [0, 1, 32, 48, 63, 64, 65, 1000] {
+            assert_eq!(letters(&SystemRandom, length).unwrap().len(), length);
+        }
+    }
+
+    #[test]
+    fn t_ops_03_a_failing_source_gives_nothing() {
+        assert_eq!(letters(&Broken, 32), Err(RandomError));
+        assert_eq!(Broken.fill(&mut [0]), Err(RandomError));
+    }
+
+    #[test]
+    fn c_7591_17_no_two_texts_are_equal() {
+        let texts: std::collections::HashSet<String> =
+            (0..10_000).map(|_| letters(&SystemRandom, 32).unwrap()).collect();
+        assert_eq!(texts.len(), 10_000);
+    }
+}

@@ -65,3 +65,45 @@ impl fmt::Display for ClientId {
         formatter.write_str(&self.0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{ClientId, NotAClientId};
+    use crate::random::testing::{Broken, Counting};
+    use crate::random::{RandomError, SystemRandom};
+
+    #[test]
+    fn contract_1_1_a_generated_id_is_32_letters() {
+        let id = ClientId::generate(&SystemRandom).unwrap();
+        assert_eq!(id.as_str().len(), 32);
+        assert!(id.as_str().bytes().all(|byte| byte.is_ascii_alphabetic()));
+        assert_ne!(ClientId::generate(&SystemRandom).unwrap(), id);
+        assert_eq!(ClientId::parse(id.as_str()).unwrap(), id);
+        assert_eq!(
+            ClientId::generate(&Counting::default()).unwrap().as_str(),
+            "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdef"
+        );
+        assert_eq!(ClientId::generate(&Broken), Err(RandomError));
+    }
+
+    #[test]
+    fn t_bas_03_t_bas_04_only_visible_ascii_is_an_id() {
+        let longest = "x".repeat(64);
+        for good in ["a", "client-1", "a:b/c?d~", "!", &longest] {
+            assert_eq!(ClientId::parse(good).unwrap().as_str(), good);
+        }
+        let too_long = "x".repeat(65);
+        for bad in ["", " ", "a b", "a\0", "c\u{7f}", "é", "ａ", "a\u{200B}", "\n", &too_long] {
+            assert_eq!(ClientId::parse(bad), Err(NotAClientId), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_stored_id_is_checked_again() {
+        let id = ClientId::parse("client-1").unwrap();
+        let json = serde_json::to_string(&id).unwrap();
+        assert_eq!(json, "\"client-1\"");
+        assert_eq!(serde_json::from_str::<ClientId>(&json).unwrap(), id);
+        assert!(serde_json::from_str::<ClientId>("\"a b\"").is_err());
+    }
+}

@@ -1,9 +1,14 @@
-//! Clients: the record, its states, and what a store of clients guarantees.
+//! Clients: the record, its states, how one is registered and changed, and what a store of clients guarantees.
 
 mod id;
+mod members;
+mod patch;
 mod record;
+mod registration;
 mod store;
 
 pub use id::{ClientId, NotAClientId};
+pub use members::ClientDefect;
 pub use record::{AuthMethod, Client, ClientState};
+pub use registration::NewClient;
 pub use store::{ClientPage, ClientStore, ReplaceOutcome};

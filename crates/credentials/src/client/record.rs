@@ -53,3 +53,63 @@ pub struct Client {
     /// Grows by one with each change; a change names the version it is based on.
     pub version: u64,
 }
+
+impl Client {
+    /// Whether the client gets tokens: only in state PUBLIC, however good its credentials are.
+    #[must_use]
+    pub fn may_obtain_tokens(&self) -> bool {
+        self.state == ClientState::Public
+    }
+}
+
+impl ClientState {
+    /// All states.
+    pub const ALL: [Self; 4] = [Self::Public, Self::Draft, Self::Trash, Self::Deleted];
+
+    /// The state as it stands in documents.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Public => "PUBLIC",
+            Self::Draft => "DRAFT",
+            Self::Trash => "TRASH",
+            Self::Deleted => "DELETED",
+        }
+    }
+
+    /// Whether a client may go from this state to `next` (contract §7.2).
+    #[must_use]
+    pub const fn may_become(self, next: Self) -> bool {
+        match self {
+            Self::Public | Self::Draft => matches!(next, Self::Public | Self::Draft | Self::Trash),
+            Self::Trash => matches!(next, Self::Deleted | Self::Draft | Self::Trash),
+            Self::Deleted => matches!(next, Self::Deleted | Self::Trash),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ClientState::{self, Deleted, Draft, Public, Trash};
+
+    #[test]
+    fn contract_7_2_transitions() {
+        let table = [
+            (Public, &[Public, Draft, Trash][..]),
+            (Draft, &[Public, Draft, Trash]),
+            (Trash, &[Draft, Trash, Deleted]),
+            (Deleted, &[Trash, Deleted]),
+        ];
+        for (from, allowed) in table {
+            let found: Vec<_> = ClientState::ALL.into_iter().filter(|next| from.may_become(*next)).collect();
+            assert_eq!(found, allowed, "{from:?}");
+        }
+    }
+
+    #[test]
+    fn as_str_is_the_serialised_name() {
+        for state in ClientState::ALL {
+            assert_eq!(serde_json::to_value(state).unwrap(), state.as_str());
+        }
+    }
+}

@@ -89,3 +89,64 @@ impl fmt::Debug for SecretHash {
         formatter.write_str("SecretHash(..)")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Pepper;
+    use crate::client::ClientId;
+
+    fn pepper(key: &[u8]) -> Pepper {
+        Pepper::new(key.to_vec())
+    }
+
+    /// Stored hashes must survive every release: the values are HMAC-SHA-256 over each part preceded by its length as
+    /// eight big-endian bytes, computed with another implementation.
+    #[test]
+    fn hashes_are_what_they_always_were() {
+        let id = ClientId::parse("client-1").unwrap();
+        assert_eq!(
+            pepper(b"pepper").hash("secret").0,
+            "a31668b73d54b9d412050ff4810cefe6724212605e659e2325148c62af6b2b73"
+        );
+        assert_eq!(
+            pepper(b"pepper").lookup(&id).as_str(),
+            "3f5e1c3261a70b3a5f9952fe776cf819f3f2781698da6ecc0763a385be6664c7"
+        );
+    }
+
+    #[test]
+    fn a_hash_depends_on_key_purpose_and_text() {
+        let id = ClientId::parse("text").unwrap();
+        let hash = pepper(b"a").hash("text");
+        assert!(hash.matches(&pepper(b"a").hash("text")));
+        assert!(!hash.matches(&pepper(b"b").hash("text")));
+        assert!(!hash.matches(&pepper(b"a").hash("texT")));
+        assert!(!hash.matches(&pepper(b"a").hash("")));
+        assert_ne!(hash.0, pepper(b"a").lookup(&id).0);
+    }
+
+    #[test]
+    fn t_tim_02_a_common_prefix_is_no_match() {
+        let hash = pepper(b"a").hash("secret");
+        let mut shorter = hash.clone();
+        shorter.0.pop();
+        let mut last = hash.clone();
+        let end = if last.0.pop() == Some('0') { '1' } else { '0' };
+        last.0.push(end);
+        assert!(!hash.matches(&shorter) && !shorter.matches(&hash) && !hash.matches(&last));
+    }
+
+    #[test]
+    fn keys_of_any_length_are_taken() {
+        for key in [&b""[..], &[7; 32], &[7; 200]] {
+            assert_eq!(pepper(key).hash("secret").0.len(), 64);
+        }
+    }
+
+    #[test]
+    fn debug_output_shows_neither_pepper_nor_hash() {
+        let hash = pepper(b"hot pepper").hash("secret");
+        let shown = format!("{:?} {hash:?}", pepper(b"hot pepper"));
+        assert_eq!(shown, "Pepper(..) SecretHash(..)");
+    }
+}

@@ -1,0 +1,294 @@
+//! What may be issued: from a client that proved who it is and the audiences it asks for, the claims of its access token.
+//! Whether the client may get tokens at all is asked before ([`Client::may_obtain_tokens`]).
+
+use common::{AccessTokenClaims, Profile, Timestamp};
+use serde_json::{Map, Value};
+
+use crate::client::Client;
+use crate::random::{Random, RandomError};
+
+/// The most audiences of one token (T-CC-04).
+const MAX_AUDIENCES: usize = 20;
+
+/// The longest claims of a token as JSON, in bytes. With header, signature and base64 the token then stays below
+/// [`MAX_LENGTH`](crate::jws::MAX_LENGTH).
+const MAX_CLAIMS_LENGTH: usize = 5 * 1024;
+
+/// What is granted to everybody.
+#[derive(Debug, Clone)]
+pub struct GrantPolicy {
+    /// Our issuer. Never an audience.
+    pub issuer: String,
+    /// Audience of a token whose request names none, in the standard profile (RFC 9068 §3, K-07).
+    pub default_audience: Option<String>,
+    /// Whether every request must name an audience (`REQUIRED_AUDIENCE_IN_TOKEN_REQUEST`).
+    pub audience_required: bool,
+    pub lifetime_seconds: i64,
+    pub profile: Profile,
+}
+
+/// What a client asks for.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct GrantRequest {
+    /// Those of the form, then those of the assertion.
+    pub audiences: Vec<String>,
+    /// Those of the assertion that the client's record allows.
+    pub custom_claims: Map<String, Value>,
+}
+
+/// Why no token is granted. The texts are public sentences.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum GrantRefusal {
+    /// `invalid_target` (RFC 8707 §2).
+    #[error("a requested audience is not granted to this client: ask its operator to add it to the client")]
+    InvalidTarget,
+    /// `invalid_target`.
+    #[error("at most {MAX_AUDIENCES} audiences can be requested at once")]
+    TooManyAudiences,
+    /// `invalid_request`.
+    #[error("an audience is required: add the parameter audience")]
+    AudienceRequired,
+    /// `invalid_request`.
+    #[error(
+        "the token would be larger than gateways accept: ask for fewer audiences or shorter custom claims"
+    )]
+    TooLarge,
+    /// An error of ours.
+    #[error(transparent)]
+    Random(#[from] RandomError),
+}
+
+/// The claims of the access token that `client` gets for `request`.
+///
+/// # Errors
+/// [`GrantRefusal`], the first that was found.
+pub fn access_token_claims(
+    client: &Client,
+    request: GrantRequest,
+    policy: &GrantPolicy,
+    now: Timestamp,
+    random: &dyn Random,
+) -> Result<AccessTokenClaims, GrantRefusal> {
+    let issued_at = now.unix_seconds();
+    let mut custom = request.custom_claims;
+    // Such a claim has no way to come here; if it found one, it would stand twice in the token.
+    custom.retain(|name, _| !AccessTokenClaims::RESERVED.contains(&name.as_str()));
+    let claims = AccessTokenClaims {
+        exp: issued_at.saturating_add(policy.lifetime_seconds),
+        iat: issued_at,
+        iss: policy.issuer.clone(),
+        sub: client.id.as_str().to_owned(),
+        jti: new_jti(random)?,
+        permissions: client.permissions.clone(),
+        aud: granted_audiences(client, request.audiences, policy)?,
+        client_id: (policy.profile == Profile::Standard).then(|| client.id.as_str().to_owned()),
+        custom,
+    };
+    let length = serde_json::to_vec(&claims).map_or(usize::MAX, |json| json.len());
+    if length > MAX_CLAIMS_LENGTH { Err(GrantRefusal::TooLarge) } else { Ok(claims) }
+}
+
+/// The audiences of the token: those requested, all of which the client must have; else the default.
+fn granted_audiences(
+    client: &Client,
+    requested: Vec<String>,
+    policy: &GrantPolicy,
+) -> Result<Option<Vec<String>>, GrantRefusal> {
+    let mut audiences: Vec<String> = Vec::new();
+    for audience in requested {
+        if !client.audience.contains(&audience) {
+            return Err(GrantRefusal::InvalidTarget);
+        }
+        if !audiences.contains(&audience) {
+            audiences.push(audience);
+        }
+        if audiences.len() > MAX_AUDIENCES {
+            return Err(GrantRefusal::TooManyAudiences);
+        }
+    }
+    if audiences.is_empty() {
+        if policy.audience_required {
+            return Err(GrantRefusal::AudienceRequired);
+        }
+        match (&policy.default_audience, policy.profile) {
+            (Some(default), Profile::Standard) => audiences.push(default.clone()),
+            _ => return Ok(None),
+        }
+    }
+    // A token with our issuer as audience would resemble an assertion (T-CC-04), whatever record or configuration say.
+    if audiences.contains(&policy.issuer) { Err(GrantRefusal::InvalidTarget) } else { Ok(Some(audiences)) }
+}
+
+/// A random UUID (RFC 9562 §5.4).
+fn new_jti(random: &dyn Random) -> Result<String, RandomError> {
+    let mut bytes = [0; 16];
+    random.fill(&mut bytes)?;
+    Ok(uuid::Builder::from_random_bytes(bytes).into_uuid().to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use common::{Profile, Timestamp};
+    use serde_json::{Map, Value, json};
+
+    use super::{GrantPolicy, GrantRefusal, GrantRequest, access_token_claims};
+    use crate::client::{Client, ClientId, ClientState, NewClient};
+    use crate::random::testing::{Broken, Counting};
+    use crate::random::{RandomError, SystemRandom};
+
+    const NOW: i64 = 1_700_000_000;
+    const ISSUER: &str = "https://auth.example";
+
+    fn client(audience: &[&str]) -> Client {
+        let members = json!({"client_name": "c", "permissions": ["read:orders"], "audience": audience});
+        NewClient::by_operator(members.as_object().unwrap(), "another issuer").unwrap().into_client(
+            ClientId::parse("client-1").unwrap(),
+            None,
+            ClientState::Public,
+            Timestamp::from_unix_seconds(0),
+        )
+    }
+
+    fn policy(profile: Profile) -> GrantPolicy {
+        GrantPolicy {
+            issuer: ISSUER.to_owned(),
+            default_audience: Some("default".to_owned()),
+            audience_required: false,
+            lifetime_seconds: 300,
+            profile,
+        }
+    }
+
+    fn claims(client: &Client, audiences: &[&str], policy: &GrantPolicy) -> Result<Value, GrantRefusal> {
+        let audiences = audiences.iter().map(|audience| (*audience).to_owned()).collect();
+        let request = GrantRequest { audiences, custom_claims: Map::new() };
+        let now = Timestamp::from_unix_millis(NOW * 1000 + 999);
+        access_token_claims(client, request, policy, now, &Counting::default())
+            .map(|claims| serde_json::to_value(claims).unwrap())
+    }
+
+    #[test]
+    fn c_9068_02_claims_in_standard() {
+        let claims = claims(&client(&["api"]), &["api"], &policy(Profile::Standard)).unwrap();
+        let expected = json!({"exp": NOW + 300, "iat": NOW, "iss": ISSUER, "sub": "client-1", "client_id": "client-1",
+            "aud": ["api"], "permissions": ["read:orders"], "jti": "00010203-0405-4607-8809-0a0b0c0d0e0f"});
+        assert_eq!(claims, expected);
+    }
+
+    #[test]
+    fn contract_1_3_claims_in_drop_in() {
+        let claims = claims(&client(&[]), &[], &policy(Profile::DropIn)).unwrap();
+        let expected = json!({"exp": NOW + 300, "iat": NOW, "iss": ISSUER, "sub": "client-1",
+            "permissions": ["read:orders"], "jti": "00010203-0405-4607-8809-0a0b0c0d0e0f"});
+        assert_eq!(claims, expected);
+    }
+
+    #[test]
+    fn k_07_the_default_audience_is_for_requests_without_one_in_standard() {
+        let standard = policy(Profile::Standard);
+        let audience = |audiences: &[&str], policy: &GrantPolicy| {
+            claims(&client(&["api", "b"]), audiences, policy).map(|claims| claims.get("aud").cloned())
+        };
+        assert_eq!(audience(&[], &standard), Ok(Some(json!(["default"]))));
+        assert_eq!(audience(&["b", "api", "b"], &standard), Ok(Some(json!(["b", "api"]))));
+        assert_eq!(audience(&[], &GrantPolicy { default_audience: None, ..standard.clone() }), Ok(None));
+        let required = GrantPolicy { audience_required: true, ..standard };
+        assert_eq!(audience(&[], &required), Err(GrantRefusal::AudienceRequired));
+        assert!(audience(&["api"], &required).is_ok());
+    }
+
+    #[test]
+    fn t_cc_04_only_audiences_of_the_client_are_granted() {
+        for profile in [Profile::Standard, Profile::DropIn] {
+            for audiences in [&["other"][..], &["api", "other"], &["API"], &[""], &["default"]] {
+                let verdict = claims(&client(&["api"]), audiences, &policy(profile));
+                assert_eq!(verdict, Err(GrantRefusal::InvalidTarget), "{audiences:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn t_cc_04_the_issuer_is_never_an_audience() {
+        // Even if an imported record or the configuration has it.
+        let imported = client(&["api", ISSUER]);
+        for profile in [Profile::Standard, Profile::DropIn] {
+            let verdict = claims(&imported, &["api", ISSUER], &policy(profile));
+            assert_eq!(verdict, Err(GrantRefusal::InvalidTarget));
+        }
+        let default = GrantPolicy { default_audience: Some(ISSUER.to_owned()), ..policy(Profile::Standard) };
+        assert_eq!(claims(&client(&[]), &[], &default), Err(GrantRefusal::InvalidTarget));
+    }
+
+    #[test]
+    fn t_cc_04_audiences_are_counted() {
+        let names: Vec<String> = (0..1000).map(|n| n.to_string()).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let client = client(&names);
+        assert!(claims(&client, &names[..20], &policy(Profile::Standard)).is_ok());
+        for count in [21, 1000] {
+            let verdict = claims(&client, &names[..count], &policy(Profile::Standard));
+            assert_eq!(verdict, Err(GrantRefusal::TooManyAudiences));
+        }
+    }
+
+    #[test]
+    fn t_cc_03_custom_claims_are_added_and_never_replace_ours() {
+        let custom =
+            json!({"tenant": {"id": 1}, "sub": "victim", "permissions": ["admin"], "scope": "admin"});
+        let custom_claims = custom.as_object().unwrap().clone();
+        let request = GrantRequest { audiences: Vec::new(), custom_claims };
+        let now = Timestamp::from_unix_seconds(NOW);
+        let random = Counting::default();
+        let claims =
+            access_token_claims(&client(&[]), request, &policy(Profile::DropIn), now, &random).unwrap();
+        let text = serde_json::to_string(&claims).unwrap();
+        assert_eq!(text.matches("\"sub\"").count(), 1);
+        let value: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!((&value["sub"], &value["permissions"]), (&json!("client-1"), &json!(["read:orders"])));
+        assert_eq!((&value["tenant"], value.get("scope")), (&json!({"id": 1}), None));
+    }
+
+    #[test]
+    fn a_token_that_gateways_would_refuse_is_not_granted() {
+        let request = |length: usize| GrantRequest {
+            audiences: Vec::new(),
+            custom_claims: Map::from_iter([("tenant".to_owned(), json!("t".repeat(length)))]),
+        };
+        let now = Timestamp::from_unix_seconds(NOW);
+        let grant = |length| {
+            access_token_claims(
+                &client(&[]),
+                request(length),
+                &policy(Profile::DropIn),
+                now,
+                &Counting::default(),
+            )
+        };
+        assert!(grant(4_096).is_ok());
+        assert_eq!(grant(5_120).err(), Some(GrantRefusal::TooLarge));
+    }
+
+    #[test]
+    fn t_ops_03_without_randomness_nothing_is_granted() {
+        let now = Timestamp::from_unix_seconds(NOW);
+        let policy = policy(Profile::Standard);
+        let verdict = access_token_claims(&client(&[]), GrantRequest::default(), &policy, now, &Broken);
+        assert_eq!(verdict, Err(GrantRefusal::Random(RandomError)));
+    }
+
+    #[test]
+    fn c_7519_08_no_two_tokens_share_a_jti() {
+        let jti = || super::new_jti(&SystemRandom).unwrap();
+        let distinct: std::collections::HashSet<String> = (0..10_000).map(|_| jti()).collect();
+        assert_eq!(distinct.len(), 10_000);
+        assert!(distinct.iter().all(|jti| jti.len() == 36 && jti.as_bytes()[14] == b'4'));
+    }
+
+    #[test]
+    fn only_a_public_client_may_obtain_tokens() {
+        for state in ClientState::ALL {
+            let client = Client { state, ..client(&[]) };
+            assert_eq!(client.may_obtain_tokens(), state == ClientState::Public);
+        }
+    }
+}

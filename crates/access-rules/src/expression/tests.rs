@@ -179,7 +179,7 @@ fn g_exp_02_precedence_over_all_values() {
             ("groups.a && (groups.b || groups.c)", a && (b || c)),
             ("groups.a && groups.b && groups.c", a && b && c),
             ("groups.a || groups.b || groups.c", a || b || c),
-            ("!groups.a == groups.b", !a == b),
+            ("!groups.a == groups.b", a != b),
             ("groups.a == groups.b && groups.c", a == b && c),
             ("groups.a || groups.b == groups.c", a || b == c),
         ] {

@@ -130,3 +130,10 @@ fn the_published_sample_loads() {
  "/v2/authz/users/:id":{"DELETE":{"authorization":{"expression":"\"update:users\" in permissions","public":false}}}}"#;
     assert_eq!(load(sample).unwrap().warnings, vec![]);
 }
+
+#[test]
+fn a_line_break_in_a_name_does_not_forge_a_finding() {
+    let refusal = refusal(r#"{"/a\n/configs/auth.json:1:1: /b": 1, "/c": {"\u001b[2J": {}}}"#);
+    assert_eq!(refusal.lines().count(), 3, "{refusal}");
+    assert!(refusal.contains("/a\\u{a}/configs") && refusal.contains("/c → \\u{1b}[2J"), "{refusal}");
+}

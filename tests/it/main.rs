@@ -1,0 +1,23 @@
+//! Whole walks, as a stranger sees them: the real binaries, started with variables, spoken to over HTTP, behind the
+//! gateways as they ship. Nothing here links a service; assertions are signed by the openssl command.
+//!
+//! Names: a test that needs MongoDB, nginx or Envoy is in a module `on_mongodb`, `through_nginx`, `through_envoy`,
+//! so that `cargo xtask test --without NAME` can leave it out.
+
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "tests fail loudly"
+)]
+
+mod deployment;
+mod developer;
+mod durability;
+mod gateways;
+mod logs;
+mod readme;
+mod replicas;
+mod start;
+mod upstream;

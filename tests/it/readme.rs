@@ -1,0 +1,57 @@
+//! The README's walk, run as printed: a page that lies is a bug.
+
+use std::process::Command;
+
+use testkit::port::ReservedPort;
+
+use crate::deployment::{binary, workspace};
+
+/// The shell blocks between the walk's marks, in one script.
+fn script(readme: &str) -> String {
+    let walk = readme
+        .split("<!-- walk -->")
+        .nth(1)
+        .and_then(|rest| rest.split("<!-- end walk -->").next())
+        .expect("the walk");
+    walk.split("```sh\n").skip(1).filter_map(|block| block.split("```").next()).collect()
+}
+
+/// The statuses that the comments promise, in the order of the lines that print them. `get_token() {` prints nothing.
+fn promised(script: &str) -> Vec<String> {
+    let comments =
+        script.lines().filter_map(|line| line.rsplit_once("# ").map(|(_, status)| status.trim().to_owned()));
+    comments.filter(|status| status.len() == 3 && status.bytes().all(|byte| byte.is_ascii_digit())).collect()
+}
+
+#[test]
+fn the_readmes_walk_prints_what_it_promises() {
+    let folder = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink(workspace().join("deploy"), folder.path().join("deploy")).unwrap();
+    let ports = [ReservedPort::new(), ReservedPort::new(), ReservedPort::new()];
+    let [public, management, decisions] = ports.each_ref().map(|port| port.number().to_string());
+    let readme = std::fs::read_to_string(workspace().join("README.md")).unwrap();
+    let walk = script(&readme);
+    assert!(walk.contains("cargo build --release"), "the walk begins with the build");
+    let commands = walk
+        .lines()
+        // Built already, as debug binaries.
+        .filter(|line| !line.starts_with("cargo build"))
+        .map(|line| format!("{line}\n"))
+        .collect::<String>()
+        .replace("target/release", binary("client-credentials").parent().unwrap().to_str().unwrap())
+        .replace("3000", &public)
+        .replace("3001", &management)
+        .replace("3010", &decisions);
+    // Both services end with the script: it ends what it started, by process id.
+    let guarded = format!("set -eu\ntrap 'kill -9 $(jobs -p)' EXIT\n{commands}");
+    let output = Command::new("bash")
+        .args(["-c", &guarded])
+        .current_dir(folder.path())
+        .env("LOG_LEVEL", "silent")
+        .output()
+        .unwrap();
+    let printed: Vec<_> = String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect();
+    let promised = promised(&walk);
+    assert_eq!(promised.len(), 10, "{promised:?}");
+    assert_eq!(printed, promised, "{}", String::from_utf8_lossy(&output.stderr));
+}

@@ -1,0 +1,1 @@
+//! The tests are in `it/`; this crate has nothing of its own.

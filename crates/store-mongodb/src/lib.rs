@@ -1,1 +1,32 @@
+//! The production store: MongoDB, for deployments of more than one replica. Every write waits for the majority and its
+//! journal, every read comes from the primary and shows majority-committed data, and nothing takes longer than a few
+//! seconds. It implements the ports of `credentials` and knows nothing of those who call them.
+//!
+//! What users wrote is only ever a value: never the name of a field, never an operator.
 
+mod clients;
+mod connection;
+mod deployment;
+mod document;
+mod failure;
+mod json;
+mod keys;
+mod replay;
+mod secrets;
+
+use mongodb::bson::Document;
+use mongodb::{Collection, Database};
+
+pub use connection::OpenError;
+
+/// All ports of `credentials` over one MongoDB database. Clones share the connections.
+#[derive(Debug, Clone)]
+pub struct MongoStore {
+    database: Database,
+    /// The platform's collection (contract §1.7); a crud-service may serve it as well.
+    clients: Collection<Document>,
+    credentials: Collection<Document>,
+    used_assertions: Collection<Document>,
+    signing_keys: Collection<Document>,
+    deployment: Collection<Document>,
+}

@@ -1,0 +1,172 @@
+//! Opening the store: connection options that an operator's URL cannot weaken, and the indexes that the laws rest on.
+
+use std::time::Duration;
+
+use futures_util::TryStreamExt;
+use mongodb::bson::{Document, doc};
+use mongodb::error::{Error, ErrorKind};
+use mongodb::options::{
+    Acknowledgment, ClientOptions, IndexOptions, ReadConcern, ReadPreference, SelectionCriteria, WriteConcern,
+};
+use mongodb::{Client, Collection, Database, IndexModel};
+
+use crate::MongoStore;
+use crate::document::{client_fields, secret_fields, used_assertion_fields};
+use crate::failure::{LIMIT, NO_SUCH_NAMESPACE, WAIT, code};
+
+const CLIENTS: &str = "clients";
+const USED_ASSERTIONS: &str = "used_assertions";
+const SIGNING_KEYS: &str = "signing_keys";
+const DEPLOYMENT: &str = "deployment";
+/// How long `mongod` keeps a used assertion beyond its end: far above any difference between the clocks of replicas
+/// and database (T-CLM-19).
+const TTL_MARGIN: Duration = Duration::from_secs(3600);
+/// For the whole start: names are looked up, certificates exchanged, indexes built.
+const START_LIMIT: Duration = Duration::from_secs(30);
+/// Connections of one replica, unless the URL says otherwise.
+const POOL: u32 = 50;
+
+/// Why the store could not be opened. Each sentence says what to check; none repeats a value.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    #[error(
+        "CREDENTIALS_MONGODB_URL is not a MongoDB connection string: it begins with mongodb:// or mongodb+srv://, and \
+         user name and password in it are percent-encoded"
+    )]
+    NotAUrl,
+    #[error("the host name in CREDENTIALS_MONGODB_URL has no DNS records for mongodb+srv://")]
+    NotResolved,
+    #[error(
+        "CREDENTIALS_MONGODB_URL names no database: put its name after the host, as in mongodb://host/name"
+    )]
+    NoDatabase,
+    #[error("CREDENTIALS_COLLECTION_NAME must be the name of a collection of its own")]
+    CollectionName,
+    #[error("the database refuses the user name or password of CREDENTIALS_MONGODB_URL")]
+    Refused,
+    #[error("the database that CREDENTIALS_MONGODB_URL leads to does not answer: {0}")]
+    Unreachable(String),
+    #[error(
+        "the index on {field} of the collection {collection} cannot be made: {reason}; check that no two documents \
+         share a value and that the user of CREDENTIALS_MONGODB_URL may create indexes"
+    )]
+    Index { collection: String, field: &'static str, reason: String },
+}
+
+impl MongoStore {
+    /// Connects to the database that `url` names, or to `database` if given, and makes the indexes. Secrets are kept
+    /// in `credentials_collection`.
+    ///
+    /// # Errors
+    /// [`OpenError`], with what to do about it.
+    pub async fn connect(
+        url: &str,
+        database: Option<&str>,
+        credentials_collection: &str,
+    ) -> Result<Self, OpenError> {
+        let start = Self::open(url, database, credentials_collection);
+        let too_late = || OpenError::Unreachable("it took longer than 30 seconds".to_owned());
+        tokio::time::timeout(START_LIMIT, start).await.map_err(|_| too_late())?
+    }
+
+    async fn open(url: &str, database: Option<&str>, credentials: &str) -> Result<Self, OpenError> {
+        let taken = [CLIENTS, USED_ASSERTIONS, SIGNING_KEYS, DEPLOYMENT].contains(&credentials);
+        if taken || credentials.is_empty() || credentials.contains(['$', '\0']) {
+            return Err(OpenError::CollectionName);
+        }
+        let options = options(url).await?;
+        let name = database.or(options.default_database.as_deref()).ok_or(OpenError::NoDatabase)?.to_owned();
+        // Its error text may repeat parts of the URL.
+        let client = Client::with_options(options).map_err(|_| OpenError::NotAUrl)?;
+        let database = client.database(&name);
+        let store = Self {
+            clients: database.collection(CLIENTS),
+            credentials: database.collection(credentials),
+            used_assertions: database.collection(USED_ASSERTIONS),
+            signing_keys: database.collection(SIGNING_KEYS),
+            deployment: database.collection(DEPLOYMENT),
+            database,
+        };
+        check(&store.database).await?;
+        store.make_indexes().await?;
+        Ok(store)
+    }
+
+    async fn make_indexes(&self) -> Result<(), OpenError> {
+        let unique = IndexOptions::builder().unique(true).build();
+        let ends = IndexOptions::builder().expire_after(TTL_MARGIN).build();
+        // An operator may have made it already, as the contract advises (§1.7), under a name of their own.
+        if !has_unique_index(&self.clients, client_fields::ID).await? {
+            index(&self.clients, client_fields::ID, unique).await?;
+        }
+        index(&self.credentials, secret_fields::OWNER, IndexOptions::default()).await?;
+        index(&self.used_assertions, used_assertion_fields::UNTIL, ends).await
+    }
+}
+
+/// What the URL says, but never less durable, less consistent or less bounded than the laws need.
+async fn options(url: &str) -> Result<ClientOptions, OpenError> {
+    let mut options = ClientOptions::parse(url).await.map_err(|error| match *error.kind {
+        ErrorKind::DnsResolve { .. } => OpenError::NotResolved,
+        _ => OpenError::NotAUrl,
+    })?;
+    options.write_concern =
+        Some(WriteConcern::builder().w(Acknowledgment::Majority).journal(true).w_timeout(WAIT).build());
+    options.read_concern = Some(ReadConcern::majority());
+    options.selection_criteria = Some(SelectionCriteria::ReadPreference(ReadPreference::Primary));
+    options.retry_writes = Some(true);
+    options.retry_reads = Some(true);
+    options.server_selection_timeout = Some(WAIT);
+    options.connect_timeout = Some(WAIT);
+    options.max_pool_size.get_or_insert(POOL);
+    options.app_name.get_or_insert_with(|| "gettone".to_owned());
+    Ok(options)
+}
+
+async fn check(database: &Database) -> Result<(), OpenError> {
+    let ping = database.run_command(doc! { "ping": 1 });
+    match tokio::time::timeout(LIMIT, ping).await {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(error)) if is_refusal(&error) => Err(OpenError::Refused),
+        Ok(Err(error)) => Err(OpenError::Unreachable(error.to_string())),
+        Err(_) => Err(OpenError::Unreachable("no answer in time".to_owned())),
+    }
+}
+
+fn is_refusal(error: &Error) -> bool {
+    const UNAUTHORIZED: i32 = 13;
+    const AUTHENTICATION_FAILED: i32 = 18;
+    matches!(*error.kind, ErrorKind::Authentication { .. })
+        || matches!(code(error), Some(UNAUTHORIZED | AUTHENTICATION_FAILED))
+}
+
+async fn has_unique_index(collection: &Collection<Document>, field: &'static str) -> Result<bool, OpenError> {
+    let indexes = match collection.list_indexes().await {
+        Ok(cursor) => cursor.try_collect().await,
+        Err(error) if code(&error) == Some(NO_SUCH_NAMESPACE) => Ok(Vec::new()),
+        Err(error) => Err(error),
+    };
+    let indexes: Vec<IndexModel> = indexes.map_err(|error| index_error(collection, field, &error))?;
+    Ok(indexes.iter().any(|index| {
+        let options = index.options.as_ref();
+        // A partial index leaves documents out.
+        index.keys == doc! { field: 1 }
+            && options.is_some_and(|options| {
+                options.unique == Some(true) && options.partial_filter_expression.is_none()
+            })
+    }))
+}
+
+async fn index(
+    collection: &Collection<Document>,
+    field: &'static str,
+    options: IndexOptions,
+) -> Result<(), OpenError> {
+    let model = IndexModel::builder().keys(doc! { field: 1 }).options(options).build();
+    collection.create_index(model).await.map_err(|error| index_error(collection, field, &error))?;
+    Ok(())
+}
+
+fn index_error(collection: &Collection<Document>, field: &'static str, error: &Error) -> OpenError {
+    OpenError::Index { collection: collection.name().to_owned(), field, reason: error.to_string() }
+}

@@ -1,1 +1,30 @@
+//! The decision of the authorization service: may this request pass? Expressions, paths, routes and the decision
+//! table of upstream contract §3.4 and §4, as plain functions over plain values. No I/O, no async, no HTTP.
+//!
+//! ```
+//! use access_rules::{Caller, Facts, RepeatedSlashes, Request, decide, load_rules};
+//!
+//! let file = br#"{"/orders": {"GET": {"authorization":
+//!     {"expression": "permissions[\"read:orders\"]", "public": false}}}}"#;
+//! let rules = load_rules("auth.json", file, RepeatedSlashes::Refuse).expect("the file is valid");
+//! let request = Request { method: b"GET", target: b"/orders?page=2", facts: Facts::default() };
+//!
+//! let found = rules.table.find(&request); // first the rule, then the caller: userinfo may not be needed
+//! let caller = common::Principal { permissions: ["read:orders".to_owned()].into(), ..Default::default() };
+//! assert!(decide(&found, Caller::Known(&caller), &request.facts).is_allow());
+//! assert!(!decide(&found, Caller::Anonymous, &request.facts).is_allow());
+//! ```
 
+mod decision;
+mod expression;
+mod method;
+mod path;
+mod route_table;
+mod rules_file;
+
+pub use decision::{Allowed, Caller, Decision, Denied, DenyReason, decide};
+pub use expression::{EvaluationError, Expression, ExpressionWarning, Facts, ParseError};
+pub use method::{Method, VerbEntry};
+pub use path::{PathRefusal, RepeatedSlashes, RequestPath};
+pub use route_table::{Found, KeyError, NotFound, Request, RouteTable, Rule, Section};
+pub use rules_file::{Finding, InvalidRules, LoadedRules, load_rules};

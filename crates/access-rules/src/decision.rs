@@ -1,0 +1,153 @@
+//! The decision (upstream contract §3.4): may this request pass? Knows nothing of HTTP statuses; the service maps
+//! reasons to them by profile and mode.
+
+use common::Principal;
+
+use crate::expression::{EvaluationError, Facts};
+use crate::path::PathRefusal;
+use crate::route_table::{Found, NotFound, Rule};
+
+/// Who makes the request, as far as is known.
+#[derive(Debug, Clone, Copy)]
+pub enum Caller<'a> {
+    /// Userinfo described this principal.
+    Known(&'a Principal),
+    /// There is no user: no credentials, or userinfo said no.
+    Anonymous,
+    /// Userinfo could not answer, so there may be a user or not (K-14). Never treated better than [`Self::Anonymous`].
+    Unknown,
+}
+
+impl<'a> Caller<'a> {
+    fn principal(self) -> Option<&'a Principal> {
+        match self {
+            Self::Known(principal) => Some(principal),
+            Self::Anonymous | Self::Unknown => None,
+        }
+    }
+}
+
+/// Why a request may not pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum DenyReason {
+    /// The path could be read as two resources.
+    #[error("{0}")]
+    PathRefused(PathRefusal),
+    /// Row 6.
+    #[error("no rule governs this path and verb")]
+    NoRule,
+    /// Rows 3, 5 and 7: there is no user, and the rule needs one or does not hold without.
+    #[error("the rule needs a user and there is none")]
+    Unauthenticated,
+    /// Row 4: there is a user, and the expression does not hold for them.
+    #[error("the expression of the rule does not hold for this user")]
+    Forbidden,
+    /// Row 12. Counts as row 4 for an authenticated caller, as row 5 otherwise.
+    #[error("{error}")]
+    ExpressionError { error: EvaluationError, authenticated: bool },
+    /// Userinfo could not answer, and the decision needs to know who the caller is.
+    #[error("the rule needs to know who the caller is, and userinfo could not answer")]
+    CannotKnow,
+}
+
+/// The answer. Only [`decide`] makes an allow.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Decision<'t> {
+    Allow(Allowed<'t>),
+    Deny(Denied<'t>),
+}
+
+/// A request that may pass.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Allowed<'t> {
+    rule: &'t Rule,
+}
+
+impl<'t> Allowed<'t> {
+    /// The rule that allows.
+    #[must_use]
+    pub fn rule(&self) -> &'t Rule {
+        self.rule
+    }
+}
+
+/// A request that may not pass.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Denied<'t> {
+    pub reason: DenyReason,
+    /// The rule that denies, if one governs the request.
+    pub rule: Option<&'t Rule>,
+}
+
+impl<'t> Decision<'t> {
+    /// Whether the request may pass.
+    #[must_use]
+    pub fn is_allow(&self) -> bool {
+        matches!(self, Self::Allow(_))
+    }
+
+    /// Why not, if not.
+    #[must_use]
+    pub fn deny_reason(&self) -> Option<DenyReason> {
+        match self {
+            Self::Allow(_) => None,
+            Self::Deny(denied) => Some(denied.reason),
+        }
+    }
+
+    /// The rule that made the decision, if one governs the request.
+    #[must_use]
+    pub fn rule(&self) -> Option<&'t Rule> {
+        match self {
+            Self::Allow(allowed) => Some(allowed.rule),
+            Self::Deny(denied) => denied.rule,
+        }
+    }
+}
+
+/// Decides a request from the outcome of [`crate::RouteTable::find`], so that a service can look the caller up in
+/// between. `facts` are those of the request. Every rule found must allow; the first that does not denies.
+#[must_use]
+pub fn decide<'t>(
+    found: &Result<Found<'t>, NotFound>,
+    caller: Caller<'_>,
+    facts: &Facts<'_>,
+) -> Decision<'t> {
+    let found = match found {
+        Ok(found) => found,
+        Err(NotFound::NoRule) => return deny(DenyReason::NoRule, None),
+        Err(NotFound::PathRefused(refusal)) => return deny(DenyReason::PathRefused(*refusal), None),
+    };
+    for rule in found.rules() {
+        if let Err(reason) = check(rule, caller, facts) {
+            return deny(reason, Some(rule));
+        }
+    }
+    Decision::Allow(Allowed { rule: found.rule() })
+}
+
+fn deny(reason: DenyReason, rule: Option<&Rule>) -> Decision<'_> {
+    Decision::Deny(Denied { reason, rule })
+}
+
+/// Public or a principal, and the expression evaluated without error to true.
+fn check(rule: &Rule, caller: Caller<'_>, facts: &Facts<'_>) -> Result<(), DenyReason> {
+    match caller {
+        Caller::Anonymous if !rule.is_public() => return Err(DenyReason::Unauthenticated),
+        Caller::Unknown if !rule.is_public() => return Err(DenyReason::CannotKnow),
+        _ => {}
+    }
+    let expression = rule.expression();
+    let authenticated = matches!(caller, Caller::Known(_));
+    let holds = expression
+        .evaluate(facts, caller.principal())
+        .map_err(|error| DenyReason::ExpressionError { error, authenticated })?;
+    match caller {
+        Caller::Known(_) if !holds => Err(DenyReason::Forbidden),
+        Caller::Anonymous if !holds => Err(DenyReason::Unauthenticated),
+        Caller::Unknown if expression.negates_user_data() => Err(DenyReason::CannotKnow),
+        Caller::Unknown if !holds && expression.mentions_user_data() => Err(DenyReason::CannotKnow),
+        Caller::Unknown if !holds => Err(DenyReason::Unauthenticated),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,225 @@
+//! The path model: a raw request target becomes one canonical path, or is refused (conformance §3.0 rule 1).
+//! Where servers are known to disagree about a path that is not refused, the other readings are kept beside it
+//! (rule 2). Knows nothing of rules.
+
+mod refusal;
+#[cfg(test)]
+mod tests;
+
+use std::borrow::Cow;
+
+pub use refusal::PathRefusal;
+
+/// Most bytes a path may have (G-PATH-24).
+pub(crate) const MAX_PATH_LENGTH: usize = 8 * 1024;
+
+/// What to do with `//` in a path (K-10).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum RepeatedSlashes {
+    /// The standard profile.
+    #[default]
+    Refuse,
+    /// The drop-in profile: read as one slash, and as they stand; the stricter reading wins.
+    Merge,
+}
+
+/// A path that was accepted. Borrows from the target unless something had to be rewritten.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequestPath<'a> {
+    canonical: Cow<'a, str>,
+    /// With `//` left as it stands; `None` if there is none.
+    unmerged: Option<Cow<'a, str>>,
+    /// With the escapes of reserved characters decoded too, for servers that decode everything before routing;
+    /// `None` if there are none.
+    decoded: Option<String>,
+}
+
+impl<'a> RequestPath<'a> {
+    /// Reads a request target as it came over the wire: path and optional query.
+    ///
+    /// # Errors
+    /// Refuses a path that two servers could read as two resources.
+    pub fn parse(target: &'a [u8], repeated_slashes: RepeatedSlashes) -> Result<Self, PathRefusal> {
+        let path = target.split(|byte| *byte == b'?').next().unwrap_or_default();
+        if path.first() != Some(&b'/') {
+            return Err(PathRefusal::NoLeadingSlash);
+        }
+        if path.len() > MAX_PATH_LENGTH {
+            return Err(PathRefusal::TooLong);
+        }
+        let unmerged = normalise_escapes(path)?;
+        refuse_ambiguous_segments(&unmerged)?;
+        let decoded = decode_reserved(&unmerged, repeated_slashes);
+        if !unmerged.contains("//") {
+            return Ok(Self { canonical: unmerged, unmerged: None, decoded });
+        }
+        match repeated_slashes {
+            RepeatedSlashes::Refuse => Err(PathRefusal::RepeatedSlashes),
+            RepeatedSlashes::Merge => Ok(Self {
+                canonical: Cow::Owned(merge_slashes(&unmerged)),
+                unmerged: Some(unmerged),
+                decoded,
+            }),
+        }
+    }
+
+    /// The path in the one spelling that rules are matched against: unreserved characters decoded, every other
+    /// escape in capital hexadecimal, no repeated slashes.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.canonical
+    }
+
+    pub(crate) fn unmerged(&self) -> Option<&str> {
+        self.unmerged.as_deref()
+    }
+
+    pub(crate) fn decoded(&self) -> Option<&str> {
+        self.decoded.as_deref()
+    }
+}
+
+/// Characters that mean the same escaped or not (RFC 3986 §2.3).
+pub(crate) fn is_unreserved(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
+}
+
+/// Characters that may stand raw in a segment besides the unreserved ones (RFC 3986 §3.3), without `;`.
+pub(crate) fn is_reserved_in_segment(byte: u8) -> bool {
+    matches!(byte, b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b'=' | b':' | b'@')
+}
+
+/// Checks every byte and brings the escapes into one spelling (RFC 3986 §6.2.2). Most paths need no rewriting and
+/// are borrowed.
+fn normalise_escapes(path: &[u8]) -> Result<Cow<'_, str>, PathRefusal> {
+    path.iter().try_for_each(|byte| check_raw(*byte))?;
+    if path.iter().all(|byte| stands_for_itself(*byte)) {
+        return Ok(String::from_utf8_lossy(path));
+    }
+    let mut canonical = String::with_capacity(path.len());
+    let mut octets = Vec::with_capacity(path.len());
+    let mut rest = path;
+    while let Some((&byte, after)) = rest.split_first() {
+        rest = after;
+        let octet = if byte == b'%' { take_escape(&mut rest)? } else { byte };
+        if byte == b'%' {
+            check_escaped(octet)?;
+        }
+        // A reserved character keeps the spelling it came in; the few characters that browsers send raw although
+        // RFC 3986 wants them escaped (`[`, `|`, `^` and their like) are escaped here.
+        let raw = if byte == b'%' { is_unreserved(octet) } else { stands_for_itself(octet) };
+        if raw {
+            canonical.push(char::from(octet));
+        } else {
+            push_escape(&mut canonical, octet);
+        }
+        octets.push(octet);
+    }
+    match std::str::from_utf8(&octets) {
+        Ok(_) => Ok(Cow::Owned(canonical)),
+        Err(_) => Err(PathRefusal::NotUtf8),
+    }
+}
+
+fn stands_for_itself(byte: u8) -> bool {
+    byte == b'/' || is_unreserved(byte) || is_reserved_in_segment(byte)
+}
+
+fn take_escape(rest: &mut &[u8]) -> Result<u8, PathRefusal> {
+    let Some(([high, low], after)) = rest.split_first_chunk::<2>() else {
+        return Err(PathRefusal::BadEscape);
+    };
+    *rest = after;
+    match (hex_digit(*high), hex_digit(*low)) {
+        (Some(high), Some(low)) => Ok(high << 4 | low),
+        _ => Err(PathRefusal::BadEscape),
+    }
+}
+
+fn hex_digit(byte: u8) -> Option<u8> {
+    char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
+}
+
+fn push_escape(text: &mut String, octet: u8) {
+    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+    text.push('%');
+    for nibble in [octet >> 4, octet & 15] {
+        text.push(DIGITS.get(usize::from(nibble)).map_or('0', |digit| char::from(*digit)));
+    }
+}
+
+fn check_raw(byte: u8) -> Result<(), PathRefusal> {
+    match byte {
+        b'\\' => Err(PathRefusal::Backslash),
+        b'#' => Err(PathRefusal::HiddenEnd),
+        b';' => Err(PathRefusal::Semicolon),
+        b' ' => Err(PathRefusal::RawSpace),
+        control if control.is_ascii_control() => Err(PathRefusal::ControlByte),
+        other if !other.is_ascii() => Err(PathRefusal::NonAscii),
+        _ => Ok(()),
+    }
+}
+
+/// A byte that would be refused raw, or would end a segment or the path, is refused escaped too.
+fn check_escaped(octet: u8) -> Result<(), PathRefusal> {
+    match octet {
+        b'%' => Err(PathRefusal::DoubleEncoding),
+        b'/' | b'\\' => Err(PathRefusal::EncodedSlash),
+        b'.' => Err(PathRefusal::EncodedDot),
+        b'#' | b'?' => Err(PathRefusal::HiddenEnd),
+        b';' => Err(PathRefusal::Semicolon),
+        control if control.is_ascii_control() => Err(PathRefusal::ControlByte),
+        _ => Ok(()),
+    }
+}
+
+fn refuse_ambiguous_segments(path: &str) -> Result<(), PathRefusal> {
+    for segment in path.split('/') {
+        if segment == "." || segment == ".." {
+            return Err(PathRefusal::DotSegment);
+        }
+        if segment.starts_with("%20") || segment.ends_with("%20") {
+            return Err(PathRefusal::SpaceAtSegmentEdge);
+        }
+    }
+    Ok(())
+}
+
+fn merge_slashes(path: &str) -> String {
+    let mut merged = String::with_capacity(path.len());
+    for character in path.chars() {
+        if character != '/' || !merged.ends_with('/') {
+            merged.push(character);
+        }
+    }
+    merged
+}
+
+/// The canonical path as a server sees it that decodes reserved characters before it routes; `None` if that is no
+/// different.
+fn decode_reserved(path: &str, repeated_slashes: RepeatedSlashes) -> Option<String> {
+    let mut parts = path.split('%');
+    let mut decoded = parts.next().unwrap_or_default().to_owned();
+    let mut different = false;
+    for part in parts {
+        let octet = part.get(..2).and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        match (octet, part.get(2..)) {
+            (Some(octet), Some(after)) if is_reserved_in_segment(octet) => {
+                decoded.push(char::from(octet));
+                decoded.push_str(after);
+                different = true;
+            }
+            _ => {
+                decoded.push('%');
+                decoded.push_str(part);
+            }
+        }
+    }
+    if !different {
+        return None;
+    }
+    Some(match repeated_slashes {
+        RepeatedSlashes::Merge => merge_slashes(&decoded),
+        RepeatedSlashes::Refuse => decoded,
+    })
+}

@@ -1,0 +1,119 @@
+//! One ACL rule: an expression and where it stands in the file.
+
+use std::fmt;
+
+use crate::expression::Expression;
+use crate::method::{Method, VerbEntry};
+
+/// The two sections of a verb entry (upstream contract §4.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Section {
+    Authorization,
+    BackofficeAuthorization,
+}
+
+impl Section {
+    /// The member of the file.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Authorization => "authorization",
+            Self::BackofficeAuthorization => "backofficeAuthorization",
+        }
+    }
+}
+
+impl fmt::Display for Section {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// One rule. `Display` prints its place in the file: `/orders → GET → authorization`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rule {
+    pub(crate) key: Box<str>,
+    pub(crate) verb: VerbEntry,
+    pub(crate) section: Section,
+    pub(crate) public: bool,
+    pub(crate) text: Box<str>,
+    pub(crate) expression: Expression,
+}
+
+impl Rule {
+    /// The path pattern, as written in the file.
+    #[must_use]
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// The verb entry that was used.
+    #[must_use]
+    pub fn verb(&self) -> VerbEntry {
+        self.verb
+    }
+
+    /// The section that was used.
+    #[must_use]
+    pub fn section(&self) -> Section {
+        self.section
+    }
+
+    /// Whether callers without identity may pass if the expression holds.
+    #[must_use]
+    pub fn is_public(&self) -> bool {
+        self.public
+    }
+
+    /// The expression, as written in the file.
+    #[must_use]
+    pub fn expression_text(&self) -> &str {
+        &self.text
+    }
+
+    /// The expression, parsed.
+    #[must_use]
+    pub fn expression(&self) -> &Expression {
+        &self.expression
+    }
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} → {} → {}", self.key, self.verb, self.section)
+    }
+}
+
+/// The rules of one verb of one key.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Entry {
+    pub(crate) verb: VerbEntry,
+    pub(crate) authorization: Option<Rule>,
+    pub(crate) backoffice: Option<Rule>,
+}
+
+impl Entry {
+    /// A backoffice request may borrow the plain section, never the other way round (upstream contract §4.2).
+    pub(super) fn rule(&self, is_backoffice: bool) -> Option<&Rule> {
+        let backoffice = if is_backoffice { self.backoffice.as_ref() } else { None };
+        backoffice.or(self.authorization.as_ref())
+    }
+}
+
+/// All verbs of one key.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Route {
+    pub(crate) key: Box<str>,
+    pub(crate) entries: Vec<Entry>,
+}
+
+impl Route {
+    /// The verb's own entry, else `ALL`.
+    pub(super) fn entry(&self, method: Method) -> Option<&Entry> {
+        self.entries.iter().find(|entry| entry.verb == VerbEntry::Only(method)).or_else(|| self.all())
+    }
+
+    pub(super) fn all(&self) -> Option<&Entry> {
+        self.entries.iter().find(|entry| entry.verb == VerbEntry::All)
+    }
+}

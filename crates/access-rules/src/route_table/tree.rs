@@ -1,0 +1,183 @@
+//! The keys as a tree over segments, and the walk that finds the entry for a path. A walk visits only the nodes
+//! that match, so its cost grows with the depth of the path and the logarithm of the number of siblings.
+
+use std::cmp::Ordering;
+
+use super::key::{Key, Segment};
+use super::rule::{Entry, Route};
+use crate::method::Method;
+
+/// How literal segments are compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Spelling {
+    Exact,
+    /// Letter case ignored, as some servers behind a gateway do.
+    AnyCase,
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Node {
+    /// Sorted by name without regard to case, then by name.
+    literals: Vec<(Box<str>, Self)>,
+    parameter: Option<Box<Self>>,
+    /// The key spelled without a slash at the end.
+    plain: Option<Route>,
+    /// The key spelled with one.
+    slashed: Option<Route>,
+}
+
+impl Node {
+    /// Adds a route. A route that matches the same paths in the same spelling is returned instead of replaced.
+    pub(super) fn insert(&mut self, key: &Key, route: Route) -> Result<(), &Route> {
+        let mut node = self;
+        for segment in &key.segments {
+            node = match segment {
+                Segment::Parameter => node.parameter.get_or_insert_default(),
+                Segment::Literal(name) => node.literal_or_insert(name),
+            };
+        }
+        let place = if key.trailing_slash { &mut node.slashed } else { &mut node.plain };
+        match place {
+            Some(existing) => Err(existing),
+            None => {
+                *place = Some(route);
+                Ok(())
+            }
+        }
+    }
+
+    fn literal_or_insert(&mut self, name: &str) -> &mut Self {
+        let found = self.literals.binary_search_by(|(other, _)| {
+            compare_any_case(other, name).then_with(|| other.as_ref().cmp(name))
+        });
+        let index = found.unwrap_or_else(|index| {
+            self.literals.insert(index, (name.into(), Self::default()));
+            index
+        });
+        #[expect(clippy::indexing_slicing, reason = "the index was found or inserted in the lines above")]
+        let (_, child) = &mut self.literals[index];
+        child
+    }
+
+    /// The children whose name is the segment, whatever its case.
+    fn literals_in_any_case(&self, segment: &str) -> &[(Box<str>, Self)] {
+        let start = self.literals.partition_point(|(name, _)| compare_any_case(name, segment).is_lt());
+        let rest = self.literals.get(start..).unwrap_or_default();
+        let count = rest.iter().take_while(|(name, _)| compare_any_case(name, segment).is_eq()).count();
+        rest.get(..count).unwrap_or_default()
+    }
+}
+
+fn compare_any_case(left: &str, right: &str) -> Ordering {
+    left.bytes()
+        .map(|byte| byte.to_ascii_lowercase())
+        .cmp(right.bytes().map(|byte| byte.to_ascii_lowercase()))
+}
+
+/// One lookup (upstream contract §4.4). Collects the best candidate of each class; [`Walk::entry`] ranks them.
+#[derive(Debug)]
+pub(super) struct Walk<'t> {
+    method: Method,
+    spelling: Spelling,
+    trailing_slash: bool,
+    /// (i) A key with the segments of the path.
+    exact: Option<&'t Entry>,
+    /// (ii) The longest parent that holds `ALL` or is written with a slash at the end; never `/`.
+    governing_parent: Option<(usize, &'t Entry)>,
+    /// (iii) The longest parent with a verb entry only.
+    verb_parent: Option<(usize, &'t Entry)>,
+    /// (iv) `/` as a parent.
+    site: Option<&'t Entry>,
+    /// Whether a sibling of a visited node differs from the path in letter case only.
+    near_miss: bool,
+}
+
+impl<'t> Walk<'t> {
+    pub(super) fn run(root: &'t Node, path: &str, method: Method, spelling: Spelling) -> Self {
+        let path = path.strip_prefix('/').unwrap_or(path);
+        let (path, trailing_slash) = match path.strip_suffix('/') {
+            Some(path) => (path, true),
+            None => (path, false),
+        };
+        let mut walk = Self {
+            method,
+            spelling,
+            trailing_slash,
+            exact: None,
+            governing_parent: None,
+            verb_parent: None,
+            site: None,
+            near_miss: false,
+        };
+        walk.visit(root, (!path.is_empty()).then_some(path), 0);
+        walk
+    }
+
+    /// The entry that governs the path, if any.
+    pub(super) fn entry(&self) -> Option<&'t Entry> {
+        let parent = self.governing_parent.or(self.verb_parent).map(|(_, entry)| entry);
+        self.exact.or(parent).or(self.site)
+    }
+
+    pub(super) fn near_miss(&self) -> bool {
+        self.near_miss
+    }
+
+    /// Visits literals before the parameter, so that of two candidates of one length the first one seen is the one
+    /// with the literal at the first difference. `rest` is `None` after the last segment.
+    fn visit(&mut self, node: &'t Node, rest: Option<&str>, depth: usize) {
+        let Some(rest) = rest else {
+            self.take_exact(node);
+            return;
+        };
+        self.take_parent(node, depth);
+        let (segment, rest) = match rest.split_once('/') {
+            Some((segment, rest)) => (segment, Some(rest)),
+            None => (rest, None),
+        };
+        let below = depth.saturating_add(1);
+        let siblings = node.literals_in_any_case(segment);
+        for (_, child) in siblings.iter().filter(|(name, _)| **name == *segment) {
+            self.visit(child, rest, below);
+        }
+        for (_, child) in siblings.iter().filter(|(name, _)| **name != *segment) {
+            self.near_miss = true;
+            if self.spelling == Spelling::AnyCase {
+                self.visit(child, rest, below);
+            }
+        }
+        if let Some(child) = node.parameter.as_deref().filter(|_| !segment.is_empty()) {
+            self.visit(child, rest, below);
+        }
+    }
+
+    fn take_exact(&mut self, node: &'t Node) {
+        if self.exact.is_some() {
+            return;
+        }
+        let (first, second) =
+            if self.trailing_slash { (&node.slashed, &node.plain) } else { (&node.plain, &node.slashed) };
+        self.exact = [first, second].into_iter().flatten().find_map(|route| route.entry(self.method));
+    }
+
+    fn take_parent(&mut self, node: &'t Node, depth: usize) {
+        let slashed = node.slashed.as_ref().and_then(|route| route.entry(self.method));
+        let plain = node.plain.as_ref().and_then(|route| route.entry(self.method));
+        if depth == 0 {
+            self.site = plain;
+            return;
+        }
+        let governs = node.plain.as_ref().is_some_and(|route| route.all().is_some());
+        if let Some(entry) = slashed.or(plain.filter(|_| governs)) {
+            keep_longest(&mut self.governing_parent, depth, entry);
+        } else if let Some(entry) = plain {
+            keep_longest(&mut self.verb_parent, depth, entry);
+        }
+    }
+}
+
+fn keep_longest<'t>(best: &mut Option<(usize, &'t Entry)>, depth: usize, entry: &'t Entry) {
+    if best.is_none_or(|(longest, _)| depth > longest) {
+        *best = Some((depth, entry));
+    }
+}

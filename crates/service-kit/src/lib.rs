@@ -13,5 +13,5 @@ pub mod status;
 pub mod variables;
 
 pub use clock::SystemClock;
-pub use service::{Service, StartError, run};
+pub use service::{Service, StartError, Telemetry, run};
 pub use variables::{CommaList, Problems, Secret, Variable, Vars};

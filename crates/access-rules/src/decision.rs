@@ -1,6 +1,9 @@
 //! The decision (upstream contract §3.4): may this request pass? Knows nothing of HTTP statuses; the service maps
 //! reasons to them by profile and mode.
 
+#[cfg(test)]
+mod tests;
+
 use common::Principal;
 
 use crate::expression::{EvaluationError, Facts};

@@ -16,6 +16,8 @@
 //! ```
 
 mod decision;
+#[cfg(test)]
+mod documentation;
 mod expression;
 mod method;
 mod path;

@@ -158,6 +158,8 @@ fn g_exp_01_each_limit_is_named() {
         (&"!".repeat(8000), 65, "64 levels"),
         (&" ".repeat(9000), 1, "at most 8192 bytes"),
         (&vec!["1"; 1100].join("||"), 3073, "at most 1024 operands"),
+        // 64 parentheses and negations are open, but the tree has one level more.
+        (&format!("{}groups.a{}", "(true && !".repeat(32), ")".repeat(32)), 2, "64 levels"),
     ]);
     parse(&format!("{}true{}", "(".repeat(64), ")".repeat(64)));
     parse(&format!("\"{}\" in groups", "a".repeat(8 * 1024 - 12)));
@@ -179,7 +181,7 @@ fn g_exp_02_precedence_over_all_values() {
             ("groups.a && (groups.b || groups.c)", a && (b || c)),
             ("groups.a && groups.b && groups.c", a && b && c),
             ("groups.a || groups.b || groups.c", a || b || c),
-            ("!groups.a == groups.b", !a == b),
+            ("!groups.a == groups.b", a != b),
             ("groups.a == groups.b && groups.c", a == b && c),
             ("groups.a || groups.b == groups.c", a || b == c),
         ] {

@@ -5,6 +5,11 @@ mod key;
 mod rule;
 mod tree;
 
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod tests;
+
 use crate::expression::Facts;
 use crate::method::Method;
 use crate::path::{PathRefusal, RepeatedSlashes, RequestPath};

@@ -5,6 +5,8 @@ mod finding;
 mod position;
 mod reader;
 mod strict_json;
+#[cfg(test)]
+mod tests;
 
 use crate::path::RepeatedSlashes;
 use crate::route_table::RouteTable;

@@ -246,10 +246,22 @@ fn findings(file: &str, text: &str, mut notes: Vec<Note>) -> Vec<Finding> {
             file: file.to_owned(),
             line,
             column,
-            place: note.place,
+            place: printable(&note.place),
             expression_column: note.expression_column,
-            message: note.message,
+            message: printable(&note.message),
         }
     };
     notes.into_iter().map(finding).collect()
+}
+
+/// Places and messages repeat names of the file; a line break in one must not look like another finding.
+fn printable(text: &str) -> String {
+    text.chars().fold(String::with_capacity(text.len()), |mut printed, character| {
+        if character.is_control() {
+            printed.extend(character.escape_unicode());
+        } else {
+            printed.push(character);
+        }
+        printed
+    })
 }

@@ -1,0 +1,168 @@
+//! The compiled table against a plain reading of upstream contract §4.4, over random small tables.
+
+use proptest::prelude::*;
+
+use super::key::{Key, Segment};
+use super::rule::{Entry, Route};
+use super::{Request, RouteTable, Rule, Section};
+use crate::expression::{Expression, Facts};
+use crate::method::{Method, VerbEntry};
+use crate::path::RepeatedSlashes;
+
+const SEGMENTS: [&str; 5] = ["a", "b", "A", ":p", ":q"];
+
+fn route() -> impl Strategy<Value = Route> {
+    let key = (prop::collection::vec(prop::sample::select(&SEGMENTS[..]), 0..4), any::<bool>()).prop_map(
+        |(segments, slash)| match (segments.is_empty(), slash) {
+            (true, _) => "/".to_owned(),
+            (false, slash) => format!("/{}{}", segments.join("/"), if slash { "/" } else { "" }),
+        },
+    );
+    let verb = prop::sample::select(
+        &[VerbEntry::All, VerbEntry::Only(Method::Get), VerbEntry::Only(Method::Post)][..],
+    );
+    let entries = prop::collection::vec((verb, any::<bool>(), any::<bool>()), 0..3);
+    (key, entries).prop_map(|(key, entries)| {
+        let rule = |verb, section, present: bool| {
+            present.then(|| Rule {
+                key: key.as_str().into(),
+                verb,
+                section,
+                public: true,
+                text: "true".into(),
+                expression: Expression::parse("true").expect("valid"),
+            })
+        };
+        let entries = entries.into_iter().map(|(verb, plain, backoffice)| Entry {
+            verb,
+            authorization: rule(verb, Section::Authorization, plain),
+            backoffice: rule(verb, Section::BackofficeAuthorization, backoffice),
+        });
+        Route { key: key.as_str().into(), entries: entries.collect() }
+    })
+}
+
+struct Candidate<'a> {
+    route: &'a Route,
+    key: Key,
+}
+
+/// The rule by the letter of §4.4: list the candidates, sort them, take the first with an entry for the verb.
+fn reference<'a>(
+    routes: &'a [Route],
+    path: &str,
+    any_case: bool,
+    method: Method,
+    is_backoffice: bool,
+) -> Outcome<'a> {
+    let body = path.strip_prefix('/').unwrap_or(path);
+    let trailing = path.len() > 1 && path.ends_with('/');
+    let body = if trailing { body.strip_suffix('/').unwrap_or(body) } else { body };
+    let segments: Vec<&str> = if body.is_empty() { vec![] } else { body.split('/').collect() };
+    let mut candidates: Vec<Candidate<'_>> = routes
+        .iter()
+        .map(|route| Candidate { route, key: Key::parse(&route.key).expect("valid") })
+        .filter(|candidate| {
+            candidate.key.segments.len() <= segments.len()
+                && candidate.key.segments.iter().zip(&segments).all(|(part, segment)| match part {
+                    Segment::Parameter => !segment.is_empty(),
+                    Segment::Literal(name) if any_case => name.eq_ignore_ascii_case(segment),
+                    Segment::Literal(name) => **name == **segment,
+                })
+        })
+        .collect();
+    candidates.sort_by_key(|Candidate { route, key }| {
+        let length = key.segments.len();
+        let exact = length == segments.len();
+        let governs = route.all().is_some() || key.trailing_slash;
+        let class = if exact {
+            1
+        } else if length == 0 {
+            4
+        } else if governs {
+            2
+        } else {
+            3
+        };
+        // A literal in the right case beats one in another case beats a parameter, at the first difference.
+        let specific: Vec<u8> = key
+            .segments
+            .iter()
+            .zip(&segments)
+            .map(|(part, segment)| match part {
+                Segment::Literal(name) if **name == **segment => 0,
+                Segment::Literal(_) => 1,
+                Segment::Parameter => 2,
+            })
+            .collect();
+        let other_spelling = if exact { key.trailing_slash != trailing } else { !key.trailing_slash };
+        (class, std::cmp::Reverse(length), specific, other_spelling)
+    });
+    let entry = candidates.iter().find_map(|candidate| candidate.route.entry(method));
+    match entry {
+        None => Outcome::Nothing,
+        Some(entry) => match (is_backoffice, &entry.backoffice, &entry.authorization) {
+            (true, Some(rule), _) | (_, _, Some(rule)) => Outcome::Rule(rule),
+            _ => Outcome::SectionMissing,
+        },
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Outcome<'a> {
+    Rule(&'a Rule),
+    SectionMissing,
+    Nothing,
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(4000))]
+
+    #[test]
+    fn lookup_agrees_with_the_letter_of_contract_4_4(
+        routes in prop::collection::vec(route(), 0..8),
+        segments in prop::collection::vec(prop::sample::select(&["a", "b", "A", "B", "c", ""][..]), 0..5),
+        trailing in any::<bool>(),
+        post in any::<bool>(),
+        is_backoffice in any::<bool>(),
+    ) {
+        let mut table = RouteTable::empty(RepeatedSlashes::Merge);
+        let mut kept = Vec::new();
+        for mut route in routes {
+            let mut verbs = Vec::new();
+            route.entries.retain(|entry| !verbs.contains(&entry.verb) && { verbs.push(entry.verb); true });
+            if table.add(route.clone()).is_ok() {
+                kept.push(route);
+            }
+        }
+        let method = if post { Method::Post } else { Method::Get };
+        let target = format!("/{}{}", segments.join("/"), if trailing && !segments.is_empty() { "/" } else { "" });
+        let mut merged = target.clone();
+        while merged.contains("//") {
+            merged = merged.replace("//", "/");
+        }
+        let main = reference(&kept, &merged, false, method, is_backoffice);
+        let any_case = reference(&kept, &merged, true, method, is_backoffice);
+        let literal = reference(&kept, &target, false, method, is_backoffice);
+        let facts = Facts { client_type: "", is_backoffice };
+        let request = Request { method: method.as_str().as_bytes(), target: target.as_bytes(), facts };
+        let found: Option<Vec<Rule>> = table.find(&request).ok().map(|found| found.rules().cloned().collect());
+        let expected = match (main, any_case, literal) {
+            (Outcome::Rule(main), any_case, literal)
+                if any_case != Outcome::SectionMissing && literal != Outcome::SectionMissing =>
+            {
+                let mut rules = vec![main.clone()];
+                for other in [any_case, literal] {
+                    if let Outcome::Rule(other) = other
+                        && other != main
+                    {
+                        rules.push(other.clone());
+                    }
+                }
+                Some(rules)
+            }
+            _ => None,
+        };
+        prop_assert_eq!(found, expected, "{} {}", method, target);
+    }
+}

@@ -1,1 +1,13 @@
+//! The authorization service: a gateway asks it, for every request, whether it may pass. `/auth` reads the request the
+//! gateway asks about, `decide` finds the rule and who the caller is, and the answer is 200 with the caller's
+//! identity, or a denial.
 
+mod app;
+mod config;
+mod decide;
+mod http;
+mod rules_source;
+mod userinfo;
+
+pub use app::AuthorizationService;
+pub use config::Config;

@@ -32,7 +32,8 @@ impl Variable {
     #[must_use]
     pub fn markdown(table: &[Self]) -> String {
         let rows = table.iter().map(|variable| {
-            let default = variable.default.map_or_else(|| "–".to_owned(), |text| format!("`{text}`"));
+            let default = variable.default.filter(|text| !text.is_empty());
+            let default = default.map_or_else(|| "–".to_owned(), |text| format!("`{text}`"));
             format!("| `{}` | {default} | {} |\n", variable.name(), variable.meaning.trim())
         });
         "| variable | default | meaning |\n| --- | --- | --- |\n"

@@ -1,0 +1,184 @@
+//! Builds the service from its configuration, once, and runs it.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::web::{self, ServiceConfig};
+use common::Profile;
+use service_kit::server;
+use service_kit::status::Status;
+use service_kit::{Problems, Service, StartError, Variable, Vars};
+
+use crate::config::{Config, FailureStatus, HeaderName};
+use crate::decide::DecisionPoint;
+use crate::http::answer::Answers;
+use crate::http::auth::{self, DecisionRoute};
+use crate::rules_source;
+use crate::userinfo::Principals;
+use crate::userinfo::answer::Reading;
+use crate::userinfo::proxy::{self, Proxy};
+use crate::userinfo::trusted::TrustedHeaders;
+
+/// Below the time that common servers keep an idle connection (Node: 5 s), so that it is we who close it.
+const POOL_IDLE: Duration = Duration::from_secs(4);
+/// Part of the deadline; a host that is gone shows within this time.
+const CONNECT: Duration = Duration::from_secs(3);
+
+/// The authorization service, listening.
+#[derive(Debug)]
+pub struct AuthorizationService {
+    listener: TcpListener,
+    route: Arc<DecisionRoute>,
+    status: Status,
+    delay: Duration,
+}
+
+impl AuthorizationService {
+    /// Where it listens.
+    ///
+    /// # Errors
+    /// Those of the operating system.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+}
+
+impl Service for AuthorizationService {
+    const NAME: &'static str = "authorization-service";
+    const VARIABLES: &'static [Variable] = Config::TABLE;
+    type Config = Config;
+
+    fn configure(vars: &Vars) -> Result<Config, Problems> {
+        Config::from_vars(vars)
+    }
+
+    fn telemetry(config: &Config) -> service_kit::Telemetry {
+        service_kit::Telemetry { log_level: config.log_level, http_port: config.http_port }
+    }
+
+    async fn build(config: Config) -> Result<Self, StartError> {
+        warn_about(&config);
+        let rules = rules_source::read(&config.rules_file(), config.profile)?;
+        let principals = principals(&config)?;
+        let listener = server::bind(&config.http_host, config.http_port, "HTTP_PORT")?;
+        let version = config.service_version.as_deref().unwrap_or(env!("CARGO_PKG_VERSION"));
+        Ok(Self {
+            listener,
+            status: Status::new(Self::NAME, version),
+            delay: Duration::from_secs(config.delay_shutdown_seconds),
+            route: Arc::new(DecisionRoute {
+                path: format!("{}/auth", config.service_prefix.0),
+                peer_secret: config.trusted_peer_secret,
+                source: config.original_request_from,
+                client_type_header: config.client_type_header_key,
+                backoffice_header: config.backoffice_header_key,
+                properties_to_proxy: config.user_properties_to_proxy.0,
+                answers: Answers {
+                    profile: config.profile,
+                    strict: config.authorization_strict_mode_enabled,
+                    on_failure: config
+                        .userinfo_failure_status
+                        .unwrap_or_else(|| FailureStatus::of(config.profile)),
+                },
+                decision_point: DecisionPoint { rules: Arc::new(rules), principals },
+            }),
+        })
+    }
+
+    async fn run(self) -> io::Result<()> {
+        let routes = routes(self.status.clone(), self.route);
+        let server = server::serve(self.listener, routes)?;
+        server::run_until_stopped(vec![server], &self.status, self.delay).await
+    }
+}
+
+fn routes(status: Status, route: Arc<DecisionRoute>) -> impl Fn(&mut ServiceConfig) + Send + Clone + 'static {
+    move |config| {
+        status.routes(config);
+        let route = Arc::clone(&route);
+        config.default_service(web::to(move |request| auth::any(request, Arc::clone(&route))));
+    }
+}
+
+fn principals(config: &Config) -> Result<Principals, StartError> {
+    let reading = Reading {
+        user_id_key: config.custom_user_id_key.clone(),
+        permissions_key: config.custom_permissions_key.clone(),
+        groups_as_text: config.profile == Profile::DropIn,
+    };
+    if config.trust_mia_user_headers {
+        return Ok(Principals::Trusted(TrustedHeaders {
+            user_id: config.userid_header_key.clone(),
+            groups: config.groups_header_key.clone(),
+            properties: config.user_properties_header_key.clone(),
+            reading,
+        }));
+    }
+    let url = config.userinfo_url.clone().ok_or_else(|| StartError::new("USERINFO_URL is required"))?.0;
+    let backoffice_url = config.backoffice_userinfo_url.clone().map_or_else(|| url.clone(), |url| url.0);
+    let over_tls = [&url, &backoffice_url].iter().any(|url| url.scheme() == "https");
+    Ok(Principals::Proxy(Proxy {
+        client: http_client(config, over_tls)?,
+        url,
+        backoffice_url,
+        copied: copied_headers(config).cloned().collect(),
+        credentials: config.authorization_headers_to_proxy.0.clone(),
+        deadline: config.userinfo_timeout_ms.0,
+        reading: Arc::new(reading),
+        calls: proxy::no_calls(),
+    }))
+}
+
+fn copied_headers(config: &Config) -> impl Iterator<Item = &HeaderName> {
+    config.headers_to_proxy.0.iter().filter(|name| proxy::may_be_copied(name))
+}
+
+/// The one client. It does only what it is told: no redirects, no proxies from the environment, no compression.
+fn http_client(config: &Config, over_tls: bool) -> Result<reqwest::Client, StartError> {
+    // Fails if there is one already, which is the same one.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let mut client = reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        .referer(false)
+        .retry(reqwest::retry::never())
+        .http1_only()
+        .connect_timeout(CONNECT.min(config.userinfo_timeout_ms.0))
+        .pool_idle_timeout(POOL_IDLE);
+    if !over_tls {
+        // Images without certificates can still talk plain HTTP inside a cluster.
+        client = client.tls_certs_only([]);
+    }
+    client.build().map_err(|error| {
+        StartError::new(format!(
+            "USERINFO_URL cannot be asked over https: {error} (are root certificates installed?)"
+        ))
+    })
+}
+
+/// What is allowed but may not be meant.
+fn warn_about(config: &Config) {
+    if !config.authorization_strict_mode_enabled {
+        tracing::warn!(
+            "AUTHORIZATION_STRICT_MODE_ENABLED is false: denials are answered 200, so the gateway must refuse what \
+             has mia-allowed: 0 (the nginx file in deploy/gateway does)"
+        );
+    }
+    if config.trust_mia_user_headers {
+        return;
+    }
+    for name in config.headers_to_proxy.0.iter().filter(|name| !proxy::may_be_copied(name)) {
+        tracing::warn!("HEADERS_TO_PROXY names {}, which is never copied to another request", name.as_str());
+    }
+    let named = &config.authorization_headers_to_proxy.0;
+    let is_credential =
+        |name: &HeaderName| matches!(name.as_str(), "authorization" | "cookie") || named.contains(name);
+    if !copied_headers(config).any(is_credential) {
+        tracing::warn!(
+            "HEADERS_TO_PROXY names no header with credentials, such as authorization or cookie: userinfo will know \
+             nobody"
+        );
+    }
+}

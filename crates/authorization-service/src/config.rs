@@ -1,0 +1,381 @@
+//! The variables of the service (upstream contract §5; ours stand beside them). Types that only accept what can work,
+//! so that every mistake is found before the first request and all of them are reported together.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use common::Profile;
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize, Deserializer};
+use service_kit::logging::LogLevel;
+use service_kit::{CommaList, Problems, Secret, Vars, variables};
+use url::Url;
+
+use crate::http::original_request::Source;
+
+variables! {
+    pub struct Config {
+        /// What to log: `trace`, `debug`, `info`, `warn`, `error` or `silent`. (Upstream's default is `trace`.)
+        log_level: LogLevel = "info",
+        /// Port of the listener.
+        http_port: u16 = "3000",
+        /// Address of the listener.
+        http_host: String = "0.0.0.0",
+        /// Path before `/auth`, for instance `/authz`. Status routes do not have it.
+        service_prefix: ServicePrefix = "/",
+        /// Version shown by the status routes; the version of the program if unset.
+        service_version: Option<String>,
+        /// How long to go on answering after SIGTERM, so that gateways notice first.
+        delay_shutdown_seconds: u64 = "10",
+        /// `standard` answers as the OAuth RFCs say, `drop-in` as Mia-Platform's service does. Equal in what is refused.
+        profile: Profile = "standard",
+        /// Folder of the rules file.
+        configuration_path: PathBuf = "./",
+        /// Name of the rules file without `.json`. (Upstream's default is the name of a test file, `test-config.test`.)
+        configuration_file_name: String = "auth",
+        /// Where the request to decide about is read from: `headers` (`Original-Request-Uri` and `Original-Request-Method`), `path` (what follows `/auth`, and the verb of the call: Envoy) or `x-forwarded` (`X-Forwarded-Uri` and `X-Forwarded-Method`: Traefik, Caddy). The gateway must overwrite these headers.
+        original_request_from: Source = "headers",
+        /// Header that marks a backoffice request; `1` and `true` do.
+        backoffice_header_key: HeaderName = "isbackoffice",
+        /// Header with the type of the API key's owner, `clientType` in expressions.
+        client_type_header_key: HeaderName = "client-type",
+        /// Who to ask about the caller, for instance `http://client-credentials/tokeninfo`. Required unless `TRUST_MIA_USER_HEADERS` is `true`.
+        userinfo_url: Option<UserinfoUrl>,
+        /// Who to ask about the caller of a backoffice request; `USERINFO_URL` if unset.
+        backoffice_userinfo_url: Option<UserinfoUrl>,
+        /// How long to wait for the userinfo answer, in milliseconds, altogether. Keep it below the gateway's own limit.
+        userinfo_timeout_ms: Milliseconds = "5000",
+        /// Status when it cannot be known who the caller is: `503` or `401`. By default 503 in the standard profile and 401 in the drop-in profile.
+        userinfo_failure_status: Option<FailureStatus>,
+        /// Headers copied to the userinfo call. Headers of the connection and of the body are never copied. Calls with equal values of all of them share one answer while it is on its way.
+        headers_to_proxy: HeaderNames = "authorization,x-request-id",
+        /// If set, a request without any of these headers is anonymous and nobody is asked.
+        authorization_headers_to_proxy: HeaderNames = "",
+        /// Member of the userinfo answer with the caller's id.
+        custom_user_id_key: String = "sub",
+        /// Member of the userinfo answer with the caller's permissions, a list of strings; no permissions if unset.
+        custom_permissions_key: Option<String>,
+        /// Members of the userinfo answer passed on in `mia-userproperties`.
+        user_properties_to_proxy: CommaList = "",
+        /// `true` answers 401, 403 or 503 when it denies; `false` answers 200 with `mia-allowed: 0`, which is safe only behind a gateway that reads that header. Not with Envoy.
+        authorization_strict_mode_enabled: bool = "true",
+        /// `true` takes the caller from the three headers below and asks nobody. Needs `TRUSTED_PEER_SECRET`.
+        trust_mia_user_headers: bool = "false",
+        /// Header with the caller's id, in trust mode.
+        userid_header_key: HeaderName = "miauserid",
+        /// Header with the caller's groups, separated by commas, in trust mode.
+        groups_header_key: HeaderName = "miausergroups",
+        /// Header with the userinfo answer as a JSON object, in trust mode.
+        user_properties_header_key: HeaderName = "miauserproperties",
+        /// Secret of at least 32 characters that the gateway sends in the header `x-gettone-peer`. If set, a call without it is refused.
+        trusted_peer_secret: Option<PeerSecret>,
+    }
+}
+
+impl Config {
+    /// Reads and checks all variables.
+    ///
+    /// # Errors
+    /// Every mistake there is.
+    pub fn from_vars(vars: &Vars) -> Result<Self, Problems> {
+        let mut problems = Problems::default();
+        let config = Self::read(vars, &mut problems);
+        check_together(vars, &mut problems);
+        problems.or(config)
+    }
+
+    /// Where the rules are.
+    #[must_use]
+    pub fn rules_file(&self) -> PathBuf {
+        self.configuration_path.join(format!("{}.json", self.configuration_file_name))
+    }
+}
+
+/// What one variable demands of another. Each is read apart, so that a mistake elsewhere hides none of these.
+fn check_together(vars: &Vars, problems: &mut Problems) {
+    let is_set = |name| matches!(vars.text(name), Ok(Some(_)) | Err(_));
+    match alone::<bool>(vars, "trust_mia_user_headers") {
+        Some(true) if !is_set("TRUSTED_PEER_SECRET") => problems.note(
+            "TRUSTED_PEER_SECRET",
+            "is required when TRUST_MIA_USER_HEADERS is true: without it anybody who reaches this port could claim \
+             to be anybody\nSet a random text of at least 32 characters and let the gateway send it as x-gettone-peer.",
+        ),
+        Some(false) if !is_set("USERINFO_URL") => problems.note(
+            "USERINFO_URL",
+            "is required\nWho to ask about the caller, for instance http://client-credentials/tokeninfo.",
+        ),
+        _ => {}
+    }
+    let strict = alone::<bool>(vars, "authorization_strict_mode_enabled");
+    let source = alone::<Source>(vars, "original_request_from");
+    if let (Some(false), Some(Source::Path | Source::XForwarded)) = (strict, source) {
+        problems.note(
+            "AUTHORIZATION_STRICT_MODE_ENABLED",
+            "must be true when ORIGINAL_REQUEST_FROM is path or x-forwarded\nThose gateways (Envoy, Traefik, Caddy) \
+             take every 200 as permission, and without strict mode a denial is a 200 too.",
+        );
+    }
+}
+
+fn alone<T: DeserializeOwned>(vars: &Vars, field: &str) -> Option<T> {
+    let variable = Config::TABLE.iter().find(|variable| variable.field == field)?;
+    vars.read(variable, &mut Problems::default())
+}
+
+/// The name of an HTTP header, lower case (RFC 9110 §5.1).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeaderName(String);
+
+impl HeaderName {
+    /// The name, if it is one.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let is_name = !text.is_empty() && text.bytes().all(is_token_byte);
+        is_name.then(|| Self(text.to_ascii_lowercase()))
+    }
+
+    /// The name in lower case.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Bytes of a token: verbs and header names (RFC 9110 §5.6.2).
+pub(crate) const fn is_token_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+        || matches!(byte, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^'..=b'`' | b'|' | b'~')
+}
+
+impl<'de> Deserialize<'de> for HeaderName {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::parse(&text).ok_or_else(|| D::Error::custom("is not the name of an HTTP header"))
+    }
+}
+
+/// Names of HTTP headers, separated by commas.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct HeaderNames(pub Vec<HeaderName>);
+
+impl<'de> Deserialize<'de> for HeaderNames {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut names = Vec::new();
+        for text in CommaList::deserialize(deserializer)?.0 {
+            let name = HeaderName::parse(&text)
+                .ok_or_else(|| D::Error::custom("has an element that is not the name of an HTTP header"))?;
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        Ok(Self(names))
+    }
+}
+
+/// The path before `/auth`: empty, or `/one` or `/one/two`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ServicePrefix(pub String);
+
+impl<'de> Deserialize<'de> for ServicePrefix {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let path = text.trim_matches('/');
+        if path.is_empty() {
+            return Ok(Self::default());
+        }
+        let plain = |segment: &str| {
+            !matches!(segment, "" | "." | ".." | "-")
+                && segment.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte))
+        };
+        if text.starts_with('/') && path.split('/').all(plain) {
+            Ok(Self(format!("/{path}")))
+        } else {
+            Err(D::Error::custom("must be a path such as /authz, of letters, digits, -, ., _ and ~"))
+        }
+    }
+}
+
+/// Where userinfo is asked: http or https, without credentials and fragment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UserinfoUrl(pub Url);
+
+impl<'de> Deserialize<'de> for UserinfoUrl {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let url = Url::parse(&String::deserialize(deserializer)?)
+            .map_err(|_| D::Error::custom("is not a URL such as http://client-credentials/tokeninfo"))?;
+        if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
+            return Err(D::Error::custom("must start with http:// or https:// and a host"));
+        }
+        if !url.username().is_empty() || url.password().is_some() || url.fragment().is_some() {
+            return Err(D::Error::custom("must hold neither a user name, nor a password, nor a #fragment"));
+        }
+        Ok(Self(url))
+    }
+}
+
+/// A time between one millisecond and one minute, which is what upstream waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Milliseconds(pub Duration);
+
+impl<'de> Deserialize<'de> for Milliseconds {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match u64::deserialize(deserializer)? {
+            millis @ 1..=60_000 => Ok(Self(Duration::from_millis(millis))),
+            _ => Err(D::Error::custom("must be a number from 1 to 60000")),
+        }
+    }
+}
+
+/// `USERINFO_FAILURE_STATUS`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub enum FailureStatus {
+    #[serde(rename = "503")]
+    ServiceUnavailable,
+    #[serde(rename = "401")]
+    Unauthorized,
+}
+
+impl FailureStatus {
+    /// What a profile answers unless told otherwise (architecture decision 10, K-14).
+    #[must_use]
+    pub const fn of(profile: Profile) -> Self {
+        match profile {
+            Profile::Standard => Self::ServiceUnavailable,
+            Profile::DropIn => Self::Unauthorized,
+        }
+    }
+}
+
+/// What the gateway proves itself with.
+#[derive(Clone)]
+pub struct PeerSecret(pub Secret);
+
+/// Shorter secrets could be guessed.
+const MIN_PEER_SECRET: usize = 32;
+
+impl<'de> Deserialize<'de> for PeerSecret {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let secret = Secret::deserialize(deserializer)?;
+        let text = secret.expose();
+        if text.len() >= MIN_PEER_SECRET && text.bytes().all(|byte| byte.is_ascii_graphic()) {
+            Ok(Self(secret))
+        } else {
+            Err(D::Error::custom("must be at least 32 printable ASCII characters without blanks"))
+        }
+    }
+}
+
+impl fmt::Debug for PeerSecret {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(formatter)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(pairs: &[(&str, &str)]) -> Result<Config, String> {
+        Config::from_vars(&Vars::from_pairs(pairs.iter().copied())).map_err(|problems| problems.to_string())
+    }
+
+    const URL: (&str, &str) = ("USERINFO_URL", "http://client-credentials/tokeninfo");
+    const SECRET: (&str, &str) = ("TRUSTED_PEER_SECRET", "0123456789abcdef0123456789abcdef");
+
+    #[test]
+    fn userinfo_url_is_all_that_must_be_set() {
+        let config = read(&[URL]).unwrap();
+        assert_eq!((config.http_port, config.profile), (3000, Profile::Standard));
+        assert_eq!(config.rules_file(), PathBuf::from("./auth.json"));
+        assert_eq!(config.service_prefix.0, "");
+        assert!(config.authorization_strict_mode_enabled);
+        assert!(
+            config.backoffice_userinfo_url.is_none() && config.authorization_headers_to_proxy.0.is_empty()
+        );
+    }
+
+    #[test]
+    fn names_are_case_insensitive_and_listed_once() {
+        let names = read(&[URL, ("HEADERS_TO_PROXY", "Cookie, cookie,sec-webSocket-version")])
+            .unwrap()
+            .headers_to_proxy;
+        assert_eq!(
+            names.0.iter().map(HeaderName::as_str).collect::<Vec<_>>(),
+            ["cookie", "sec-websocket-version"]
+        );
+    }
+
+    #[test]
+    fn every_mistake_is_reported_at_once_and_no_value_is_shown() {
+        let text = read(&[
+            ("HTTP_PORT", "hunter2"),
+            ("SERVICE_PREFIX", "hunter2"),
+            ("PROFILE", "hunter2"),
+            ("ORIGINAL_REQUEST_FROM", "hunter2"),
+            ("CLIENT_TYPE_HEADER_KEY", "hunter2 hunter2"),
+            ("HEADERS_TO_PROXY", "cookie,hunter2:"),
+            ("BACKOFFICE_USERINFO_URL", "hunter2"),
+            ("USERINFO_TIMEOUT_MS", "60001"),
+            ("USERINFO_FAILURE_STATUS", "200"),
+            ("TRUSTED_PEER_SECRET", "hunter2"),
+        ])
+        .unwrap_err();
+        for expected in [
+            "11 variables need attention",
+            "HTTP_PORT\n",
+            "SERVICE_PREFIX\n      must be a path",
+            "PROFILE\n      must be standard or drop-in",
+            "ORIGINAL_REQUEST_FROM\n      must be one of: headers, path, x-forwarded",
+            "CLIENT_TYPE_HEADER_KEY\n      is not the name",
+            "HEADERS_TO_PROXY\n      has an element",
+            "BACKOFFICE_USERINFO_URL\n      is not a URL",
+            "USERINFO_TIMEOUT_MS\n      must be a number from 1 to 60000",
+            "USERINFO_FAILURE_STATUS\n      must be 503 or 401",
+            "TRUSTED_PEER_SECRET\n      must be at least 32",
+            "USERINFO_URL\n      is required",
+        ] {
+            assert!(text.contains(expected), "{expected:?} is missing in\n{text}");
+        }
+        assert!(!text.contains("hunter2"), "{text}");
+    }
+
+    #[test]
+    fn g_hdr_19_trust_mode_refuses_to_start_without_a_peer_check() {
+        let trust = ("TRUST_MIA_USER_HEADERS", "true");
+        let text = read(&[trust]).unwrap_err();
+        assert!(text.contains("TRUSTED_PEER_SECRET") && text.contains("1 variable needs"), "{text}");
+        assert!(read(&[trust, ("TRUSTED_PEER_SECRET", "too-short")]).is_err());
+        assert!(read(&[trust, SECRET]).is_ok());
+    }
+
+    #[test]
+    fn g_mode_01_without_strict_mode_only_a_gateway_that_reads_mia_allowed() {
+        let loose = ("AUTHORIZATION_STRICT_MODE_ENABLED", "false");
+        for source in ["path", "x-forwarded"] {
+            let text = read(&[URL, loose, ("ORIGINAL_REQUEST_FROM", source)]).unwrap_err();
+            assert!(text.contains("AUTHORIZATION_STRICT_MODE_ENABLED"), "{text}");
+            assert!(read(&[URL, ("ORIGINAL_REQUEST_FROM", source)]).is_ok());
+        }
+        assert!(read(&[URL, loose]).is_ok());
+    }
+
+    #[test]
+    fn prefixes_and_urls() {
+        for (text, prefix) in [("/", ""), ("/authz", "/authz"), ("/a/b/", "/a/b")] {
+            assert_eq!(read(&[URL, ("SERVICE_PREFIX", text)]).unwrap().service_prefix.0, prefix);
+        }
+        for text in ["authz", "/a//b", "/a/../b", "/a?b", "/%61", "/-"] {
+            assert!(read(&[URL, ("SERVICE_PREFIX", text)]).is_err(), "{text}");
+        }
+        for text in ["ftp://x/", "http://", "/tokeninfo", "http://user:hunter2@x/", "http://x/#y"] {
+            let problem = read(&[("USERINFO_URL", text)]).unwrap_err();
+            assert!(!problem.contains("hunter2"), "{problem}");
+        }
+    }
+
+    #[test]
+    fn debug_shows_no_secret() {
+        assert!(!format!("{:?}", read(&[URL, SECRET]).unwrap()).contains(SECRET.1));
+    }
+}

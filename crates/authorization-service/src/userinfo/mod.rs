@@ -1,0 +1,153 @@
+//! Who the caller is. Two ways to learn it: ask the userinfo endpoint (the contract's way, [`proxy`]), or believe the
+//! headers of a gateway that proved itself ([`trusted`], trust mode). Neither knows rules or statuses, and neither
+//! sees a header it has no business with.
+
+pub(crate) mod answer;
+pub(crate) mod coalesce;
+pub(crate) mod proxy;
+pub(crate) mod trusted;
+
+use std::fmt;
+use std::sync::Arc;
+
+use common::Principal;
+
+use crate::config::HeaderName;
+
+/// What is known about a caller.
+#[derive(Debug)]
+pub(crate) enum UserinfoAnswer {
+    Known(Principal),
+    /// There is no user.
+    Nobody(Nobody),
+    /// There may be one or not: never an allow that a user's absence would not get as well (K-14).
+    Unknown(Failure),
+}
+
+/// Why there is no user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Nobody {
+    #[error("the request carries no credentials")]
+    NotAsked,
+    #[error("userinfo answered 401")]
+    Unauthorized,
+    #[error("userinfo answered 403")]
+    Forbidden,
+    #[error("userinfo answered 200 without a body")]
+    EmptyBody,
+    #[error("userinfo answered 200 without a user id")]
+    NoUserId,
+}
+
+/// Why it cannot be known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Failure {
+    pub(crate) cause: Cause,
+    /// Seconds, if the other side named them with a 429 (G-UI-07).
+    pub(crate) retry_after: Option<u32>,
+}
+
+/// What failed. Texts are for our log: they hold no header and no body of anybody.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Cause {
+    #[error("no complete answer before the deadline")]
+    Deadline,
+    #[error("userinfo could not be reached: {0}")]
+    Unreachable(String),
+    #[error("the answer broke off: {0}")]
+    Broken(String),
+    #[error("status {0}")]
+    Status(u16),
+    #[error("the answer is larger than 256 KiB")]
+    TooLarge,
+    #[error("the answer is not application/json")]
+    ContentType,
+    #[error("the answer does not describe a user: {0}")]
+    Malformed(String),
+    #[error("too many calls are on their way already")]
+    Overloaded,
+    #[error("a header cannot be passed on")]
+    UnsendableHeader,
+    #[error("the identity headers of the gateway cannot be read: {0}")]
+    TrustedHeaders(&'static str),
+}
+
+impl Cause {
+    /// One word for filters and counters (`docs/logging.md`).
+    pub(crate) const fn word(&self) -> &'static str {
+        match self {
+            Self::Deadline => "deadline",
+            Self::Unreachable(_) => "unreachable",
+            Self::Broken(_) => "broken",
+            Self::Status(_) => "status",
+            Self::TooLarge => "too_large",
+            Self::ContentType | Self::Malformed(_) => "invalid",
+            Self::Overloaded => "overloaded",
+            Self::UnsendableHeader => "unsendable_header",
+            Self::TrustedHeaders(_) => "trusted_headers",
+        }
+    }
+}
+
+impl From<Cause> for UserinfoAnswer {
+    fn from(cause: Cause) -> Self {
+        Self::Unknown(Failure { cause, retry_after: None })
+    }
+}
+
+impl UserinfoAnswer {
+    /// As the rules see it.
+    pub(crate) fn caller(&self) -> access_rules::Caller<'_> {
+        match self {
+            Self::Known(principal) => access_rules::Caller::Known(principal),
+            Self::Nobody(_) => access_rules::Caller::Anonymous,
+            Self::Unknown(_) => access_rules::Caller::Unknown,
+        }
+    }
+}
+
+/// The headers of the request that matter here, with every value. Printing shows no value.
+#[derive(Default)]
+pub(crate) struct Presented(Vec<(HeaderName, Vec<u8>)>);
+
+impl Presented {
+    pub(crate) fn add(&mut self, name: &HeaderName, value: &[u8]) {
+        self.0.push((name.clone(), value.to_vec()));
+    }
+
+    fn values<'this>(&'this self, name: &'this HeaderName) -> impl Iterator<Item = &'this [u8]> {
+        self.0.iter().filter(move |(other, _)| other == name).map(|(_, value)| value.as_slice())
+    }
+}
+
+impl fmt::Debug for Presented {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_set().entries(self.0.iter().map(|(name, _)| name)).finish()
+    }
+}
+
+/// The way that is configured.
+#[derive(Debug)]
+pub(crate) enum Principals {
+    Proxy(proxy::Proxy),
+    Trusted(trusted::TrustedHeaders),
+}
+
+impl Principals {
+    /// The headers to present to [`Self::of`].
+    pub(crate) fn headers(&self) -> impl Iterator<Item = &HeaderName> {
+        match self {
+            Self::Proxy(proxy) => proxy.headers(),
+            Self::Trusted(trusted) => trusted.headers(),
+        }
+        .into_iter()
+    }
+
+    /// Who presents these headers.
+    pub(crate) async fn of(&self, presented: &Presented, is_backoffice: bool) -> Arc<UserinfoAnswer> {
+        match self {
+            Self::Proxy(proxy) => proxy.ask(presented, is_backoffice).await,
+            Self::Trusted(trusted) => Arc::new(trusted.read(presented)),
+        }
+    }
+}

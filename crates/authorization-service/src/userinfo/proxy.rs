@@ -1,0 +1,176 @@
+//! Asks the userinfo endpoint (upstream contract §3.2): one GET with the headers that `HEADERS_TO_PROXY` names, one
+//! deadline for everything, at most 256 KiB of answer. No redirects, no proxies, no retries. Credentials pass through
+//! and are never logged.
+
+use std::error::Error;
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
+use url::Url;
+
+use super::answer::{self, Reading, Received};
+use super::coalesce::{Coalesced, Key};
+use super::{Cause, Nobody, Presented, UserinfoAnswer};
+use crate::config::HeaderName;
+
+/// Answers above this are refused before they are read to the end (G-UI-10).
+const MAX_ANSWER: usize = 256 * 1024;
+/// Different calls on their way at one time.
+const MAX_CALLS: usize = 1024;
+
+/// Headers that speak about the connection, the body or the form of the answer: those are ours to say (G-UI-13).
+const NEVER_COPIED: &[&str] = &[
+    "accept-encoding",
+    "connection",
+    "content-encoding",
+    "content-length",
+    "content-type",
+    "expect",
+    "if-match",
+    "if-modified-since",
+    "if-none-match",
+    "if-range",
+    "if-unmodified-since",
+    "keep-alive",
+    "proxy-authorization",
+    "proxy-connection",
+    "range",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
+/// Whether a header may be copied to the userinfo call.
+pub(crate) fn may_be_copied(name: &HeaderName) -> bool {
+    !NEVER_COPIED.contains(&name.as_str())
+}
+
+/// The userinfo endpoint.
+#[derive(Debug)]
+pub(crate) struct Proxy {
+    pub(crate) client: reqwest::Client,
+    pub(crate) url: Url,
+    pub(crate) backoffice_url: Url,
+    /// Only names that [`may_be_copied`].
+    pub(crate) copied: Vec<HeaderName>,
+    /// If there are any, a request without them is not asked about.
+    pub(crate) credentials: Vec<HeaderName>,
+    pub(crate) deadline: Duration,
+    pub(crate) reading: Arc<Reading>,
+    pub(crate) calls: Calls,
+}
+
+/// The calls to the endpoint that are on their way.
+pub(crate) type Calls = Coalesced<UserinfoAnswer>;
+
+/// No calls yet.
+pub(crate) fn no_calls() -> Calls {
+    Coalesced::new(MAX_CALLS)
+}
+
+impl Proxy {
+    pub(super) fn headers(&self) -> Vec<&HeaderName> {
+        let also = self.credentials.iter().filter(|name| !self.copied.contains(name));
+        self.copied.iter().chain(also).collect()
+    }
+
+    pub(super) async fn ask(&self, presented: &Presented, is_backoffice: bool) -> Arc<UserinfoAnswer> {
+        if !self.credentials.is_empty() && !self.has_credentials(presented) {
+            return Arc::new(UserinfoAnswer::Nobody(Nobody::NotAsked));
+        }
+        let url = if is_backoffice { &self.backoffice_url } else { &self.url };
+        let Some(headers) = self.copy(presented) else { return Arc::new(Cause::UnsendableHeader.into()) };
+        let key = key(url, &headers);
+        let call = Call { client: self.client.clone(), url: url.clone(), headers, deadline: self.deadline };
+        let answer = self.calls.run(key, call.run(Arc::clone(&self.reading))).await;
+        answer.unwrap_or_else(|_| Arc::new(Cause::Overloaded.into()))
+    }
+
+    fn has_credentials(&self, presented: &Presented) -> bool {
+        self.credentials.iter().any(|name| presented.values(name).any(|value| !value.is_empty()))
+    }
+
+    /// The configured headers with all their values; `None` if one cannot be sent as it is.
+    fn copy(&self, presented: &Presented) -> Option<HeaderMap> {
+        let mut headers = HeaderMap::new();
+        for name in &self.copied {
+            let copied = reqwest::header::HeaderName::from_bytes(name.as_str().as_bytes()).ok()?;
+            for value in presented.values(name) {
+                let mut value = HeaderValue::from_bytes(value).ok()?;
+                value.set_sensitive(true);
+                headers.append(copied.clone(), value);
+            }
+        }
+        Some(headers)
+    }
+}
+
+fn key(url: &Url, headers: &HeaderMap) -> Key {
+    let fields = headers.iter().flat_map(|(name, value)| [name.as_str().as_bytes(), value.as_bytes()]);
+    Key::of([b"GET".as_slice(), url.as_str().as_bytes()].into_iter().chain(fields))
+}
+
+/// One call, with all it needs, so that it can outlive the request that started it.
+struct Call {
+    client: reqwest::Client,
+    url: Url,
+    headers: HeaderMap,
+    deadline: Duration,
+}
+
+impl Call {
+    async fn run(self, reading: Arc<Reading>) -> UserinfoAnswer {
+        let exchange = tokio::time::timeout(self.deadline, self.exchange(&reading)).await;
+        let answer = exchange.unwrap_or(Err(Cause::Deadline)).unwrap_or_else(UserinfoAnswer::from);
+        match &answer {
+            UserinfoAnswer::Unknown(failure) => tracing::error!(
+                userinfo.failure = failure.cause.word(),
+                error.message = %failure.cause,
+                "userinfo did not say who the caller is"
+            ),
+            UserinfoAnswer::Nobody(why @ Nobody::NoUserId) => {
+                tracing::error!(userinfo.failure = "no_user_id", error.message = %why, "userinfo described nobody");
+            }
+            UserinfoAnswer::Nobody(_) | UserinfoAnswer::Known(_) => {}
+        }
+        answer
+    }
+
+    async fn exchange(self, reading: &Reading) -> Result<UserinfoAnswer, Cause> {
+        let request = self.client.get(self.url).headers(self.headers).header(ACCEPT, "application/json");
+        let mut response = request.send().await.map_err(|error| Cause::Unreachable(innermost(&error)))?;
+        let headers = std::mem::take(response.headers_mut());
+        let mut types = headers.get_all(CONTENT_TYPE).iter();
+        let content_type = match (types.next(), types.next()) {
+            (Some(only), None) => Some(only.as_bytes()),
+            _ => None,
+        };
+        let status = response.status().as_u16();
+        // Only the body of a 200 means anything; an unread one closes the connection.
+        let body = if status == 200 { body_of(&mut response).await? } else { Vec::new() };
+        let retry_after = headers.get(RETRY_AFTER).map(HeaderValue::as_bytes);
+        Ok(answer::read(&Received { status, content_type, retry_after, body: &body }, reading))
+    }
+}
+
+async fn body_of(response: &mut reqwest::Response) -> Result<Vec<u8>, Cause> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|error| Cause::Broken(innermost(&error)))? {
+        if body.len().saturating_add(chunk.len()) > MAX_ANSWER {
+            return Err(Cause::TooLarge);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+/// The cause at the bottom, for instance "Connection refused": the texts above it repeat the URL.
+fn innermost(error: &dyn Error) -> String {
+    let mut cause = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    cause.to_string()
+}

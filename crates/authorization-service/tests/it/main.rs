@@ -1,0 +1,19 @@
+//! The service over real sockets: its own router and listener, a scripted userinfo server, raw requests.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::arithmetic_side_effects,
+    reason = "a test fails loudly, also in the functions it shares with others"
+)]
+
+mod answers;
+mod decision_table;
+mod original_request;
+mod process;
+mod service;
+mod start;
+mod stub;
+mod trust_mode;
+mod userinfo;
+mod userinfo_calls;

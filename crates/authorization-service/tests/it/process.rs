@@ -1,0 +1,130 @@
+//! The program itself: exit codes, and what its log holds and does not hold.
+
+use std::net::TcpListener;
+use std::process::{Child, Command, Output, Stdio};
+use std::thread;
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::service::{Answer, request};
+use crate::stub::{Reply, Stub};
+
+/// The program with these variables and no others.
+fn program(variables: &[(&str, &str)]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_authorization-service"));
+    command.env_clear().envs(variables.iter().copied()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+fn folder(rules: &str) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("auth.json"), rules).unwrap();
+    folder
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+#[test]
+fn bad_variables_end_it_with_64_and_all_of_them_are_named() {
+    let output = program(&[("HTTP_PORT", "hunter2"), ("PROFILE", "hunter2")]).output().unwrap();
+    assert_eq!(output.status.code(), Some(64));
+    for name in ["HTTP_PORT", "PROFILE", "USERINFO_URL"] {
+        assert!(stderr(&output).contains(name), "{}", stderr(&output));
+    }
+    assert!(!stderr(&output).contains("hunter2"));
+}
+
+#[test]
+fn broken_rules_end_it_with_1() {
+    let folder = folder(r#"{"/a": 1}"#);
+    let path = folder.path().to_str().unwrap();
+    let output = program(&[("USERINFO_URL", "http://x/"), ("CONFIGURATION_PATH", path)]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("auth.json:1:"), "{}", stderr(&output));
+}
+
+/// Starts the program and waits until it answers.
+fn start(url: &str, path: &str) -> (Child, u16) {
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let child = program(&[
+        ("LOG_LEVEL", "trace"),
+        ("HTTP_HOST", "127.0.0.1"),
+        ("HTTP_PORT", &port.to_string()),
+        ("DELAY_SHUTDOWN_SECONDS", "0"),
+        ("CONFIGURATION_PATH", path),
+        ("USERINFO_URL", url),
+        ("HEADERS_TO_PROXY", "authorization,cookie"),
+        ("USER_PROPERTIES_TO_PROXY", "mail"),
+    ])
+    .spawn()
+    .unwrap();
+    while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
+        thread::yield_now();
+    }
+    (child, port)
+}
+
+fn ask(port: u16, target: &str) -> Answer {
+    use std::io::Write;
+    let headers = [
+        ("Original-Request-Uri", target),
+        ("Original-Request-Method", "GET"),
+        ("Authorization", "Bearer canary-token"),
+        ("Cookie", "sid=canary-cookie"),
+    ];
+    let mut connection = std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
+    connection.write_all(&request("GET", "/auth?access_token=canary-query", &headers)).unwrap();
+    Answer::read(connection)
+}
+
+#[test]
+fn the_log_tells_the_decision_and_no_credentials_and_sigterm_ends_it_well() {
+    let rules = json!({
+        "/admin": {"GET": {"authorization": {"expression": "groups.admin", "public": false}}},
+        "/any": {"GET": {"authorization": {"expression": "true", "public": true}}},
+    });
+    // Says who it is once, and then echoes the credentials in broken answers.
+    let calls = std::sync::atomic::AtomicUsize::new(0);
+    let stub = Stub::start(move |seen| match calls.fetch_add(1, std::sync::atomic::Ordering::SeqCst) {
+        0 => Reply::json(&json!({"sub":"u1","groups":["é-canary-group"],"mail":"canary@mail"})),
+        1 => Reply::new(200, "application/json", &format!("{{\"sub\":{:?}", seen.all("authorization"))),
+        2 => Reply::json(&json!({"sub":"u1","groups":"canary-group"})),
+        _ => Reply::new(500, "text/plain", "canary-body"),
+    });
+    let folder = folder(&rules.to_string());
+    let (child, port) = start(&stub.url(), folder.path().to_str().unwrap());
+    assert_eq!(ask(port, "/admin").status, 403);
+    assert_eq!(ask(port, "/admin").status, 503);
+    assert_eq!(ask(port, "/admin").status, 503);
+    assert_eq!(ask(port, "/any").status, 200);
+    assert_eq!(ask(port, "/canary-path/../x").status, 403);
+    assert!(Command::new("kill").arg(child.id().to_string()).status().unwrap().success());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+
+    let log = String::from_utf8(output.stdout.clone()).unwrap();
+    for text in [&log, &stderr(&output)] {
+        assert!(!text.contains("canary"), "{text}");
+    }
+    let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let completed: Vec<_> = lines.iter().filter(|line| line["msg"] == "request completed").collect();
+    let told = |line: &Value| {
+        let decision = &line["decision"];
+        (decision["outcome"].clone(), decision["reason"].clone(), decision["rule"].clone())
+    };
+    let admin = json!("/admin → GET → authorization");
+    assert_eq!(told(completed[0]), (json!("deny"), json!("forbidden"), admin.clone()));
+    assert_eq!(told(completed[1]), (json!("deny"), json!("cannot_know"), admin));
+    assert_eq!(told(completed[3]), (json!("allow"), Value::Null, json!("/any → GET → authorization")));
+    assert_eq!(completed[3]["error"]["message"], "userinfo: status 500");
+    assert_eq!(told(completed[4]), (json!("deny"), json!("path_refused"), Value::Null));
+    let failures: Vec<_> = lines
+        .iter()
+        .filter(|line| line["level"] == 50)
+        .filter_map(|line| line["userinfo"]["failure"].as_str())
+        .collect();
+    assert_eq!(failures, ["invalid", "invalid", "status"]);
+}

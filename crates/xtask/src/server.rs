@@ -7,11 +7,13 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use rustix::process::{Pid, Signal, kill_process};
 
 const PATIENCE: Duration = Duration::from_secs(30);
+const STOP_PATIENCE: Duration = Duration::from_secs(3);
 const POLL: Duration = Duration::from_millis(20);
 
-/// A running process, killed when dropped.
+/// A running process, stopped when dropped.
 #[derive(Debug)]
 pub(crate) struct Server {
     name: &'static str,
@@ -67,9 +69,36 @@ impl Server {
 }
 
 impl Drop for Server {
+    /// Asks it to stop, and insists after a while. nginx ends its workers only if it is asked.
     fn drop(&mut self) {
-        // It may have ended by itself, for instance by the same Ctrl-C.
+        if let Some(pid) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) {
+            // It may have ended by itself, for instance by the same Ctrl-C.
+            let _ = kill_process(pid, Signal::TERM);
+        }
+        let asked = Instant::now();
+        while asked.elapsed() < STOP_PATIENCE {
+            if !matches!(self.child.try_wait(), Ok(None)) {
+                return;
+            }
+            std::thread::sleep(POLL);
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+/// Running processes. Dropped, they stop in the reverse order of their start: first who asks, then who is asked.
+#[derive(Debug, Default)]
+pub(crate) struct Servers(Vec<Server>);
+
+impl Servers {
+    pub(crate) fn add(&mut self, server: Server) {
+        self.0.push(server);
+    }
+}
+
+impl Drop for Servers {
+    fn drop(&mut self) {
+        while self.0.pop().is_some() {}
     }
 }

@@ -13,7 +13,7 @@ use testkit::gateway::Addresses;
 use testkit::mongod::ReplicaSet;
 
 use crate::gateway::Gateway;
-use crate::server::Server;
+use crate::server::{Server, Servers};
 use crate::walk::{Place, walk};
 use crate::{demo_api, tools};
 
@@ -128,7 +128,7 @@ fn start(
     ports: Ports,
     issuer: &str,
     database: Option<&str>,
-) -> Result<Vec<Server>> {
+) -> Result<Servers> {
     let folder = workspace.join(FOLDER);
     let logs = folder.join("logs");
     let Ports { addresses, management } = ports;
@@ -151,17 +151,21 @@ fn start(
         .env("CUSTOM_PERMISSIONS_KEY", "permissions")
         .env("HEADERS_TO_PROXY", "authorization,x-request-id");
 
-    let mut servers = vec![
-        Server::start("client-credentials", client_credentials, addresses.client_credentials, &logs)?,
-        Server::start(
-            "authorization-service",
-            authorization_service,
-            addresses.authorization_service,
-            &logs,
-        )?,
-    ];
+    let mut servers = Servers::default();
+    servers.add(Server::start(
+        "client-credentials",
+        client_credentials,
+        addresses.client_credentials,
+        &logs,
+    )?);
+    servers.add(Server::start(
+        "authorization-service",
+        authorization_service,
+        addresses.authorization_service,
+        &logs,
+    )?);
     if let Some(command) = gateway.command(workspace, &folder.join("gateway"), &addresses)? {
-        servers.push(Server::start("gateway", command, addresses.gateway, &logs)?);
+        servers.add(Server::start("gateway", command, addresses.gateway, &logs)?);
     }
     Ok(servers)
 }

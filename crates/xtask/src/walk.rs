@@ -30,14 +30,14 @@ pub(crate) fn walk(place: &Place<'_>) -> Result<()> {
     steps.shell(&format!("openssl genrsa -out {}/key.pem 2048 2>/dev/null", place.folder))?;
 
     steps.tell("The developer registers the public half. Anybody may: a new client has no permission.");
-    let jwk = steps.shell(&format!("sh deploy/demo/public-jwk.sh {}/key.pem", place.folder))?;
+    steps.shell(&format!("sh deploy/demo/public-jwk.sh {0}/key.pem > {0}/public.jwk", place.folder))?;
     let body = format!(
-        r#"{{"client_name":"demo","token_endpoint_auth_method":"private_key_jwt","public_key":{}}}"#,
-        jwk.trim()
+        r#""{{\"client_name\":\"demo\",\"token_endpoint_auth_method\":\"private_key_jwt\",\"public_key\":$(cat {}/public.jwk)}}""#,
+        place.folder
     );
     let registered = steps.request(
         201,
-        &format!("{}/register -H 'Content-Type: application/json' -d '{body}'", place.public()),
+        &format!("{}/register -H 'Content-Type: application/json' -d {body}", place.public()),
     )?;
     let client = member(&registered, "client_id")?;
 
@@ -117,12 +117,14 @@ impl Steps<'_> {
         self.shell(&format!(
             "sh deploy/demo/sign-assertion.sh {folder}/key.pem {client} {issuer} > {folder}/assertion"
         ))?;
-        let answer = self.request(200, &format!(
-            "{}/oauth/token -d grant_type=client_credentials -d client_id={client} -d client_assertion_type=urn:ietf:params:oauth:client-assertion-type:jwt-bearer --data-urlencode client_assertion@{folder}/assertion",
+        self.request(200, &format!(
+            "{}/oauth/token -d grant_type=client_credentials -d client_id={client} -d client_assertion_type=urn:ietf:params:oauth:client-assertion-type:jwt-bearer -d client_assertion=\"$(cat {folder}/assertion)\" | tee {folder}/answer",
             self.place.public()
         ))?;
-        let token = member(&answer, "access_token")?;
-        self.shell(&format!("printf %s '{token}' > {folder}/token")).map(|_| ())
+        self.shell(&format!(
+            r#"sed -n 's/.*"access_token":"\([^"]*\)".*/\1/p' {folder}/answer > {folder}/token"#
+        ))
+        .map(|_| ())
     }
 
     /// Prints and runs a curl line. Gives the body of the answer, whose status must be `expected`.

@@ -1,6 +1,6 @@
 //! The decision route: `/auth` and every path below it, any verb (upstream contract §3.1). The path is compared raw,
-//! so nothing is decoded, merged or redirected (G-MODE-03). Bodies are never read and no protocol is ever switched: such a
-//! connection ends with the answer (G-SMUG-02, G-H2C-01).
+//! so nothing is decoded, merged or redirected (G-MODE-03). Bodies are never read and no protocol is ever switched:
+//! such a connection ends with the answer (G-SMUG-02, G-H2C-01).
 
 use std::sync::Arc;
 

@@ -89,6 +89,7 @@ impl Service for AuthorizationService {
 
     async fn run(self) -> io::Result<()> {
         let routes = routes(self.status.clone(), self.route);
+        tracing::info!(server.address = %self.listener.local_addr()?, "listening");
         let server = server::serve(self.listener, routes)?;
         server::run_until_stopped(vec![server], &self.status, self.delay).await
     }

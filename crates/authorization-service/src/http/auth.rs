@@ -1,5 +1,6 @@
 //! The decision route: `/auth` and every path below it, any verb (upstream contract §3.1). The path is compared raw,
-//! so nothing is decoded, merged or redirected (G-MODE-03). Bodies are never read (G-SMUG-02).
+//! so nothing is decoded, merged or redirected (G-MODE-03). Bodies are never read and no protocol is ever switched:
+//! such a connection ends with the answer (G-SMUG-02, G-H2C-01).
 
 use std::sync::Arc;
 
@@ -40,7 +41,7 @@ pub(crate) async fn any(request: HttpRequest, route: Arc<DecisionRoute>) -> Http
             HttpResponse::NotFound().json(ErrorBody::new(404, "not_found", "There is nothing at this path."))
         }
     };
-    if has_body(&request) {
+    if has_body(&request) || request.head().upgrade() {
         response.head_mut().set_connection_type(actix_web::http::ConnectionType::Close);
     }
     response

@@ -195,3 +195,21 @@ fn g_smug_02_a_body_is_not_read_and_ends_the_connection() {
         assert_eq!(answer.body, "", "nothing of the body was taken for a request");
     }
 }
+
+#[test]
+fn g_ws_02_g_h2c_01_an_upgrade_is_decided_like_any_request_and_never_happens() {
+    let (service, _stub) = service(&[]);
+    for upgrade in ["websocket", "h2c"] {
+        for (target, expected) in [("/public", 200), ("/admin", 401)] {
+            let head = format!("GET /auth HTTP/1.1\r\nHost: authz\r\n{URI}: {target}\r\n{METHOD}: GET\r\n");
+            let upgrade = format!(
+                "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: {upgrade}\r\nHTTP2-Settings: AAM\r\n\r\n"
+            );
+            let mut connection = service.connect();
+            connection.write_all(format!("{head}{upgrade}").as_bytes()).unwrap();
+            let answer = Answer::read(connection);
+            assert_eq!(answer.status, expected, "{answer:?}");
+            assert_eq!((answer.header("connection"), answer.header("upgrade")), (Some("close"), None));
+        }
+    }
+}

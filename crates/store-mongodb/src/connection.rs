@@ -74,7 +74,14 @@ impl MongoStore {
         if taken || credentials.is_empty() || credentials.contains(['$', '\0']) {
             return Err(OpenError::CollectionName);
         }
-        let options = options(url).await?;
+        Self::with_options(options(url).await?, database, credentials).await
+    }
+
+    async fn with_options(
+        options: ClientOptions,
+        database: Option<&str>,
+        credentials: &str,
+    ) -> Result<Self, OpenError> {
         let name = database.or(options.default_database.as_deref()).ok_or(OpenError::NoDatabase)?.to_owned();
         // Its error text may repeat parts of the URL.
         let client = Client::with_options(options).map_err(|_| OpenError::NotAUrl)?;
@@ -169,4 +176,83 @@ async fn index(
 
 fn index_error(collection: &Collection<Document>, field: &'static str, error: &Error) -> OpenError {
     OpenError::Index { collection: collection.name().to_owned(), field, reason: error.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    mod on_mongodb {
+        use std::sync::{Arc, Mutex};
+
+        use mongodb::bson::Bson;
+        use mongodb::event::EventHandler;
+        use mongodb::event::command::CommandEvent;
+        use testkit::contract::outage::methods_that_answer;
+
+        use super::*;
+
+        /// What the driver sends while every method of every port is called over a URL that asks for less.
+        async fn commands_sent() -> Vec<Document> {
+            let server = testkit::mongod::Database::fresh().await;
+            let separator = if server.url().contains('?') { '&' } else { '?' };
+            let weak = "w=1&journal=false&readConcernLevel=local&readPreference=secondaryPreferred&retryWrites=false";
+            let mut options = options(&format!("{}{separator}{weak}", server.url())).await.unwrap();
+            let sent = Arc::new(Mutex::new(Vec::new()));
+            let sink = Arc::clone(&sent);
+            options.command_event_handler = Some(EventHandler::callback(move |event| {
+                if let CommandEvent::Started(started) = event {
+                    sink.lock().unwrap().push(started.command);
+                }
+            }));
+            let store = MongoStore::with_options(options, None, "credentials").await.unwrap();
+            sent.lock().unwrap().clear();
+            assert_eq!(methods_that_answer(&store).await.len(), 13);
+            sent.lock().unwrap().clone()
+        }
+
+        #[tokio::test]
+        async fn r_11_every_write_waits_for_the_majority_and_every_read_is_majority_committed() {
+            let commands = commands_sent().await;
+            let named = |names: &[&str]| -> Vec<&Document> {
+                commands
+                    .iter()
+                    .filter(|command| command.keys().next().is_some_and(|name| names.contains(&&**name)))
+                    .collect()
+            };
+            let writes = named(&["insert", "update", "delete", "findAndModify"]);
+            for command in &writes {
+                let expected = doc! { "w": "majority", "wtimeout": 2000, "j": true };
+                let concern = command.get_document("writeConcern").unwrap();
+                assert!(
+                    expected.iter().all(
+                        |(name, value)| concern.get(name).map(Bson::to_string) == Some(value.to_string())
+                    ),
+                    "{command}"
+                );
+                // All but `delete_all` can be repeated by the driver, and have their effect once.
+                let all_of_a_client =
+                    command.get_str("delete").is_ok_and(|collection| collection == "credentials");
+                assert_eq!(command.contains_key("txnNumber"), !all_of_a_client, "{command}");
+            }
+            // insert_new, replace, delete, add, delete_all, first_use, publish, agree.
+            assert_eq!(writes.len(), 8);
+
+            let reads = named(&["find"]);
+            for command in &reads {
+                assert_eq!(
+                    command.get_document("readConcern").unwrap().get_str("level").unwrap(),
+                    "majority",
+                    "{command}"
+                );
+                let elsewhere = command
+                    .get_document("$readPreference")
+                    .is_ok_and(|preference| preference.get_str("mode").unwrap() != "primary");
+                assert!(!elsewhere, "{command}");
+            }
+            // find, list, find secrets, published, and the look after a replacement that met nothing.
+            assert_eq!(reads.len(), 5);
+            assert_eq!(commands.len(), writes.len() + reads.len() + 1, "and the ping");
+        }
+    }
 }

@@ -14,13 +14,15 @@ mod keys;
 mod replay;
 mod secrets;
 
+use std::fmt;
+
 use mongodb::bson::Document;
 use mongodb::{Collection, Database};
 
 pub use connection::OpenError;
 
 /// All ports of `credentials` over one MongoDB database. Clones share the connections.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct MongoStore {
     database: Database,
     /// The platform's collection (contract §1.7); a crud-service may serve it as well.
@@ -29,4 +31,11 @@ pub struct MongoStore {
     used_assertions: Collection<Document>,
     signing_keys: Collection<Document>,
     deployment: Collection<Document>,
+}
+
+impl fmt::Debug for MongoStore {
+    /// The driver's own text holds the connection options.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("MongoStore").field("database", &self.database.name()).finish_non_exhaustive()
+    }
 }

@@ -7,15 +7,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use common::Clock;
+use credentials::StoreError;
 use credentials::client::ClientStore;
-use credentials::key::{KeyDirectory, PublishedKey};
 use credentials::replay::{ReplayGuard, UseId};
-use credentials::secret::{Pepper, SecretStore, StoredSecret};
 use credentials::store::DeploymentStore;
-use credentials::{InsertError, StoreError};
 use rusqlite::Connection;
 use store_sqlite::{OpenError, SqliteStore};
-use testkit::{FakeClock, client, client_id, public_key};
+use testkit::contract::outage::methods_that_answer;
+use testkit::{FakeClock, client, client_id};
 
 fn open(directory: &Path) -> Result<SqliteStore, OpenError> {
     SqliteStore::open(directory, Arc::new(FakeClock::default()))
@@ -31,37 +30,6 @@ fn mode(path: &Path) -> u32 {
 
 fn use_of(jti: &str) -> UseId {
     UseId::of(&client_id("client"), jti)
-}
-
-/// Asks every method of every port and returns the names of those that did not answer `Unavailable`.
-async fn answering(store: &SqliteStore) -> Vec<&'static str> {
-    let owner = Pepper::new(vec![1]).lookup(&client_id("a"));
-    let now = FakeClock::default().now();
-    let secret = StoredSecret { hash: Pepper::new(vec![1]).hash("s"), created_at: now, expires_at: None };
-    let key = PublishedKey { kid: "k".to_owned(), key: public_key("k"), published_at: now };
-    let insert = match store.insert_new(&client("new")).await {
-        Err(InsertError::Store(error)) => Err(error),
-        _ => Ok(()),
-    };
-    let answers = [
-        ("insert_new", insert),
-        ("find", ClientStore::find(store, &client_id("a")).await.map(drop)),
-        ("list", store.list(None, 10).await.map(drop)),
-        ("replace", store.replace(&client("a"), 1).await.map(drop)),
-        ("delete", store.delete(&client_id("a")).await.map(drop)),
-        ("ping", store.ping().await),
-        ("add", store.add(&owner, &secret).await),
-        ("find secrets", SecretStore::find(store, &owner).await.map(drop)),
-        ("delete_all", store.delete_all(&owner).await),
-        ("first_use", store.first_use(use_of("x"), now).await.map(drop)),
-        ("publish", store.publish(&key).await),
-        ("published", store.published().await.map(drop)),
-        ("agree", store.agree("name", b"value").await.map(drop)),
-    ];
-    answers
-        .into_iter()
-        .filter_map(|(name, answer)| (!matches!(answer, Err(StoreError::Unavailable(_)))).then_some(name))
-        .collect()
 }
 
 mod on_sqlite {
@@ -140,7 +108,7 @@ mod on_sqlite {
             if replace {
                 fs::write(file(directory.path()), "").unwrap();
             }
-            assert_eq!(answering(&store).await, Vec::<&str>::new(), "replaced: {replace}");
+            assert_eq!(methods_that_answer(&store).await, Vec::<&str>::new(), "replaced: {replace}");
         }
     }
 
@@ -148,9 +116,9 @@ mod on_sqlite {
     async fn a_closed_store_answers_nothing() {
         let directory = tempfile::tempdir().unwrap();
         let store = open(directory.path()).unwrap();
-        assert_eq!(answering(&store).await.len(), 13);
+        assert_eq!(methods_that_answer(&store).await.len(), 13);
         store.clone().close();
-        assert_eq!(answering(&store).await, Vec::<&str>::new());
+        assert_eq!(methods_that_answer(&store).await, Vec::<&str>::new());
         store.close();
     }
 
@@ -165,7 +133,7 @@ mod on_sqlite {
             store.first_use(use_of("x"), FakeClock::default().now()).await,
             Err(StoreError::Unavailable(_))
         ));
-        assert!(ClientStore::find(&store, &client_id("a")).await.unwrap().is_some());
+        assert!(store.find(&client_id("a")).await.unwrap().is_some());
         other.execute_batch("ROLLBACK").unwrap();
         assert!(store.first_use(use_of("x"), FakeClock::default().now()).await.unwrap());
     }
@@ -209,14 +177,14 @@ mod on_sqlite {
         for record in ["{", "", "null", r#"{"clientId":"b","name":"canary"}"#, r#"["canary"]"#] {
             raw.execute("UPDATE clients SET record = ? WHERE id = 'b'", [record]).unwrap();
             let list = store.list(None, 10).await.map(drop);
-            for answer in [ClientStore::find(&store, &client_id("b")).await.map(drop), list] {
+            for answer in [store.find(&client_id("b")).await.map(drop), list] {
                 let error = answer.unwrap_err();
                 assert!(matches!(error, StoreError::Corrupt(_)), "{error}");
                 assert!(error.to_string().contains("client b"), "{error}");
                 assert!(!format!("{error} {error:?}").contains("canary"), "{error:?}");
             }
         }
-        assert!(ClientStore::find(&store, &client_id("a")).await.unwrap().is_some());
+        assert!(store.find(&client_id("a")).await.unwrap().is_some());
     }
 
     #[tokio::test]

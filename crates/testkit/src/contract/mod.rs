@@ -4,6 +4,7 @@
 pub mod clients;
 pub mod deployment;
 pub mod keys;
+pub mod outage;
 pub mod replacement;
 pub mod replay;
 pub mod secrets;

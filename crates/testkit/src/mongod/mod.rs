@@ -109,6 +109,16 @@ impl ReplicaSet {
         self.process.kill9();
     }
 
+    /// Makes the server hang: connections stay open and nothing answers.
+    pub fn pause(&self) {
+        self.process.pause();
+    }
+
+    /// Lets a server go on that hangs.
+    pub fn resume(&self) {
+        self.process.resume();
+    }
+
     /// Starts the server again, on the same port and files, after [`kill9`](Self::kill9).
     ///
     /// # Panics
@@ -146,6 +156,8 @@ fn mongod(name: &str, directory: &Path, port: &ReservedPort) -> Command {
     command
         .args(["--bind_ip", "127.0.0.1", "--nounixsocket", "--wiredTigerCacheSizeGB", "0.25"])
         .args(["--setParameter", "diagnosticDataCollectionEnabled=false"])
+        // Forget what has ended every second, not every minute: whatever a TTL index may remove, it removes in a test.
+        .args(["--setParameter", "ttlMonitorSleepSecs=1"])
         .args(["--port", &port.number().to_string(), "--replSet", name])
         .arg("--dbpath")
         .arg(directory);

@@ -1,0 +1,57 @@
+//! What all ports do when the store cannot work. Not part of `store_contract!`: how to break a store depends on it.
+
+use common::Timestamp;
+use credentials::InsertError;
+use credentials::StoreError;
+use credentials::client::ClientStore;
+use credentials::key::PublishedKey;
+use credentials::replay::UseId;
+use credentials::secret::{Pepper, SecretStore, StoredSecret};
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, join_all};
+
+use super::Store;
+use crate::clients::{client, client_id, public_key};
+
+/// Asks every method of every port at the same time. Returns the names of those that did not answer `Unavailable`: a
+/// working store gives all 13, a broken one none.
+pub async fn methods_that_answer(store: &impl Store) -> Vec<&'static str> {
+    let id = client_id("outage");
+    let owner = Pepper::new(vec![1]).lookup(&id);
+    let moment = Timestamp::from_unix_seconds(1_795_291_200);
+    let secret = StoredSecret { hash: Pepper::new(vec![1]).hash("s"), created_at: moment, expires_at: None };
+    let key = PublishedKey { kid: "outage".to_owned(), key: public_key("outage"), published_at: moment };
+    let (new, changed) = (client("outage-new"), client("outage"));
+    let calls: [(&str, BoxFuture<'_, Result<(), StoreError>>); 13] = [
+        ("insert_new", store.insert_new(&new).map(without_duplicate).boxed()),
+        ("find", ClientStore::find(store, &id).map(done).boxed()),
+        ("list", store.list(None, 10).map(done).boxed()),
+        ("replace", store.replace(&changed, 1).map(done).boxed()),
+        ("delete", store.delete(&id).map(done).boxed()),
+        ("ping", store.ping().boxed()),
+        ("add secret", store.add(&owner, &secret).boxed()),
+        ("find secrets", SecretStore::find(store, &owner).map(done).boxed()),
+        ("delete_all secrets", store.delete_all(&owner).boxed()),
+        ("first_use", store.first_use(UseId::of(&id, "outage"), moment).map(done).boxed()),
+        ("publish", store.publish(&key).boxed()),
+        ("published", store.published().map(done).boxed()),
+        ("agree", store.agree("outage", b"value").map(done).boxed()),
+    ];
+    let answers = calls.map(|(name, call)| call.map(move |answer| (name, answer)));
+    join_all(answers)
+        .await
+        .into_iter()
+        .filter_map(|(name, answer)| (!matches!(answer, Err(StoreError::Unavailable(_)))).then_some(name))
+        .collect()
+}
+
+fn done<T>(answer: Result<T, StoreError>) -> Result<(), StoreError> {
+    answer.map(drop)
+}
+
+fn without_duplicate(answer: Result<(), InsertError>) -> Result<(), StoreError> {
+    match answer {
+        Err(InsertError::Store(error)) => Err(error),
+        Ok(()) | Err(InsertError::Duplicate) => Ok(()),
+    }
+}

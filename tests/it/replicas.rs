@@ -21,6 +21,9 @@ mod on_mongodb {
         let database = Database::fresh().await;
         let (first, second, _folders) = pair(database.url()).await;
         let developer = Developer::register(&first).await;
+        // Both accept an assertion of this client, so that a refusal below can only come from its second use.
+        developer.token(&first).await;
+        developer.token(&second).await;
         for _ in 0..3 {
             let assertion = developer.assertion(&first.issuer);
             let urls = [first.url("/oauth/token"), second.url("/oauth/token")];

@@ -120,7 +120,7 @@ impl DecisionService {
                 ("CONFIGURATION_PATH", rules.to_str().expect("UTF-8")),
                 ("CONFIGURATION_FILE_NAME", "auth"),
                 ("CUSTOM_PERMISSIONS_KEY", "permissions"),
-                ("HEADERS_TO_PROXY", "authorization,x-request-id"),
+                ("HEADERS_TO_PROXY", "authorization"),
             ];
             variables.extend(further);
             (

@@ -49,7 +49,7 @@ variables! {
         /// Status when it cannot be known who the caller is: `503` or `401`. By default 503 in the standard profile and 401 in the drop-in profile.
         userinfo_failure_status: Option<FailureStatus>,
         /// Headers copied to the userinfo call. Headers of the connection and of the body are never copied. Calls with equal values of all of them share one answer while it is on its way.
-        headers_to_proxy: HeaderNames = "authorization,x-request-id",
+        headers_to_proxy: HeaderNames = "authorization",
         /// If set, a request without any of these headers is anonymous and nobody is asked.
         authorization_headers_to_proxy: HeaderNames = "",
         /// Member of the userinfo answer with the caller's id.

@@ -149,7 +149,7 @@ fn start(
         .env("CONFIGURATION_PATH", workspace.join("deploy/demo"))
         .env("CONFIGURATION_FILE_NAME", "auth")
         .env("CUSTOM_PERMISSIONS_KEY", "permissions")
-        .env("HEADERS_TO_PROXY", "authorization,x-request-id");
+        .env("HEADERS_TO_PROXY", "authorization");
 
     let mut servers = Servers::default();
     servers.add(Server::start(

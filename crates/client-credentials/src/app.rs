@@ -19,6 +19,7 @@ use credentials::{Random, SystemRandom};
 use jose::SigningKey;
 use service_kit::status::Status;
 use service_kit::{Problems, Secret, Service, StartError, SystemClock, Telemetry, Variable, Vars, server};
+use store_mongodb::MongoStore;
 use store_sqlite::SqliteStore;
 use zeroize::Zeroizing;
 
@@ -192,6 +193,14 @@ impl ClientCredentials {
 }
 
 async fn open_stores(config: &Config, clock: &Arc<dyn Clock>) -> Result<Stores, StartError> {
+    if let Some(mongodb) = &config.mongodb {
+        let store = MongoStore::connect(
+            mongodb.url.expose(),
+            mongodb.database.as_deref(),
+            &mongodb.secrets_collection,
+        );
+        return Ok(Stores::of(store.await.map_err(|error| StartError::new(error.to_string()))?));
+    }
     let store = SqliteStore::open(&config.data_dir, Arc::clone(clock))
         .map_err(|error| StartError::new(format!("the embedded store cannot be opened: {error}")))?;
     Ok(Stores::of(store))

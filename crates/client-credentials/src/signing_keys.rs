@@ -10,15 +10,16 @@ use credentials::key::{KeyDirectory, PublicKey, PublishedKey};
 use jose::{KeyDefect, SigningKey, Verifier, public_key};
 use tokio::sync::Mutex;
 
-/// Unknown keys lead to at most one look into the store in this time (T-TOK-08).
-const REFRESH_GAP_SECONDS: i64 = 5;
+/// Unknown keys lead to at most one look into the store in this time (T-TOK-08). Short, because a token of a replica
+/// that started meanwhile is refused until it is over.
+const REFRESH_GAP_SECONDS: i64 = 1;
 
 /// See the module.
 pub struct SigningKeys {
     own: SigningKey,
     directory: Arc<dyn KeyDirectory>,
     known: RwLock<Arc<KnownKeys>>,
-    last_refresh: Mutex<LastRefresh>,
+    last_refresh: Mutex<Option<Refresh>>,
 }
 
 /// The public keys of the deployment, by `kid`.
@@ -32,7 +33,7 @@ struct KnownKey {
 }
 
 #[derive(Debug)]
-struct LastRefresh {
+struct Refresh {
     at: Timestamp,
     succeeded: bool,
 }
@@ -58,12 +59,7 @@ impl SigningKeys {
         let key = PublishedKey { kid: own.kid().to_owned(), key: own.public().clone(), published_at: now };
         directory.publish(&key).await?;
         let known = KnownKeys::read(&own, published);
-        Ok(Self {
-            own,
-            directory,
-            known: RwLock::new(Arc::new(known)),
-            last_refresh: Mutex::new(LastRefresh { at: now, succeeded: true }),
-        })
+        Ok(Self { own, directory, known: RwLock::new(Arc::new(known)), last_refresh: Mutex::new(None) })
     }
 
     /// The key to sign with.
@@ -84,19 +80,28 @@ impl SigningKeys {
     /// [`StoreError`] if the store cannot tell, or could not a few seconds ago.
     pub async fn refreshed(&self, now: Timestamp) -> Result<Arc<KnownKeys>, StoreError> {
         let mut last = self.last_refresh.lock().await;
-        let recent = last.at <= now && now < last.at.plus_seconds(REFRESH_GAP_SECONDS);
-        if !recent {
-            // Whoever waited for the lock meanwhile finds the outcome of this attempt, good or bad.
-            *last = LastRefresh { at: now, succeeded: false };
-            let known = Arc::new(KnownKeys::read(&self.own, self.directory.published().await?));
-            *self.known.write().unwrap_or_else(PoisonError::into_inner) = known;
-            last.succeeded = true;
+        match &*last {
+            Some(refresh) if refresh.is_recent(now) && refresh.succeeded => return Ok(self.known()),
+            Some(refresh) if refresh.is_recent(now) => {
+                return Err(StoreError::Unavailable(
+                    "the last attempt to read the signing keys failed".into(),
+                ));
+            }
+            _ => {}
         }
-        if last.succeeded {
-            Ok(self.known())
-        } else {
-            Err(StoreError::Unavailable("the last attempt to read the signing keys failed".into()))
-        }
+        // Whoever waited for the lock meanwhile finds the outcome of this attempt, good or bad.
+        *last = Some(Refresh { at: now, succeeded: false });
+        let known = Arc::new(KnownKeys::read(&self.own, self.directory.published().await?));
+        *self.known.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&known);
+        *last = Some(Refresh { at: now, succeeded: true });
+        Ok(known)
+    }
+}
+
+impl Refresh {
+    /// A clock that was set back makes no refresh recent for ever.
+    fn is_recent(&self, now: Timestamp) -> bool {
+        self.at <= now && now < self.at.plus_seconds(REFRESH_GAP_SECONDS)
     }
 }
 

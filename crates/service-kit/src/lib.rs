@@ -10,6 +10,7 @@ mod request_id;
 pub mod server;
 mod service;
 pub mod status;
+mod unread_body;
 pub mod variables;
 
 pub use clock::SystemClock;

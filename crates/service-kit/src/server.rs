@@ -15,6 +15,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::access_log;
 use crate::service::StartError;
 use crate::status::Status;
+use crate::unread_body;
 
 /// Longer than the idle time of nginx's (60 s) and Envoy's upstream pools, so that the gateway closes first.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
@@ -56,6 +57,7 @@ pub fn serve(
     let app = move || {
         App::new()
             .wrap(DefaultHeaders::new().add((header::X_CONTENT_TYPE_OPTIONS, "nosniff")))
+            .wrap(from_fn(unread_body::middleware))
             .wrap(from_fn(access_log::middleware))
             .configure(routes.clone())
     };

@@ -10,6 +10,7 @@
     reason = "test support: a broken precondition should stop the test loudly"
 )]
 
+mod client_key;
 mod clients;
 mod clock;
 pub mod contract;
@@ -20,6 +21,7 @@ pub mod process;
 mod random;
 pub mod tools;
 
+pub use client_key::ClientKey;
 pub use clients::{client, client_id, demanding_clients, public_key};
 pub use clock::FakeClock;
 pub use random::{FailingRandom, SeededRandom, unique_name};

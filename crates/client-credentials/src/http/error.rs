@@ -32,6 +32,9 @@ const BEARER_CHALLENGE_BAD_REQUEST: &str = r#"Bearer realm="client-credentials",
 /// When to come back after a 503, in seconds.
 const RETRY_AFTER_SECONDS: &str = "5";
 
+const NO_RANDOMNESS: &str =
+    "the service lacks randomness to make secrets of: nothing was changed, tell the operator";
+
 const NOT_AN_OBJECT: &str = "the body must be one JSON object in UTF-8 with distinct member names";
 
 const STORE_DOWN: &str =
@@ -323,7 +326,7 @@ fn not_granted(refusal: GrantRefusal, profile: Profile) -> Answer {
         }
         GrantRefusal::AudienceRequired => bad_request(sentence, "audience_missing"),
         GrantRefusal::TooLarge => bad_request(sentence, "token_too_long"),
-        GrantRefusal::Random(_) => unavailable("random_unavailable"),
+        GrantRefusal::Random(_) => new(503, "temporarily_unavailable", NO_RANDOMNESS, "random_unavailable"),
     }
 }
 
@@ -343,7 +346,9 @@ fn register_client(error: &RegisterClientError, profile: Profile) -> Answer {
             new(409, "conflict", "the client could not be made: send the request again", "duplicate")
         }
         RegisterClientError::Store(_) => unavailable("store_unavailable"),
-        RegisterClientError::Random(_) => unavailable("random_unavailable"),
+        RegisterClientError::Random(_) => {
+            new(503, "temporarily_unavailable", NO_RANDOMNESS, "random_unavailable")
+        }
     }
 }
 
@@ -409,3 +414,6 @@ fn new(
         reason,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,156 @@
+use credentials::assertion::AssertionDefect;
+use credentials::client::ClientDefect;
+use credentials::{RandomError, StoreError};
+use jose::{AccessTokenRejection, KeyDefect, SignatureDefect};
+
+use super::*;
+
+fn down() -> StoreError {
+    StoreError::Unavailable("hunter2: connection refused".into())
+}
+
+/// Every refusal once.
+fn every_refusal() -> Vec<Refusal> {
+    use TokenRequestDefect as Token;
+    let mut all = vec![Refusal::NoSuchPath, Refusal::MethodNotAllowed { allowed: "GET, HEAD".to_owned() }];
+    all.extend(
+        [BodyError::TooLarge, BodyError::TooSlow, BodyError::Broken, BodyError::Encoded].map(Refusal::from),
+    );
+    for defect in [JsonBodyDefect::ContentType, JsonBodyDefect::NotAnObject] {
+        all.extend([Refusal::RegistrationBody(defect), Refusal::PatchBody(defect)]);
+    }
+    let bearer = [BearerDefect::Missing, BearerDefect::Several, BearerDefect::Malformed, BearerDefect::Wrong];
+    all.extend(bearer.map(Refusal::from));
+    let forms = [FormDefect::TooManyParameters, FormDefect::Encoding, FormDefect::Repeated];
+    all.extend(forms.map(|defect| Token::Form(defect).into()));
+    all.extend(forms.map(|defect| ManagementRequestDefect::Query(defect).into()));
+    all.extend(
+        [
+            Token::NotAForm,
+            Token::CredentialsInQuery,
+            Token::SeveralAuthorizations,
+            Token::SeveralMethods,
+            Token::SeveralAssertions,
+            Token::IncompleteAssertion,
+            Token::GrantTypeMissing,
+            Token::GrantTypeUnsupported,
+            Token::ScopeMalformed,
+        ]
+        .map(Refusal::from),
+    );
+    all.extend(
+        [ManagementRequestDefect::Limit, ManagementRequestDefect::After, ManagementRequestDefect::IfMatch]
+            .map(Refusal::from),
+    );
+    all.extend(refused_tokens().into_iter().map(Refusal::from));
+    all.extend(
+        [
+            DescribeTokenError::Rejected(AccessTokenRejection::Signature(SignatureDefect::Mismatch)),
+            DescribeTokenError::KeysUnknown(down()),
+        ]
+        .map(Refusal::from),
+    );
+    all.extend(
+        [
+            RegisterClientError::Client(ClientDefect::Missing("client_name")),
+            RegisterClientError::Key(KeyDefect::ModulusSize),
+            RegisterClientError::OurKey,
+            RegisterClientError::Duplicate,
+            RegisterClientError::Store(down()),
+            RegisterClientError::Random(RandomError),
+        ]
+        .map(Refusal::from),
+    );
+    all.extend(
+        [
+            AdministerClientsError::Missing,
+            AdministerClientsError::Client(ClientDefect::NotChangeable),
+            AdministerClientsError::OtherVersion,
+            AdministerClientsError::Conflict,
+            AdministerClientsError::Store(down()),
+        ]
+        .map(Refusal::from),
+    );
+    all
+}
+
+fn refused_tokens() -> Vec<IssueTokenError> {
+    let mut all: Vec<IssueTokenError> = [
+        CredentialDefect::Missing,
+        CredentialDefect::Malformed,
+        CredentialDefect::MethodNotOffered,
+        CredentialDefect::OtherClientId,
+        CredentialDefect::UnknownClient,
+        CredentialDefect::WrongMethod,
+        CredentialDefect::WrongSecret,
+        CredentialDefect::NotPublic,
+    ]
+    .map(IssueTokenError::from)
+    .into();
+    all.extend(
+        [
+            AssertionRefusal::UnknownType,
+            AssertionRefusal::OtherClientId,
+            AssertionRefusal::UnknownClient,
+            AssertionRefusal::WrongMethod,
+            AssertionRefusal::Invalid(AssertionDefect::Expired),
+            AssertionRefusal::Signature(SignatureDefect::Mismatch),
+            AssertionRefusal::NotPublic,
+            AssertionRefusal::UsedBefore,
+        ]
+        .map(IssueTokenError::from),
+    );
+    all.extend(
+        [
+            GrantRefusal::InvalidTarget,
+            GrantRefusal::TooManyAudiences,
+            GrantRefusal::AudienceRequired,
+            GrantRefusal::TooLarge,
+            GrantRefusal::Random(RandomError),
+        ]
+        .map(IssueTokenError::from),
+    );
+    all.push(down().into());
+    all.extend([SignError::TooLong(9000), SignError::Claims, SignError::OpenSsl].map(IssueTokenError::from));
+    all
+}
+
+/// One row of the table as text.
+fn row(refusal: &Refusal, profile: Profile) -> String {
+    let answer = answer(refusal, profile);
+    let mut row = format!("{:?} | {} {} | {}", profile, answer.status.as_u16(), answer.code, answer.reason);
+    let response = answer.into_response(refusal);
+    for name in [WWW_AUTHENTICATE, RETRY_AFTER, ALLOW] {
+        if let Some(value) = response.headers().get(&name) {
+            row.push_str(&format!(" | {name}: {}", value.to_str().unwrap()));
+        }
+    }
+    row
+}
+
+#[test]
+fn every_refusal_in_both_profiles() {
+    let mut table = String::new();
+    for refusal in every_refusal() {
+        table.push_str(&format!("{refusal:?}\n"));
+        let [standard, drop_in] = [Profile::Standard, Profile::DropIn].map(|profile| row(&refusal, profile));
+        table.push_str(&format!("    {standard}\n"));
+        if standard.replace("Standard", "DropIn") != drop_in {
+            table.push_str(&format!("    {drop_in}\n"));
+        }
+        table.push_str(&format!("    {}\n", answer(&refusal, Profile::Standard).sentence));
+    }
+    insta::assert_snapshot!(table);
+}
+
+#[test]
+fn c_6749_22_sentences_hold_legal_characters_and_nothing_internal() {
+    for refusal in every_refusal() {
+        let sentence = answer(&refusal, Profile::Standard).sentence;
+        assert!(
+            sentence.bytes().all(|byte| matches!(byte, b' ' | b'!' | b'#'..=b'[' | b']'..=b'~')),
+            "{sentence}"
+        );
+        assert!(!sentence.contains("hunter2"), "{sentence}");
+    }
+}

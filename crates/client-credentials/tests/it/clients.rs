@@ -1,0 +1,150 @@
+//! `/clients` on the management listener.
+
+use std::thread;
+
+use serde_json::json;
+
+use crate::service::{Answer, BOOTSTRAP_TOKEN, GRANT, JSON, Service, call};
+
+fn conditional(service: &Service, path: &str, condition: &str, patch: &str) -> Answer {
+    let authorization = format!("Bearer {BOOTSTRAP_TOKEN}");
+    let headers = [("Authorization", authorization.as_str()), JSON, ("If-Match", condition)];
+    call(service.management, "PATCH", path, &headers, patch)
+}
+
+#[test]
+fn contract_1_2_a_client_with_powers() {
+    let service = Service::standard(&[]);
+    let client = json!({"client_name": "c", "permissions": ["read:orders"], "audience": ["api"],
+        "allowedCustomClaims": ["tenant"], "__STATE__": "DRAFT", "metadata": {"team": "a"}});
+    let created = service.manage("POST", "/clients", Some(&client));
+    insta::assert_snapshot!("created", created.text());
+    let id = created.json()["client_id"].as_str().unwrap().to_owned();
+    insta::assert_snapshot!("shown", service.manage("GET", &format!("/clients/{id}"), None).text());
+}
+
+#[test]
+fn a_merge_patch_changes_what_it_names() {
+    let service = Service::standard(&[]);
+    let client = service.basic_client(&json!({"permissions": ["a"], "metadata": {"keep": 1, "drop": 2}}));
+    service.clock.advance_seconds(60);
+    let patch = json!({"name": "renamed", "permissions": ["read:orders"], "metadata": {"drop": null}});
+    let changed = service.manage("PATCH", &format!("/clients/{}", client.id), Some(&patch));
+    insta::assert_snapshot!(changed.text());
+    let authorization = format!("Bearer {BOOTSTRAP_TOKEN}");
+    let headers =
+        [("Authorization", authorization.as_str()), ("Content-Type", "application/merge-patch+json")];
+    let path = format!("/clients/{}", client.id);
+    assert_eq!(call(service.management, "PATCH", &path, &headers, "{}").json()["version"], 3);
+}
+
+#[test]
+fn what_an_operator_gets_wrong_is_explained_and_changes_nothing() {
+    let service = Service::standard(&[]);
+    let client = service.basic_client(&json!({}));
+    let path = format!("/clients/{}", client.id);
+    let before = service.manage("GET", &path, None);
+    let patch = |patch: serde_json::Value| service.manage("PATCH", &path, Some(&patch));
+    let raw = |content_type: &str, body: &str| {
+        let authorization = format!("Bearer {BOOTSTRAP_TOKEN}");
+        let headers = [("Authorization", authorization.as_str()), ("Content-Type", content_type)];
+        call(service.management, "PATCH", &path, &headers, body)
+    };
+    for (what, answer, status, code) in [
+        ("unknown member", patch(json!({"permission": ["a"]})), 400, "invalid_client_metadata"),
+        ("T-REG-07", patch(json!({"client_secret": "x"})), 400, "invalid_client_metadata"),
+        ("T-REG-08", patch(json!({"authMethod": "none"})), 400, "invalid_client_metadata"),
+        ("reserved claim", patch(json!({"allowedCustomClaims": ["sub"]})), 400, "invalid_client_metadata"),
+        ("half good", patch(json!({"name": "x", "permissions": 7})), 400, "invalid_client_metadata"),
+        ("transition", patch(json!({"__STATE__": "DELETED"})), 400, "invalid_client_metadata"),
+        ("no object", raw("application/json", "[]"), 400, "invalid_request"),
+        ("repeated name", raw("application/json", r#"{"name":"a","name":"b"}"#), 400, "invalid_request"),
+        ("text", raw("text/plain", "{}"), 415, "invalid_request"),
+        ("JSON patch", raw("application/json-patch+json", "[]"), 415, "invalid_request"),
+        ("limit 0", service.manage("GET", "/clients?limit=0", None), 400, "invalid_request"),
+        ("limit 1001", service.manage("GET", "/clients?limit=1001", None), 400, "invalid_request"),
+        ("limit x", service.manage("GET", "/clients?limit=x", None), 400, "invalid_request"),
+        ("T-OPS-02", service.manage("GET", "/clients?after=%00", None), 400, "invalid_request"),
+        ("two limits", service.manage("GET", "/clients?limit=1&limit=2", None), 400, "invalid_request"),
+        ("nobody", service.manage("GET", "/clients/nobody", None), 404, "not_found"),
+        ("no id", service.manage("GET", "/clients/%20", None), 404, "not_found"),
+        ("PATCH nobody", service.manage("PATCH", "/clients/nobody", Some(&json!({}))), 404, "not_found"),
+        ("DELETE nobody", service.manage("DELETE", "/clients/nobody", None), 404, "not_found"),
+        ("old version", conditional(&service, &path, "\"7\"", "{}"), 412, "precondition_failed"),
+        ("odd version", conditional(&service, &path, "1", "{}"), 400, "invalid_request"),
+    ] {
+        assert_eq!(answer.refusal(), (status, code.to_owned()), "{what}: {answer:?}");
+    }
+    assert_eq!(service.manage("GET", &path, None), before);
+}
+
+#[test]
+fn pages_cover_every_client_once_in_order() {
+    let service = Service::standard(&[]);
+    let mut ids: Vec<String> = (0..7).map(|_| service.basic_client(&json!({})).id).collect();
+    ids.sort();
+    let mut seen = Vec::new();
+    let mut target = "/clients?limit=3".to_owned();
+    loop {
+        let page = service.manage("GET", &target, None).json();
+        seen.extend(
+            page["clients"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|client| client["clientId"].as_str().unwrap().to_owned()),
+        );
+        let Some(next) = page["next"].as_str() else { break };
+        target = format!("/clients?limit=3&after={next}");
+    }
+    assert_eq!(seen, ids);
+    let all = service.manage("GET", "/clients", None).json();
+    assert_eq!((all["clients"].as_array().unwrap().len(), &all["next"]), (7, &json!(null)));
+}
+
+#[test]
+fn a_removed_client_gets_no_token_and_its_secret_is_forgotten() {
+    let service = Service::standard(&[]);
+    let (client, keyed) = (service.basic_client(&json!({})), service.key_client(&json!({})));
+    for id in [&client.id, &keyed.id] {
+        let removed = service.manage("DELETE", &format!("/clients/{id}"), None);
+        assert_eq!((removed.status, removed.body.as_str()), (204, ""));
+        assert_eq!(service.manage("GET", &format!("/clients/{id}"), None).status, 404);
+        assert_eq!(service.manage("DELETE", &format!("/clients/{id}"), None).status, 404);
+    }
+    let answer = service.token(&[("Authorization", &client.basic())], GRANT);
+    assert_eq!(answer.refusal(), (401, "invalid_client".to_owned()));
+    assert_eq!(service.present(&service.assertion(&keyed, &json!({}))).status, 401);
+}
+
+#[test]
+fn t_reg_06_parallel_changes_are_all_kept() {
+    let service = Service::standard(&[]);
+    let client = service.basic_client(&json!({}));
+    let path = format!("/clients/{}", client.id);
+    let statuses: Vec<u16> = thread::scope(|scope| {
+        let changes: Vec<_> = (0..8)
+            .map(|number| {
+                let (service, path) = (&service, &path);
+                let patch = json!({"metadata": {format!("m{number}"): number}});
+                scope.spawn(move || service.manage("PATCH", path, Some(&patch)).status)
+            })
+            .collect();
+        changes.into_iter().map(|change| change.join().unwrap()).collect()
+    });
+    let kept = statuses.iter().filter(|status| **status == 200).count();
+    assert!(statuses.iter().all(|status| [200, 409].contains(status)), "{statuses:?}");
+    let after = service.manage("GET", &path, None).json();
+    assert_eq!(after["metadata"].as_object().unwrap().len(), kept);
+    assert_eq!(after["version"], 1 + kept);
+}
+
+#[test]
+fn an_expected_version_is_compared() {
+    let service = Service::standard(&[]);
+    let path = format!("/clients/{}", service.basic_client(&json!({})).id);
+    assert_eq!(service.manage("GET", &path, None).header("etag"), Some("\"1\""));
+    assert_eq!(conditional(&service, &path, "\"1\"", r#"{"name":"a"}"#).header("etag"), Some("\"2\""));
+    assert_eq!(conditional(&service, &path, "\"1\"", r#"{"name":"b"}"#).status, 412);
+    assert_eq!(conditional(&service, &path, "*", r#"{"name":"c"}"#).status, 200);
+}

@@ -1,0 +1,154 @@
+//! A real store whose ports can be made to fail, each by itself, and that counts how often each is asked.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use async_trait::async_trait;
+use client_credentials::Stores;
+use common::Timestamp;
+use credentials::client::{Client, ClientId, ClientPage, ClientStore, ReplaceOutcome};
+use credentials::key::{KeyDirectory, PublishedKey};
+use credentials::replay::{ReplayGuard, UseId};
+use credentials::secret::{SecretLookup, SecretStore, StoredSecret};
+use credentials::store::DeploymentStore;
+use credentials::{InsertError, StoreError};
+use store_sqlite::SqliteStore;
+
+/// A store with a switch for each port.
+#[derive(Clone)]
+pub(crate) struct FailingStores {
+    store: SqliteStore,
+    pub(crate) clients: Arc<Switch>,
+    pub(crate) secrets: Arc<Switch>,
+    pub(crate) replay: Arc<Switch>,
+    pub(crate) keys: Arc<Switch>,
+}
+
+/// Whether a port fails, and how often it was asked.
+#[derive(Default)]
+pub(crate) struct Switch {
+    down: AtomicBool,
+    calls: AtomicUsize,
+}
+
+impl Switch {
+    pub(crate) fn fail(&self) {
+        self.down.store(true, Ordering::SeqCst);
+    }
+
+    pub(crate) fn work(&self) {
+        self.down.store(false, Ordering::SeqCst);
+    }
+
+    pub(crate) fn calls(&self) -> usize {
+        self.calls.load(Ordering::SeqCst)
+    }
+
+    fn pass(&self) -> Result<(), StoreError> {
+        self.calls.fetch_add(1, Ordering::SeqCst);
+        if self.down.load(Ordering::SeqCst) {
+            Err(StoreError::Unavailable("hunter2: connection refused".into()))
+        } else {
+            Ok(())
+        }
+    }
+}
+
+impl FailingStores {
+    pub(crate) fn new(store: SqliteStore) -> Self {
+        Self {
+            store,
+            clients: Arc::default(),
+            secrets: Arc::default(),
+            replay: Arc::default(),
+            keys: Arc::default(),
+        }
+    }
+
+    pub(crate) fn ports(&self) -> Stores {
+        Stores::of(self.clone())
+    }
+
+    pub(crate) fn switches(&self) -> [&Switch; 4] {
+        [&self.clients, &self.secrets, &self.replay, &self.keys]
+    }
+}
+
+#[async_trait]
+impl ClientStore for FailingStores {
+    async fn insert_new(&self, client: &Client) -> Result<(), InsertError> {
+        self.clients.pass()?;
+        self.store.insert_new(client).await
+    }
+
+    async fn find(&self, id: &ClientId) -> Result<Option<Client>, StoreError> {
+        self.clients.pass()?;
+        ClientStore::find(&self.store, id).await
+    }
+
+    async fn list(&self, after: Option<&ClientId>, limit: u32) -> Result<ClientPage, StoreError> {
+        self.clients.pass()?;
+        self.store.list(after, limit).await
+    }
+
+    async fn replace(&self, client: &Client, expected: u64) -> Result<ReplaceOutcome, StoreError> {
+        self.clients.pass()?;
+        self.store.replace(client, expected).await
+    }
+
+    async fn delete(&self, id: &ClientId) -> Result<bool, StoreError> {
+        self.clients.pass()?;
+        self.store.delete(id).await
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.clients.pass()?;
+        self.store.ping().await
+    }
+}
+
+#[async_trait]
+impl SecretStore for FailingStores {
+    async fn add(&self, owner: &SecretLookup, secret: &StoredSecret) -> Result<(), StoreError> {
+        self.secrets.pass()?;
+        self.store.add(owner, secret).await
+    }
+
+    async fn find(&self, owner: &SecretLookup) -> Result<Vec<StoredSecret>, StoreError> {
+        self.secrets.pass()?;
+        SecretStore::find(&self.store, owner).await
+    }
+
+    async fn delete_all(&self, owner: &SecretLookup) -> Result<(), StoreError> {
+        self.secrets.pass()?;
+        self.store.delete_all(owner).await
+    }
+}
+
+#[async_trait]
+impl ReplayGuard for FailingStores {
+    async fn first_use(&self, id: UseId, until: Timestamp) -> Result<bool, StoreError> {
+        self.replay.pass()?;
+        self.store.first_use(id, until).await
+    }
+}
+
+#[async_trait]
+impl KeyDirectory for FailingStores {
+    async fn publish(&self, key: &PublishedKey) -> Result<(), StoreError> {
+        self.keys.pass()?;
+        self.store.publish(key).await
+    }
+
+    async fn published(&self) -> Result<Vec<PublishedKey>, StoreError> {
+        self.keys.pass()?;
+        self.store.published().await
+    }
+}
+
+#[async_trait]
+impl DeploymentStore for FailingStores {
+    async fn agree(&self, name: &str, proposal: &[u8]) -> Result<Vec<u8>, StoreError> {
+        self.store.agree(name, proposal).await
+    }
+}

@@ -1,0 +1,24 @@
+//! The service over real sockets and a real embedded store: its own router and listeners, raw requests.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "a test fails loudly, also in the functions it shares with others"
+)]
+
+mod assertions;
+mod clients;
+mod failing_stores;
+mod oauth_token;
+mod paths;
+mod process;
+mod profiles;
+mod register;
+mod replicas;
+mod service;
+mod store_down;
+mod tokeninfo;
+mod unauthorised;
+mod well_known;

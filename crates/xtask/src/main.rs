@@ -1,5 +1,6 @@
 //! The developer's front door: `cargo xtask up` shows the whole way once, `cargo xtask test` runs every test.
 
+mod cargo;
 mod demo_api;
 mod gateway;
 mod server;

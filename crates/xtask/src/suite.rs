@@ -1,13 +1,12 @@
 //! `cargo xtask test`: every test there is, with the real components they talk to.
 
-use std::ffi::OsString;
 use std::path::Path;
-use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 use clap::{Args, ValueEnum};
 use testkit::mongod::ReplicaSet;
 
+use crate::cargo;
 use crate::tools::{self, Tool};
 
 /// Arguments of `cargo xtask test`.
@@ -58,7 +57,7 @@ pub(crate) fn run(workspace: &Path, options: &Options) -> Result<()> {
             .context("a component of the tests is missing (--without NAME leaves its tests out)")?;
     }
     let nextest = tools::CARGO_NEXTEST.ready(workspace)?;
-    cargo(workspace, &["build", "--locked", "--workspace", "--bins"])?;
+    cargo::run(workspace, &["build", "--locked", "--workspace", "--bins"])?;
 
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let mongod = if options.without.contains(&Component::Mongodb) {
@@ -67,8 +66,8 @@ pub(crate) fn run(workspace: &Path, options: &Options) -> Result<()> {
         eprintln!("starting mongod for the tests, a replica set of one");
         Some(runtime.block_on(ReplicaSet::start()))
     };
-    let mut command = Command::new(nextest);
-    command.args(["nextest", "run", "--locked", "--workspace"]).current_dir(workspace);
+    let mut command = cargo::command(workspace, nextest);
+    command.args(["nextest", "run", "--locked", "--workspace"]);
     if !options.without.is_empty() {
         let left_out: Vec<_> =
             options.without.iter().map(|component| format!("not test({})", component.mark())).collect();
@@ -79,7 +78,7 @@ pub(crate) fn run(workspace: &Path, options: &Options) -> Result<()> {
     }
     let status = command.args(&options.arguments).status().context("cargo-nextest could not be started")?;
     ensure!(status.success(), "some tests failed; their output is above");
-    cargo(workspace, &["test", "--locked", "--workspace", "--doc", "--quiet"])
+    cargo::run(workspace, &["test", "--locked", "--workspace", "--doc", "--quiet"])
 }
 
 /// Fetches everything that the tests and `.ci/run` use.
@@ -87,16 +86,5 @@ pub(crate) fn fetch_tools(workspace: &Path) -> Result<()> {
     for tool in [&tools::NGINX, &tools::ENVOY, &tools::MONGOD, &tools::CARGO_NEXTEST, &tools::CARGO_DENY] {
         println!("{:<14} {}", tool.binary, tool.ready(workspace)?.display());
     }
-    Ok(())
-}
-
-fn cargo(workspace: &Path, arguments: &[&str]) -> Result<()> {
-    let cargo = crate::environment("CARGO").unwrap_or_else(|| OsString::from("cargo"));
-    let status = Command::new(cargo)
-        .args(arguments)
-        .current_dir(workspace)
-        .status()
-        .context("cargo could not be started")?;
-    ensure!(status.success(), "cargo {} failed", arguments.join(" "));
     Ok(())
 }

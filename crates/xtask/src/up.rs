@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 use testkit::gateway::Addresses;
 use testkit::mongod::ReplicaSet;
@@ -15,7 +15,7 @@ use testkit::mongod::ReplicaSet;
 use crate::gateway::Gateway;
 use crate::server::{Server, Servers};
 use crate::walk::{Place, walk};
-use crate::{demo_api, tools};
+use crate::{cargo, demo_api, tools};
 
 /// Everything the walk makes, relative to the workspace; emptied at each start.
 const FOLDER: &str = "target/up";
@@ -109,13 +109,10 @@ fn build(workspace: &Path) -> Result<()> {
     if !workspace.join("target/debug/client-credentials").exists() {
         eprintln!("building both services; the first time takes some minutes, most of them for OpenSSL");
     }
-    let cargo = crate::environment("CARGO").unwrap_or_else(|| "cargo".into());
-    let status = Command::new(cargo)
-        .args(["build", "--locked", "--package", "client-credentials", "--package", "authorization-service"])
-        .current_dir(workspace)
-        .status()
-        .context("cargo could not be started")?;
-    ensure!(status.success(), "the services do not build");
+    cargo::run(
+        workspace,
+        &["build", "--locked", "--package", "client-credentials", "--package", "authorization-service"],
+    )?;
     if std::io::stderr().is_terminal() {
         eprintln!("built in {:.0?}", started.elapsed());
     }

@@ -80,8 +80,8 @@ variables! {
         /// Comma-separated audiences that `/tokeninfo` accepts. A token with an audience is refused if it has none of
         /// these.
         accepted_audiences: CommaList = "",
-        /// Audience of a token that asked for none; `/tokeninfo` always accepts it. Default in standard:
-        /// `urn:gettone:api`; in drop-in: none.
+        /// Audience of a token that asked for none, always accepted by `/tokeninfo`. Default: `urn:gettone:api`. Standard
+        /// only: in drop-in such a token has no audience.
         default_audience: Option<String>,
         /// Seconds by which the clock of a client may differ from ours, 0 to 300. Default: 10 in standard, 0 in drop-in.
         clock_skew_seconds: Option<Seconds<0, 300>>,
@@ -184,6 +184,14 @@ fn check_together(vars: &Vars, problems: &mut Problems) {
     if let Some(problem) = text("MIA_JWT_ISSUER").and_then(|issuer| issuer_problem(issuer.trim(), drop_in)) {
         problems.note("MIA_JWT_ISSUER", problem);
     }
+    let issuer = text("MIA_JWT_ISSUER");
+    if issuer.is_some() && text("DEFAULT_AUDIENCE") == issuer {
+        problems
+            .note("DEFAULT_AUDIENCE", "must differ from MIA_JWT_ISSUER: that is the audience of assertions");
+    }
+    if text("PRIVATE_RSA_KEY_ID").is_some_and(|kid| kid.len() > 256 || kid.chars().any(char::is_control)) {
+        problems.note("PRIVATE_RSA_KEY_ID", "must have at most 256 bytes, without control characters");
+    }
     let port =
         |name: &str, default: &str| text(name).map_or_else(|| default.to_owned(), |port| port.to_string());
     let (public, management) = (port("HTTP_PORT", "3000"), port("MANAGEMENT_PORT", "3001"));
@@ -238,8 +246,8 @@ impl From<Variables> for Config {
 impl TokenSettings {
     fn new(variables: &Variables) -> Self {
         let standard = variables.profile == Profile::Standard;
-        let default_audience =
-            variables.default_audience.clone().or_else(|| standard.then(|| STANDARD_AUDIENCE.to_owned()));
+        let chosen = variables.default_audience.as_deref().unwrap_or(STANDARD_AUDIENCE);
+        let default_audience = standard.then(|| chosen.to_owned());
         let mut accepted_audiences = variables.accepted_audiences.0.clone();
         accepted_audiences.extend(default_audience.clone());
         Self {
@@ -262,7 +270,7 @@ impl TokenSettings {
 
 fn warnings(variables: &Variables) -> Vec<&'static str> {
     let drop_in = variables.profile == Profile::DropIn;
-    let no_audience = variables.accepted_audiences.0.is_empty() && variables.default_audience.is_none();
+    let no_audience = variables.accepted_audiences.0.is_empty();
     [
         (
             variables.redis_hosts.is_some(),

@@ -91,6 +91,7 @@ fn values_out_of_range_are_refused_by_name_and_not_shown() {
         ("SERVICE_PREFIX", "/{x}"),
         ("CRUD_CLIENT_BASE_URL", "http://crud-service.internal/clients"),
         ("MANAGEMENT_PORT", "3000"),
+        ("PRIVATE_RSA_KEY_ID", &"k".repeat(257)),
     ] {
         let text = read(&[(name, value)]).unwrap_err();
         assert!(text.contains(name), "{name}={value}: {text}");
@@ -99,6 +100,13 @@ fn values_out_of_range_are_refused_by_name_and_not_shown() {
             "{text}"
         );
     }
+}
+
+#[test]
+fn t_cc_04_the_issuer_is_not_an_audience_of_tokens() {
+    let issuer = "https://auth.example";
+    let text = read(&[("MIA_JWT_ISSUER", issuer), ("DEFAULT_AUDIENCE", issuer)]).unwrap_err();
+    assert!(text.contains("DEFAULT_AUDIENCE"), "{text}");
 }
 
 #[test]

@@ -2,9 +2,11 @@
 
 use std::thread;
 
+use credentials::client::ClientId;
+use credentials::secret::Pepper;
 use serde_json::json;
 
-use crate::service::{Answer, BOOTSTRAP_TOKEN, GRANT, JSON, Service, call};
+use crate::service::{Answer, BOOTSTRAP_TOKEN, GRANT, JSON, SALT, Service, call};
 
 fn conditional(service: &Service, path: &str, condition: &str, patch: &str) -> Answer {
     let authorization = format!("Bearer {BOOTSTRAP_TOKEN}");
@@ -104,7 +106,7 @@ fn pages_cover_every_client_once_in_order() {
 
 #[test]
 fn a_removed_client_gets_no_token_and_its_secret_is_forgotten() {
-    let service = Service::standard(&[]);
+    let service = Service::drop_in(&[]);
     let (client, keyed) = (service.basic_client(&json!({})), service.key_client(&json!({})));
     for id in [&client.id, &keyed.id] {
         let removed = service.manage("DELETE", &format!("/clients/{id}"), None);
@@ -114,7 +116,12 @@ fn a_removed_client_gets_no_token_and_its_secret_is_forgotten() {
     }
     let answer = service.token(&[("Authorization", &client.basic())], GRANT);
     assert_eq!(answer.refusal(), (401, "invalid_client".to_owned()));
-    assert_eq!(service.present(&service.assertion(&keyed, &json!({}))).status, 401);
+    assert_eq!(service.present(&service.assertion(&keyed, &json!({}))).status, 403);
+    let owner = Pepper::new(SALT.as_bytes().to_vec()).lookup(&ClientId::parse(&client.id).unwrap());
+    let left = actix_web::rt::System::new()
+        .block_on(credentials::secret::SecretStore::find(&service.stores, &owner))
+        .unwrap();
+    assert!(left.is_empty(), "{left:?}");
 }
 
 #[test]

@@ -1,8 +1,11 @@
 //! `POST /oauth/token` with `client_secret_basic`, and what holds for every token request.
 
+use common::{Clock as _, Timestamp};
+use credentials::client::ClientId;
+use credentials::secret::{Pepper, SecretStore as _, StoredSecret};
 use serde_json::json;
 
-use crate::service::{Answer, BasicClient, FORM, GRANT, ISSUER, Service, basic, jwt_part, send};
+use crate::service::{Answer, BasicClient, FORM, GRANT, ISSUER, SALT, Service, basic, jwt_part, send};
 
 #[test]
 fn c_6749_20_contract_1_3_the_answer_and_the_token_in_it() {
@@ -221,4 +224,27 @@ fn t_frm_11_two_lengths_are_refused() {
     let service = Service::standard(&[]);
     let smuggled = "POST /oauth/token HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /tokeninfo HTTP/1.1\r\nHost: a\r\n\r\n";
     assert_eq!(send(service.public, smuggled.as_bytes()).status, 400);
+}
+
+#[test]
+fn each_live_secret_of_a_client_is_good_until_it_expires() {
+    let service = Service::drop_in(&[]);
+    let client = service.basic_client(&json!({}));
+    let pepper = Pepper::new(SALT.as_bytes().to_vec());
+    let owner = pepper.lookup(&ClientId::parse(&client.id).unwrap());
+    let now = service.clock.now();
+    let add = |secret: &str, expires_at: Option<Timestamp>| {
+        let stored = StoredSecret { hash: pepper.hash(secret), created_at: now, expires_at };
+        actix_web::rt::System::new().block_on(service.stores.add(&owner, &stored)).unwrap();
+    };
+    add("second", None);
+    add("third", Some(now.plus_seconds(60)));
+    let statuses = || {
+        [&client.secret, "second", "third", "fourth"]
+            .map(|secret| service.token(&[("Authorization", &basic(&client.id, secret))], GRANT).status)
+    };
+    service.clock.advance_seconds(59);
+    assert_eq!(statuses(), [200, 200, 200, 401]);
+    service.clock.advance_seconds(1);
+    assert_eq!(statuses(), [200, 200, 401, 401]);
 }

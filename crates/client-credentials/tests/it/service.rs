@@ -19,6 +19,8 @@ use crate::failing_stores::FailingStores;
 
 pub(crate) const ISSUER: &str = "https://auth.example";
 pub(crate) const BOOTSTRAP_TOKEN: &str = "bootstrap-token-of-the-tests-0123456789";
+/// The key of the secret hashes in the drop-in profile.
+pub(crate) const SALT: &str = "a static salt";
 pub(crate) const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
 /// A running service. It ends with the test process.
@@ -44,7 +46,7 @@ impl Service {
         std::fs::write(&key, pem.as_bytes()).unwrap();
         let required = [
             ("PROFILE", "drop-in"),
-            ("CLIENT_ID_HASH_SALT", "a static salt"),
+            ("CLIENT_ID_HASH_SALT", SALT),
             ("PRIVATE_RSA_KEY_FILE_PATH", key.to_str().unwrap()),
             ("MIA_JWT_EXPIRES_IN", "3600"),
         ];

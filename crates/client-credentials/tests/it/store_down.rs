@@ -49,6 +49,11 @@ fn a_registration_that_fails_half_way_leaves_no_client() {
         switch.work();
         assert_eq!(service.manage("GET", "/clients", None).json()["clients"], json!([]), "{name}");
     }
+    // A secret that was stored before its client could not be is taken back.
+    let before = service.stores.secrets.calls();
+    service.stores.clients.fail();
+    assert_unavailable(&service.register(&json!({"client_name": "c"})), "clients");
+    assert_eq!(service.stores.secrets.calls() - before, 2, "one to add it, one to forget it");
 }
 
 #[test]
@@ -96,8 +101,14 @@ fn tokens_are_described_and_keys_are_served_without_the_store() {
     // Whether another replica has this key cannot be known: that is not a no.
     let unknown = ClientKey::generate("unknown").sign(&json!({"iss": crate::service::ISSUER}));
     service.clock.advance_seconds(1);
+    let before = service.stores.keys.calls();
     assert_unavailable(&service.tokeninfo(&unknown), "first");
     assert_unavailable(&service.tokeninfo(&unknown), "within the same second");
+    assert_eq!(
+        service.stores.keys.calls() - before,
+        1,
+        "T-TOK-08: a store that is down is not asked more often"
+    );
     for switch in service.stores.switches() {
         switch.work();
     }

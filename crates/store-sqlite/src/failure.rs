@@ -39,6 +39,12 @@ impl OpenError {
     pub(crate) fn of_file(path: PathBuf, source: rusqlite::Error) -> Self {
         if is_corruption(&source) { Self::Damaged { path, source } } else { Self::File { path, source } }
     }
+
+    /// Whether another process was in the way, so that it may work in a moment.
+    pub(crate) fn is_contention(&self) -> bool {
+        let Self::File { source, .. } = self else { return false };
+        matches!(source.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
+    }
 }
 
 /// Why a read or write failed. Never holds a stored value.

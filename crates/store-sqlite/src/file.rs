@@ -16,6 +16,10 @@ const NAME: &str = "gettone.sqlite3";
 /// Attempts to get the lock while another process writes, a millisecond apart. SQLite's own timeout soon looks ten times
 /// a second only, and a process that writes all the time would starve the others.
 const ATTEMPTS: i32 = 2000;
+/// Attempts to open the file, and the time between two. When another process opens or closes the same file at the same
+/// moment, SQLite may say "locked" without waiting: it cannot wait where two would wait for each other.
+const OPEN_ATTEMPTS: u32 = 400;
+const OPEN_PAUSE: Duration = Duration::from_millis(5);
 
 /// The open file. Its identity is kept because SQLite would go on writing to a file that has been deleted.
 #[derive(Debug, Clone)]
@@ -29,16 +33,25 @@ pub(crate) struct DataFile {
 pub(crate) fn open(directory: &Path) -> Result<(DataFile, Connection), OpenError> {
     create_directory(directory)
         .map_err(|source| OpenError::Directory { path: directory.to_owned(), source })?;
-    let path = directory.join(NAME);
-    let failed = |source| OpenError::of_file(path.clone(), source);
+    let mut attempts = 0..OPEN_ATTEMPTS;
+    loop {
+        match open_file(&directory.join(NAME)) {
+            Err(error) if error.is_contention() && attempts.next().is_some() => thread::sleep(OPEN_PAUSE),
+            opened_or_not => return opened_or_not,
+        }
+    }
+}
+
+fn open_file(path: &Path) -> Result<(DataFile, Connection), OpenError> {
+    let failed = |source| OpenError::of_file(path.to_owned(), source);
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
-    let mut connection = connect(&path, flags).map_err(failed)?;
+    let mut connection = connect(path, flags).map_err(failed)?;
     // Before anything is written. By path: to open and close the file here would drop SQLite's locks on it (POSIX).
-    let metadata = fs::set_permissions(&path, Permissions::from_mode(0o600))
-        .and_then(|()| fs::metadata(&path))
-        .map_err(|source| OpenError::Directory { path: path.clone(), source })?;
-    schema::prepare(&mut connection, &path)?;
-    Ok((DataFile { path, device: metadata.dev(), inode: metadata.ino() }, connection))
+    let metadata = fs::set_permissions(path, Permissions::from_mode(0o600))
+        .and_then(|()| fs::metadata(path))
+        .map_err(|source| OpenError::Directory { path: path.to_owned(), source })?;
+    schema::prepare(&mut connection, path)?;
+    Ok((DataFile { path: path.to_owned(), device: metadata.dev(), inode: metadata.ino() }, connection))
 }
 
 impl DataFile {

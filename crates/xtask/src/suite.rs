@@ -58,6 +58,7 @@ pub(crate) fn run(workspace: &Path, options: &Options) -> Result<()> {
     }
     let nextest = tools::CARGO_NEXTEST.ready(workspace)?;
     cargo::run(workspace, &["build", "--locked", "--workspace", "--bins"])?;
+    cargo::run(workspace, &["test", "--locked", "--package", "access-rules", "--doc", "--quiet"])?;
 
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let mongod = if options.without.contains(&Component::Mongodb) {
@@ -78,7 +79,7 @@ pub(crate) fn run(workspace: &Path, options: &Options) -> Result<()> {
     }
     let status = command.args(&options.arguments).status().context("cargo-nextest could not be started")?;
     ensure!(status.success(), "some tests failed; their output is above");
-    cargo::run(workspace, &["test", "--locked", "--workspace", "--doc", "--quiet"])
+    Ok(())
 }
 
 /// Fetches everything that the tests and `.ci/run` use.

@@ -130,7 +130,7 @@ mod tests {
             principal("u", &[], json!({"name":"Zoë\r\n\u{1f511}\u{7f}","mail":"x@y","secret":"s","n":1}));
         let chosen = ["name", "n", "missing"].map(str::to_owned);
         let headers = IdentityHeaders::of(&user, &chosen).unwrap();
-        assert_eq!(headers.properties, r#"{"n":1,"name":"Zo\u00eb\r\n\ud83d\udd11\u007f"}"#);
+        assert_eq!(headers.properties, r#"{"name":"Zo\u00eb\r\n\ud83d\udd11\u007f","n":1}"#);
         assert_eq!(
             serde_json::from_str::<Value>(&headers.properties).unwrap(),
             json!({"n":1,"name":"Zoë\r\n\u{1f511}\u{7f}"})

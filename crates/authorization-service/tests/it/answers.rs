@@ -37,7 +37,7 @@ fn an_allow_names_the_user_also_on_a_public_rule() {
         assert!(answer.allowed());
         assert_eq!(answer.header("mia-userid"), Some("u1"));
         assert_eq!(answer.header("mia-groups"), Some("users,admin"));
-        assert_eq!(answer.header("mia-userproperties"), Some(r#"{"mail":"x@y","name":"Zo\u00eb"}"#));
+        assert_eq!(answer.header("mia-userproperties"), Some(r#"{"name":"Zo\u00eb","mail":"x@y"}"#));
         assert_eq!(answer.body, "");
     }
 }

@@ -2,6 +2,7 @@
 //! does not decide whether the request may pass.
 
 mod key;
+mod letter_case;
 mod rule;
 mod tree;
 

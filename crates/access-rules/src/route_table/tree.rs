@@ -1,9 +1,8 @@
 //! The keys as a tree over segments, and the walk that finds the entry for a path. A walk visits only the nodes
 //! that match, so its cost grows with the depth of the path and the logarithm of the number of siblings.
 
-use std::cmp::Ordering;
-
 use super::key::{Key, Segment};
+use super::letter_case;
 use super::rule::{Entry, Route};
 use crate::method::Method;
 
@@ -48,7 +47,7 @@ impl Node {
 
     fn literal_or_insert(&mut self, name: &str) -> &mut Self {
         let found = self.literals.binary_search_by(|(other, _)| {
-            compare_any_case(other, name).then_with(|| other.as_ref().cmp(name))
+            letter_case::compare(other, name).then_with(|| other.as_ref().cmp(name))
         });
         let index = found.unwrap_or_else(|index| {
             self.literals.insert(index, (name.into(), Self::default()));
@@ -61,17 +60,11 @@ impl Node {
 
     /// The children whose name is the segment, whatever its case.
     fn literals_in_any_case(&self, segment: &str) -> &[(Box<str>, Self)] {
-        let start = self.literals.partition_point(|(name, _)| compare_any_case(name, segment).is_lt());
+        let start = self.literals.partition_point(|(name, _)| letter_case::compare(name, segment).is_lt());
         let rest = self.literals.get(start..).unwrap_or_default();
-        let count = rest.iter().take_while(|(name, _)| compare_any_case(name, segment).is_eq()).count();
+        let count = rest.iter().take_while(|(name, _)| letter_case::compare(name, segment).is_eq()).count();
         rest.get(..count).unwrap_or_default()
     }
-}
-
-fn compare_any_case(left: &str, right: &str) -> Ordering {
-    left.bytes()
-        .map(|byte| byte.to_ascii_lowercase())
-        .cmp(right.bytes().map(|byte| byte.to_ascii_lowercase()))
 }
 
 /// One lookup (upstream contract §4.4). Collects the best candidate of each class; [`Walk::entry`] ranks them.

@@ -22,12 +22,14 @@ const MAX_CALLS: usize = 1024;
 
 /// Headers that speak about the connection, the body or the form of the answer: those are ours to say (G-UI-13).
 const NEVER_COPIED: &[&str] = &[
+    "accept",
     "accept-encoding",
     "connection",
     "content-encoding",
     "content-length",
     "content-type",
     "expect",
+    "http2-settings",
     "if-match",
     "if-modified-since",
     "if-none-match",

@@ -146,6 +146,26 @@ async fn g_hdr_03_underscore_spellings_do_not_reach_a_service(kind: Kind) {
     assert!(front.upstream.heads().iter().all(|head| !head.contains("admin")));
 }
 
+async fn g_hdr_03_spellings_with_other_signs_do_not_reach_a_service(kind: Kind) {
+    let front = Front::start(kind).await;
+    for name in [
+        "client.type",
+        "mia.userid",
+        "Mia.Allowed",
+        "x.forwarded.for",
+        "client-type.",
+        ".isbackoffice",
+        "a!b",
+    ] {
+        let status = front.raw("/public", &format!("{name}: admin\r\n"));
+        assert!([200, 400].contains(&status), "{name}: {status}");
+    }
+    assert_eq!(front.raw("/public", "x-kept-1: kept\r\n"), 200);
+    let heads = front.upstream.heads();
+    assert!(heads.iter().all(|head| !head.contains("admin")), "{heads:?}");
+    assert_eq!(heads.last().and_then(|head| header(head, "x-kept-1")), Some("kept"));
+}
+
 async fn g_hdr_05_07_09_the_caller_cannot_say_what_it_asks_for(kind: Kind) {
     let front = Front::start(kind).await;
     for headers in [
@@ -278,6 +298,7 @@ through_each!(
     the_right_caller_passes_and_the_wrong_ones_do_not,
     g_hdr_01_to_04_no_identity_of_the_callers_own_reaches_a_service,
     g_hdr_03_underscore_spellings_do_not_reach_a_service,
+    g_hdr_03_spellings_with_other_signs_do_not_reach_a_service,
     g_hdr_05_07_09_the_caller_cannot_say_what_it_asks_for,
     g_path_no_spelling_of_a_protected_path_gets_past,
     t_reg_12_the_clients_api_is_not_reached_through_the_gateway,

@@ -9,7 +9,7 @@ use actix_web::web::{self, ServiceConfig};
 use common::Profile;
 use service_kit::server;
 use service_kit::status::Status;
-use service_kit::{Problems, Service, StartError, Variable, Vars};
+use service_kit::{Problems, Service, StartError, SystemClock, Variable, Vars};
 
 use crate::config::{Config, FailureStatus, HeaderName};
 use crate::decide::DecisionPoint;
@@ -128,6 +128,7 @@ fn principals(config: &Config) -> Result<Principals, StartError> {
         credentials: config.authorization_headers_to_proxy.0.clone(),
         deadline: config.userinfo_timeout_ms.0,
         reading: Arc::new(reading),
+        clock: Arc::new(SystemClock),
         calls: proxy::no_calls(),
     }))
 }

@@ -61,7 +61,7 @@ pub async fn run(
         Registrant::Operator => NewClient::by_operator(members, &deps.tokens.issuer)?,
     };
     let key = match &new.public_jwk {
-        Some(jwk) => Some(foreign_key(deps, jwk, now).await?),
+        Some(jwk) => Some(foreign_key(deps, jwk).await?),
         None => None,
     };
     let id = ClientId::generate(&*deps.random)?;
@@ -75,13 +75,9 @@ pub async fn run(
 }
 
 /// The key, checked, and none that a replica of ours signs with.
-async fn foreign_key(
-    deps: &Deps,
-    jwk: &Map<String, Value>,
-    now: Timestamp,
-) -> Result<PublicKey, RegisterClientError> {
+async fn foreign_key(deps: &Deps, jwk: &Map<String, Value>) -> Result<PublicKey, RegisterClientError> {
     let key = public_key::check(jwk)?;
-    let ours = deps.signing_keys.refreshed(now).await?;
+    let ours = deps.signing_keys.refreshed(&*deps.clock).await?;
     if ours.contain(&key)? { Err(RegisterClientError::OurKey) } else { Ok(key) }
 }
 

@@ -28,7 +28,7 @@ pub struct RegisteredClient {
     pub issued_at: Timestamp,
 }
 
-/// Why no client was made. Nothing is stored that a later request would see.
+/// Why no client was made. Nobody can use what may be left behind: the caller learns neither id nor secret.
 #[derive(Debug, thiserror::Error)]
 pub enum RegisterClientError {
     #[error(transparent)]

@@ -41,7 +41,8 @@ variables! {
         service_version: Option<String>,
         /// Seconds to go on answering after SIGTERM, so that every gateway notices first.
         delay_shutdown_seconds: u16 = "10",
-        /// `standard` speaks like the OAuth RFCs, `drop-in` like the service we replace. Equal in security.
+        /// `standard` speaks like the OAuth RFCs, `drop-in` like the service we replace: there `POST /clients` also
+        /// answers on `HTTP_PORT`, without credentials, and no gateway may route it.
         profile: Profile = "standard",
         /// Port of the management listener: the clients API.
         management_port: u16 = "3001",

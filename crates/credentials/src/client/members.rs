@@ -3,6 +3,7 @@
 
 use common::AccessTokenClaims;
 use serde_json::{Map, Value};
+use unicode_normalization::UnicodeNormalization;
 
 use super::ClientState;
 
@@ -52,10 +53,11 @@ other members"
     Transition { from: ClientState, to: ClientState },
 }
 
-/// A name that a person can read and that hides nothing (T-FRM-15).
+/// A name that a person can read and that hides nothing, in normal form C: names that look the same are the same
+/// (T-FRM-15).
 pub(super) fn name(member: &'static str, value: &Value) -> Result<String, ClientDefect> {
     clean_text(value)
-        .map(str::to_owned)
+        .map(|text| text.nfc().collect())
         .ok_or(ClientDefect::Invalid { member, expected: "a text of 1 to 256 visible characters" })
 }
 
@@ -178,6 +180,9 @@ mod tests {
         let longest = "è".repeat(256);
         for good in ["a", "Ordini è 注文 🙂", "my client", "<b>", &longest] {
             assert_eq!(name("name", &json!(good)).as_deref(), Ok(good));
+        }
+        for (sent, kept) in [("e\u{300}", "è"), ("\u{212B}", "Å"), ("Ｆ", "Ｆ")] {
+            assert_eq!(name("name", &json!(sent)).as_deref(), Ok(kept), "{sent}");
         }
         let too_long = "è".repeat(257);
         for bad in [

@@ -222,9 +222,10 @@ fn token_request(defect: TokenRequestDefect, profile: Profile) -> Answer {
         Defect::SeveralAuthorizations => {
             bad_request("send one Authorization header with one credential", "authorization_repeated")
         }
-        Defect::SeveralMethods => {
-            bad_request("authenticate in one way: Basic or an assertion, not both", "several_methods")
-        }
+        Defect::SeveralMethods => bad_request(
+            "authenticate in one way: with Basic, with client_secret in the body, or with an assertion",
+            "several_methods",
+        ),
         Defect::SeveralAssertions => {
             bad_request("client_assertion must hold exactly one assertion", "several_assertions")
         }

@@ -9,6 +9,7 @@
 )]
 
 mod assertions;
+mod client_secret_post;
 mod clients;
 mod failing_stores;
 mod oauth_token;

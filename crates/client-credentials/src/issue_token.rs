@@ -21,6 +21,8 @@ pub struct TokenRequest {
     /// The `client_id` parameter: if given, it must name the client that authenticates.
     pub client_id: Option<String>,
     pub audiences: Vec<String>,
+    /// Audiences that are URIs (RFC 8707).
+    pub resources: Vec<String>,
 }
 
 /// What a client presents to prove who it is. Not checked yet.
@@ -105,7 +107,11 @@ pub enum AssertionRefusal {
 /// [`IssueTokenError`]; nothing was issued then.
 pub async fn run(deps: &Deps, request: TokenRequest) -> Result<IssuedToken, IssueTokenError> {
     let now = deps.clock.now();
-    let mut grant_request = GrantRequest { audiences: request.audiences, ..GrantRequest::default() };
+    let mut grant_request = GrantRequest {
+        audiences: request.audiences,
+        resources: request.resources,
+        ..GrantRequest::default()
+    };
     let client_id = request.client_id.as_deref();
     let (client, used) = match request.credential {
         PresentedCredential::Secret { method, client_id: id, secret } => {

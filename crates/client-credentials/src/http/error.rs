@@ -322,6 +322,8 @@ fn not_granted(refusal: GrantRefusal, profile: Profile) -> Answer {
     };
     match refusal {
         GrantRefusal::InvalidTarget => new(target_status, "invalid_target", sentence, "audience_not_granted"),
+        // Ours alone: the service we replace knows no resources, so that both profiles follow RFC 8707 §2.
+        GrantRefusal::ResourceMalformed => new(400, "invalid_target", sentence, "resource_malformed"),
         GrantRefusal::TooManyAudiences => {
             new(target_status, "invalid_target", sentence, "too_many_audiences")
         }

@@ -99,6 +99,7 @@ fn read(request: &HttpRequest, body: &[u8]) -> Result<TokenRequest, TokenRequest
         credential: presented_credential::find(request.headers(), &form)?,
         client_id: form.get("client_id").map(str::to_owned),
         audiences: form.all("audience").map(str::to_owned).collect(),
+        resources: form.all("resource").map(str::to_owned).collect(),
     })
 }
 

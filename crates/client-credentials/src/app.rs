@@ -26,6 +26,7 @@ use zeroize::Zeroizing;
 use crate::config::{Config, SigningKeySource, TokenSettings};
 use crate::generated_file::{GeneratedFile, read_or_create};
 use crate::http;
+use crate::http::well_known::Discovery;
 use crate::signing_keys::SigningKeys;
 
 /// Length of a generated bootstrap token, in letters: 273 bits.
@@ -54,8 +55,7 @@ pub struct Deps {
     pub tokens: TokenSettings,
     pub default_client_state: ClientState,
     pub bootstrap_token: Secret,
-    /// Served as it is.
-    pub openid_configuration: Option<Bytes>,
+    pub discovery: Discovery,
 }
 
 /// The service, bound and ready to run.
@@ -137,6 +137,8 @@ impl ClientCredentials {
         let signing_keys = SigningKeys::publish(own_key, Arc::clone(&stores.keys), clock.now())
             .await
             .map_err(|error| StartError::new(format!("the signing key cannot be published: {error}")))?;
+        let openid_configuration =
+            config.openid_configuration.as_deref().map(openid_configuration).transpose()?;
         let deps = Deps {
             stores,
             clock,
@@ -144,14 +146,10 @@ impl ClientCredentials {
             pepper,
             signing_keys,
             profile: config.profile,
+            discovery: Discovery::new(&config.tokens.issuer, &config.service_prefix, openid_configuration),
             tokens: config.tokens,
             default_client_state: config.default_client_state,
             bootstrap_token,
-            openid_configuration: config
-                .openid_configuration
-                .as_deref()
-                .map(openid_configuration)
-                .transpose()?,
         };
         let this = Self {
             status: Status::new(

@@ -9,9 +9,12 @@
 )]
 
 mod assertions;
+mod client_secret_post;
 mod clients;
+mod discovery;
 mod failing_stores;
 mod oauth_token;
+mod openssl_key;
 mod paths;
 mod process;
 mod profiles;

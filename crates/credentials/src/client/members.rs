@@ -5,7 +5,7 @@ use common::AccessTokenClaims;
 use serde_json::{Map, Value};
 use unicode_normalization::UnicodeNormalization;
 
-use super::ClientState;
+use super::{AuthMethod, ClientState};
 
 /// The longest name, permission, audience or claim name, in characters.
 const MAX_TEXT_LENGTH: usize = 256;
@@ -38,10 +38,10 @@ pub enum ClientDefect {
     #[error("public_key is missing: private_key_jwt needs one")]
     KeyMissing,
     #[error(
-        "public_key has no use with client_secret_basic: leave it out, or send \
-token_endpoint_auth_method private_key_jwt"
+        "public_key has no use with {}: leave it out, or send token_endpoint_auth_method private_key_jwt",
+        .0.as_str()
     )]
-    KeyWithoutUse,
+    KeyWithoutUse(AuthMethod),
     #[error("{0} is not supported: send one key as public_key")]
     KeySet(&'static str),
     #[error(

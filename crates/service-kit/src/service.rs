@@ -94,9 +94,12 @@ pub fn run<S: Service>(version: &'static str) -> ExitCode {
     };
     let telemetry = S::telemetry(&config);
     if arguments.subcommand_matches("healthcheck").is_some() {
-        return finish(S::NAME, health::check(telemetry.http_port).map_err(|error| {
-            format!("nothing well answers on 127.0.0.1:{}: {error}", telemetry.http_port)
-        }));
+        return finish(
+            S::NAME,
+            health::check(telemetry.http_port).map_err(|error| {
+                format!("nothing well answers on 127.0.0.1:{}: {error}", telemetry.http_port)
+            }),
+        );
     }
     if arguments.get_flag("check-config") {
         return match S::check(&config) {
@@ -124,7 +127,10 @@ fn command(name: &'static str, version: &'static str) -> Command {
         .version(version)
         .about("Serves until it is told to stop. Configured by environment variables alone.")
         .arg(flag("print-config", "Print every variable with its default and meaning, and exit"))
-        .arg(flag("check-config", "Check the variables (64 if one is wrong) and the files they name (1 if one is broken), and exit"))
+        .arg(flag(
+            "check-config",
+            "Check the variables (64 if one is wrong) and the files they name (1 if one is broken), and exit",
+        ))
         .subcommand(
             Command::new("healthcheck").about("Ask the service running on this machine whether it is well"),
         )

@@ -26,6 +26,7 @@ use zeroize::Zeroizing;
 use crate::config::{Config, SigningKeySource, TokenSettings};
 use crate::generated_file::{GeneratedFile, read_or_create};
 use crate::http;
+use crate::metrics::Metrics;
 use crate::signing_keys::SigningKeys;
 
 /// Length of a generated bootstrap token, in letters: 273 bits.
@@ -56,6 +57,7 @@ pub struct Deps {
     pub bootstrap_token: Secret,
     /// Served as it is.
     pub openid_configuration: Option<Bytes>,
+    pub metrics: Metrics,
 }
 
 /// The service, bound and ready to run.
@@ -105,11 +107,11 @@ impl Service for ClientCredentials {
     }
 
     async fn run(self) -> io::Result<()> {
-        let public = server::serve(self.public, {
+        let public = server::serve(self.public, self.deps.metrics.http(), {
             let (deps, status, prefix) = (Arc::clone(&self.deps), self.status.clone(), self.service_prefix);
             move |config| http::public_routes(config, &deps, &status, &prefix)
         })?;
-        let management = server::serve(self.management, {
+        let management = server::serve(self.management, self.deps.metrics.http(), {
             let (deps, status) = (self.deps, self.status.clone());
             move |config| http::management_routes(config, &deps, &status)
         })?;
@@ -137,7 +139,9 @@ impl ClientCredentials {
         let signing_keys = SigningKeys::publish(own_key, Arc::clone(&stores.keys), clock.now())
             .await
             .map_err(|error| StartError::new(format!("the signing key cannot be published: {error}")))?;
+        let version = config.service_version.unwrap_or_else(|| env!("CARGO_PKG_VERSION").to_owned());
         let deps = Deps {
+            metrics: Metrics::new(Self::NAME, &version, clock.now()),
             stores,
             clock,
             random,
@@ -154,10 +158,7 @@ impl ClientCredentials {
                 .transpose()?,
         };
         let this = Self {
-            status: Status::new(
-                Self::NAME,
-                config.service_version.unwrap_or_else(|| env!("CARGO_PKG_VERSION").to_owned()),
-            ),
+            status: Status::new(Self::NAME, version),
             service_prefix: config.service_prefix,
             shutdown_delay: config.shutdown_delay,
             public: server::bind(&config.public.host, config.public.port, "HTTP_PORT")?,

@@ -64,12 +64,17 @@ impl MetricRegistry {
         self.add(name, help, Counter::default())
     }
 
-    /// Counters with labels. `_total` is added to their name.
-    pub fn counters<S>(&mut self, name: &str, help: &str) -> Counters<S>
+    /// Counters with labels. `_total` is added to their name. Those of `known` labels are shown from the start, at 0,
+    /// so that a rate sees their first event too.
+    pub fn counters<S>(&mut self, name: &str, help: &str, known: impl IntoIterator<Item = S>) -> Counters<S>
     where
         S: EncodeLabelSet + Hash + Eq + Clone + fmt::Debug + Send + Sync + 'static,
     {
-        self.add(name, help, Counters::default())
+        let counters = Counters::default();
+        for labels in known {
+            drop(counters.get_or_create(&labels));
+        }
+        self.add(name, help, counters)
     }
 
     /// A number that goes up and down, from 0.

@@ -11,6 +11,7 @@
 mod assertions;
 mod clients;
 mod failing_stores;
+mod metrics;
 mod oauth_token;
 mod paths;
 mod process;

@@ -46,6 +46,14 @@ impl Node {
         }
     }
 
+    /// Adds the routes at this node and below it.
+    pub(super) fn collect<'t>(&'t self, routes: &mut Vec<&'t Route>) {
+        routes.extend(self.plain.iter().chain(&self.slashed));
+        for child in self.literals.iter().map(|(_, child)| child).chain(self.parameter.as_deref()) {
+            child.collect(routes);
+        }
+    }
+
     fn literal_or_insert(&mut self, name: &str) -> &mut Self {
         let found = self.literals.binary_search_by(|(other, _)| {
             compare_any_case(other, name).then_with(|| other.as_ref().cmp(name))

@@ -43,7 +43,7 @@ variables! {
         delay_shutdown_seconds: u16 = "10",
         /// `standard` speaks like the OAuth RFCs, `drop-in` like the service we replace. Equal in security.
         profile: Profile = "standard",
-        /// Port of the management listener: the clients API.
+        /// Port of the management listener: the clients API and metrics.
         management_port: u16 = "3001",
         /// Address of the management listener. Keep it away from the internet.
         management_host: String = "127.0.0.1",

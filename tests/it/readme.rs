@@ -39,9 +39,12 @@ fn the_readmes_walk_prints_what_it_promises() {
         .map(|line| format!("{line}\n"))
         .collect::<String>()
         .replace("target/release", binary("client-credentials").parent().unwrap().to_str().unwrap())
-        .replace("3000", &public)
-        .replace("3001", &management)
-        .replace("3010", &decisions);
+        // In two steps: a port may hold the digits of another.
+        .replace("3000", "PUBLIC_PORT_HERE")
+        .replace("3001", "MANAGEMENT_PORT_HERE")
+        .replace("3010", &decisions)
+        .replace("PUBLIC_PORT_HERE", &public)
+        .replace("MANAGEMENT_PORT_HERE", &management);
     // Both services end with the script: it ends what it started, by process id.
     let guarded = format!("set -eu\ntrap 'kill -9 $(jobs -p)' EXIT\n{commands}");
     let output = Command::new("bash")

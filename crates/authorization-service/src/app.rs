@@ -171,8 +171,9 @@ fn principals(config: &Config, metrics: &Metrics) -> Result<Principals, StartErr
         credentials: config.authorization_headers_to_proxy.0.clone(),
         deadline: config.userinfo_timeout_ms.0,
         reading: Arc::new(reading),
+        clock: Arc::new(SystemClock),
         calls: proxy::no_calls(metrics.userinfo.shared.clone()),
-        metrics: metrics.userinfo.clone(),
+        metrics: Arc::clone(&metrics.userinfo),
     }))
 }
 

@@ -1,5 +1,5 @@
-use std::process::ExitCode;
+//! The authorization service.
 
-fn main() -> ExitCode {
+fn main() -> std::process::ExitCode {
     service_kit::run::<authorization_service::AuthorizationService>(env!("CARGO_PKG_VERSION"))
 }

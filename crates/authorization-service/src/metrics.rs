@@ -25,7 +25,7 @@ pub(crate) struct Metrics {
     denied: Counters<Labels<2>>,
     rule_denials: RuleDenials,
     pub(crate) groups_left_out: Counter,
-    pub(crate) userinfo: UserinfoMetrics,
+    pub(crate) userinfo: Arc<UserinfoMetrics>,
 }
 
 impl Metrics {
@@ -43,7 +43,7 @@ impl Metrics {
             denied: decisions,
             rule_denials: RuleDenials::register(&mut registry, rules.rules()),
             groups_left_out: registry.counter("groups_left_out", "Groups that mia-groups could not carry"),
-            userinfo: UserinfoMetrics::register(&mut registry),
+            userinfo: Arc::new(UserinfoMetrics::register(&mut registry)),
             registry,
         }
     }
@@ -104,7 +104,7 @@ impl RuleDenials {
 }
 
 /// Calls to the userinfo endpoint.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct UserinfoMetrics {
     calls: Counters<Labels<1>>,
     duration: Histogram,

@@ -9,7 +9,8 @@ use crate::Deps;
 /// How often a change is tried again when another one comes in between.
 const ATTEMPTS: u32 = 5;
 
-/// Why the operator did not get what they asked for. Nothing was changed.
+/// Why the operator did not get what they asked for. Nothing was changed, unless it is [`Self::Store`]: a change that
+/// was given up may have been made, and a removal may have taken the secrets only.
 #[derive(Debug, thiserror::Error)]
 pub enum AdministerClientsError {
     #[error("no client has this id")]

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use common::Profile;
 use credentials::client::ClientState;
+use credentials::jws::MAX_KID_LENGTH;
 use service_kit::logging::LogLevel;
 use service_kit::{CommaList, Problems, Secret, Variable, Vars, variables};
 
@@ -41,7 +42,8 @@ variables! {
         service_version: Option<String>,
         /// Seconds to go on answering after SIGTERM, so that every gateway notices first.
         delay_shutdown_seconds: u16 = "10",
-        /// `standard` speaks like the OAuth RFCs, `drop-in` like the service we replace. Equal in security.
+        /// `standard` speaks like the OAuth RFCs, `drop-in` like the service we replace: there `POST /clients` also
+        /// answers on `HTTP_PORT`, without credentials, and no gateway may route it.
         profile: Profile = "standard",
         /// Port of the management listener: the clients API and metrics.
         management_port: u16 = "3001",
@@ -189,7 +191,9 @@ fn check_together(vars: &Vars, problems: &mut Problems) {
         problems
             .note("DEFAULT_AUDIENCE", "must differ from MIA_JWT_ISSUER: that is the audience of assertions");
     }
-    if text("PRIVATE_RSA_KEY_ID").is_some_and(|kid| kid.len() > 256 || kid.chars().any(char::is_control)) {
+    if text("PRIVATE_RSA_KEY_ID")
+        .is_some_and(|kid| kid.len() > MAX_KID_LENGTH || kid.chars().any(char::is_control))
+    {
         problems.note("PRIVATE_RSA_KEY_ID", "must have at most 256 bytes, without control characters");
     }
     let port =

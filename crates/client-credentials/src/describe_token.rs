@@ -34,7 +34,7 @@ pub async fn run(deps: &Deps, token: &str) -> Result<AccessTokenClaims, Describe
     };
     match read(&deps.signing_keys.known()) {
         Err(AccessTokenRejection::Signature(SignatureDefect::UnknownKey)) => {
-            Ok(read(&*deps.signing_keys.refreshed(now).await?)?)
+            Ok(read(&*deps.signing_keys.refreshed(&*deps.clock).await?)?)
         }
         outcome => Ok(outcome?),
     }

@@ -1,10 +1,10 @@
 //! The key this replica signs with, and the public keys of all replicas, so that each verifies the tokens of all. The
-//! keys are kept in memory; the store is asked when a token names an unknown one, at most every few seconds.
+//! keys are kept in memory; the store is asked when a token names an unknown one, at most once a second.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use common::Timestamp;
+use common::{Clock, Timestamp};
 use credentials::StoreError;
 use credentials::key::{KeyDirectory, PublicKey, PublishedKey};
 use jose::{KeyDefect, SigningKey, Verifier, public_key};
@@ -32,9 +32,10 @@ struct KnownKey {
     verifier: Verifier,
 }
 
+/// The last look into the store that came to an end.
 #[derive(Debug)]
 struct Refresh {
-    at: Timestamp,
+    ended_at: Timestamp,
     succeeded: bool,
 }
 
@@ -74,26 +75,28 @@ impl SigningKeys {
         Arc::clone(&self.known.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// The keys as the store has them, or as they were read within the last seconds.
+    /// The keys as the store has them, or as they were read within the last second.
     ///
     /// # Errors
-    /// [`StoreError`] if the store cannot tell, or could not a few seconds ago.
-    pub async fn refreshed(&self, now: Timestamp) -> Result<Arc<KnownKeys>, StoreError> {
+    /// [`StoreError`] if the store cannot tell, or could not a second ago.
+    pub async fn refreshed(&self, clock: &dyn Clock) -> Result<Arc<KnownKeys>, StoreError> {
         let mut last = self.last_refresh.lock().await;
-        match &*last {
-            Some(refresh) if refresh.is_recent(now) && refresh.succeeded => return Ok(self.known()),
-            Some(refresh) if refresh.is_recent(now) => {
+        // The time is asked under the lock: whoever waited for a look takes its outcome, good or bad. A store that is
+        // slow to fail would otherwise make each of them wait in turn.
+        match last.as_ref().filter(|refresh| refresh.is_recent(clock.now())) {
+            Some(Refresh { succeeded: true, .. }) => return Ok(self.known()),
+            Some(Refresh { succeeded: false, .. }) => {
                 return Err(StoreError::Unavailable(
                     "the last attempt to read the signing keys failed".into(),
                 ));
             }
-            _ => {}
+            None => {}
         }
-        // Whoever waited for the lock meanwhile finds the outcome of this attempt, good or bad.
-        *last = Some(Refresh { at: now, succeeded: false });
-        let known = Arc::new(KnownKeys::read(&self.own, self.directory.published().await?));
+        let published = self.directory.published().await;
+        // Noted only now: a caller that goes away in between says nothing about the store.
+        *last = Some(Refresh { ended_at: clock.now(), succeeded: published.is_ok() });
+        let known = Arc::new(KnownKeys::read(&self.own, published?));
         *self.known.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&known);
-        *last = Some(Refresh { at: now, succeeded: true });
         Ok(known)
     }
 }
@@ -101,7 +104,7 @@ impl SigningKeys {
 impl Refresh {
     /// A clock that was set back makes no refresh recent for ever.
     fn is_recent(&self, now: Timestamp) -> bool {
-        self.at <= now && now < self.at.plus_seconds(REFRESH_GAP_SECONDS)
+        self.ended_at <= now && now < self.ended_at.plus_seconds(REFRESH_GAP_SECONDS)
     }
 }
 
@@ -148,5 +151,71 @@ impl KnownKey {
 impl std::fmt::Debug for SigningKeys {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.debug_struct("SigningKeys").field("own", &self.own).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use async_trait::async_trait;
+    use testkit::FakeClock;
+    use tokio::sync::Semaphore;
+
+    use super::*;
+
+    /// Answers, or fails, once the gate is open.
+    struct Gated {
+        gate: Semaphore,
+        fails: bool,
+        looks: AtomicUsize,
+    }
+
+    #[async_trait]
+    impl KeyDirectory for Gated {
+        async fn publish(&self, _: &PublishedKey) -> Result<(), StoreError> {
+            Ok(())
+        }
+
+        async fn published(&self) -> Result<Vec<PublishedKey>, StoreError> {
+            self.looks.fetch_add(1, Ordering::SeqCst);
+            self.gate.acquire().await.unwrap().forget();
+            if self.fails { Err(StoreError::Unavailable("down".into())) } else { Ok(Vec::new()) }
+        }
+    }
+
+    /// Keys over a directory that has answered nothing yet.
+    fn keys(fails: bool) -> (SigningKeys, Arc<Gated>) {
+        let directory = Arc::new(Gated { gate: Semaphore::new(0), fails, looks: AtomicUsize::new(0) });
+        let own = SigningKey::generate(None).unwrap();
+        let known = RwLock::new(Arc::new(KnownKeys::read(&own, Vec::new())));
+        let keys = SigningKeys { own, directory: directory.clone(), known, last_refresh: Mutex::new(None) };
+        (keys, directory)
+    }
+
+    #[tokio::test]
+    async fn a_caller_that_leaves_is_no_failure_of_the_store() {
+        let (keys, directory) = keys(false);
+        let clock = FakeClock::default();
+        tokio::select! {
+            biased;
+            _ = keys.refreshed(&clock) => panic!("the gate is closed"),
+            () = std::future::ready(()) => {}
+        }
+        assert_eq!(directory.looks.load(Ordering::SeqCst), 1, "it was waiting for the store when it left");
+        directory.gate.add_permits(1);
+        assert!(keys.refreshed(&clock).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn whoever_waits_for_a_slow_failure_gets_it_and_does_not_look_again() {
+        let (keys, directory) = keys(true);
+        let clock = FakeClock::default();
+        let (first, second, ()) = tokio::join!(keys.refreshed(&clock), keys.refreshed(&clock), async {
+            clock.advance_seconds(5);
+            directory.gate.add_permits(10);
+        });
+        assert!(first.is_err() && second.is_err());
+        assert_eq!(directory.looks.load(Ordering::SeqCst), 1);
     }
 }

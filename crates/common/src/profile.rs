@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-/// `PROFILE`. The profiles differ in statuses, spellings and lifetimes only; what is refused in one is refused in
-/// the other.
+/// `PROFILE`. The profiles differ in statuses, spellings and lifetimes; and in drop-in `POST /clients` answers on the
+/// public port too, as upstream's does (K-09). Whatever else is refused in one is refused in the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Profile {

@@ -11,8 +11,8 @@ use serde_json::{Map, Value};
 /// The longest token we read and issue, in bytes: what the header buffers of common gateways hold (T-HDR-10).
 pub const MAX_LENGTH: usize = 8 * 1024;
 
-/// The longest `kid` we compare, in bytes (T-HDR-04).
-const MAX_KID_LENGTH: usize = 256;
+/// The longest `kid` of a token or a key, in bytes (T-HDR-04).
+pub const MAX_KID_LENGTH: usize = 256;
 
 /// A compact JWS, taken apart and well formed. Its signature is still to be verified.
 #[derive(Clone)]

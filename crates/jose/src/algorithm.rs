@@ -19,7 +19,7 @@ pub enum Algorithm {
 }
 
 impl Algorithm {
-    /// Every algorithm a client may sign with, in the order in which they are advertised.
+    /// Every algorithm a client may sign with.
     pub const ALL: [Self; 9] = [
         Self::Es256,
         Self::Es384,

@@ -25,10 +25,6 @@ pub struct Annotations {
     pub error: Option<String>,
 }
 
-/// The request's id, as logged and as passed on.
-#[derive(Debug, Clone)]
-pub struct RequestId(pub String);
-
 /// Adds to the line of this request.
 pub fn annotate(request: &HttpRequest, change: impl FnOnce(&mut Annotations)) {
     let mut extensions = request.extensions_mut();
@@ -53,7 +49,6 @@ pub async fn middleware(
     }
     let started = Instant::now();
     let id = request_id::of(request.headers());
-    request.extensions_mut().insert(RequestId(id.clone()));
     tracing::trace!(
         reqId = id,
         http.request.method = request.method().as_str(),
@@ -77,7 +72,6 @@ fn completed(response: &ServiceResponse<impl MessageBody>, id: &str, started: In
         BodySize::None => Some(0),
         BodySize::Stream => None,
     };
-    let connection = request.connection_info();
     macro_rules! log {
         ($level:ident) => {
             tracing::$level!(
@@ -87,7 +81,7 @@ fn completed(response: &ServiceResponse<impl MessageBody>, id: &str, started: In
                 http.response.statusCode = response.status().as_u16(),
                 http.response.body.bytes = bytes,
                 url.path = loggable_target(request.uri()),
-                host.hostname = connection.host().split(':').next(),
+                host.hostname = header(request, "host").map(without_port),
                 host.forwardedHost = header(request, "x-forwarded-host"),
                 host.ip = header(request, "x-forwarded-for"),
                 responseTime = took.as_secs_f64() * 1000.0,
@@ -107,6 +101,14 @@ fn header<'request>(request: &'request HttpRequest, name: &str) -> Option<&'requ
     request.headers().get(name).and_then(|value| value.to_str().ok())
 }
 
+/// The host of a `Host` header; the colons of an IPv6 address are inside its brackets.
+fn without_port(host: &str) -> &str {
+    match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => host,
+    }
+}
+
 /// The target with the names of its query and without their values: a token in a query must not reach a log
 /// (C-6749-05, C-6750-07).
 fn loggable_target(uri: &actix_web::http::Uri) -> String {
@@ -121,7 +123,20 @@ fn loggable_target(uri: &actix_web::http::Uri) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::loggable_target;
+    use super::{loggable_target, without_port};
+
+    #[test]
+    fn contract_8_the_hostname_is_the_host_without_its_port() {
+        for (host, name) in [
+            ("auth.example", "auth.example"),
+            ("auth.example:3000", "auth.example"),
+            ("[::1]:3000", "[::1]"),
+            ("[::1]", "[::1]"),
+            ("", ""),
+        ] {
+            assert_eq!(without_port(host), name, "{host}");
+        }
+    }
 
     #[test]
     fn c_6750_07_query_values_are_not_logged() {

@@ -2,6 +2,7 @@
 //! does not decide whether the request may pass.
 
 mod key;
+mod letter_case;
 mod rule;
 mod tree;
 
@@ -97,7 +98,7 @@ impl RouteTable {
         self.root.insert(&key, route).map_err(|existing| AddRouteError::SamePaths(existing.key.clone()))
     }
 
-    /// The rule that governs a request. Allocates only for a path that is not in canonical spelling.
+    /// The rule that governs a request. Allocates only for a path with escapes or capitals.
     ///
     /// # Errors
     /// The path is refused, or nothing governs it.

@@ -293,6 +293,23 @@ fn g_path_09_and_27_letter_case_never_gets_more() {
 }
 
 #[test]
+fn g_path_09_g_path_10_letter_case_beyond_ascii_never_gets_more() {
+    let entries = [("/", "ALL"), ("/kids/", "ALL"), ("/api/admin", "ALL"), ("/caff%C3%A8", "GET")];
+    assert_found(
+        &entries,
+        &[
+            ("GET", "/%E2%84%AAids", "/ ALL, /kids/ ALL"), // the Kelvin sign
+            ("GET", "/%E2%84%AAids/a", "/ ALL, /kids/ ALL"),
+            ("POST", "/kid%C5%BF", "/ ALL, /kids/ ALL"), // ſ
+            ("GET", "/api/adm%C4%B1n", "/ ALL, /api/admin ALL"), // ı
+            ("GET", "/API/ADM%C4%B0N", "/ ALL, /api/admin ALL"), // İ
+            ("GET", "/CAFF%C3%88", "/ ALL, /caff%C3%A8 GET"),
+            ("GET", "/caffe", "/ ALL"),
+        ],
+    );
+}
+
+#[test]
 fn g_path_11_and_27_no_spelling_reaches_the_public_parent_alone() {
     for target in ["/test/management/", "/test/manage%6dent", "/test/managemen%74/"] {
         assert_found(&WORKED_EXAMPLE, &[("DELETE", target, "/test/management DELETE")]);

@@ -1,9 +1,8 @@
 //! The keys as a tree over segments, and the walk that finds the entry for a path. A walk visits only the nodes
 //! that match, so its cost grows with the depth of the path and the logarithm of the number of siblings.
 
-use std::cmp::Ordering;
-
 use super::key::{Key, Segment};
+use super::letter_case;
 use super::rule::{Entry, Route};
 use crate::method::Method;
 
@@ -17,13 +16,21 @@ pub(super) enum Spelling {
 
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Node {
-    /// Sorted by name without regard to case, then by name.
-    literals: Vec<(Box<str>, Self)>,
+    /// Sorted by folded name, then by name.
+    literals: Vec<Literal>,
     parameter: Option<Box<Self>>,
     /// The key spelled without a slash at the end.
     plain: Option<Route>,
     /// The key spelled with one.
     slashed: Option<Route>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+struct Literal {
+    /// Without regard to letter case.
+    folded: Box<str>,
+    name: Box<str>,
+    node: Node,
 }
 
 impl Node {
@@ -49,37 +56,33 @@ impl Node {
     /// Adds the routes at this node and below it.
     pub(super) fn collect<'t>(&'t self, routes: &mut Vec<&'t Route>) {
         routes.extend(self.plain.iter().chain(&self.slashed));
-        for child in self.literals.iter().map(|(_, child)| child).chain(self.parameter.as_deref()) {
+        for child in self.literals.iter().map(|literal| &literal.node).chain(self.parameter.as_deref()) {
             child.collect(routes);
         }
     }
 
     fn literal_or_insert(&mut self, name: &str) -> &mut Self {
-        let found = self.literals.binary_search_by(|(other, _)| {
-            compare_any_case(other, name).then_with(|| other.as_ref().cmp(name))
+        let folded = letter_case::fold(name);
+        let found = self.literals.binary_search_by(|other| {
+            (other.folded.as_ref(), other.name.as_ref()).cmp(&(folded.as_ref(), name))
         });
         let index = found.unwrap_or_else(|index| {
-            self.literals.insert(index, (name.into(), Self::default()));
+            let literal = Literal { folded: folded.into(), name: name.into(), node: Self::default() };
+            self.literals.insert(index, literal);
             index
         });
         #[expect(clippy::indexing_slicing, reason = "the index was found or inserted in the lines above")]
-        let (_, child) = &mut self.literals[index];
-        child
+        let literal = &mut self.literals[index];
+        &mut literal.node
     }
 
     /// The children whose name is the segment, whatever its case.
-    fn literals_in_any_case(&self, segment: &str) -> &[(Box<str>, Self)] {
-        let start = self.literals.partition_point(|(name, _)| compare_any_case(name, segment).is_lt());
+    fn literals_in_any_case(&self, folded_segment: &str) -> &[Literal] {
+        let start = self.literals.partition_point(|literal| *literal.folded < *folded_segment);
         let rest = self.literals.get(start..).unwrap_or_default();
-        let count = rest.iter().take_while(|(name, _)| compare_any_case(name, segment).is_eq()).count();
+        let count = rest.iter().take_while(|literal| *literal.folded == *folded_segment).count();
         rest.get(..count).unwrap_or_default()
     }
-}
-
-fn compare_any_case(left: &str, right: &str) -> Ordering {
-    left.bytes()
-        .map(|byte| byte.to_ascii_lowercase())
-        .cmp(right.bytes().map(|byte| byte.to_ascii_lowercase()))
 }
 
 /// One lookup (upstream contract §4.4). Collects the best candidate of each class; [`Walk::entry`] ranks them.
@@ -117,7 +120,9 @@ impl<'t> Walk<'t> {
             site: None,
             near_miss: false,
         };
-        walk.visit(root, (!path.is_empty()).then_some(path), 0);
+        // Folded once here and not at every node: folding a long path of escapes takes a while.
+        let folded = letter_case::fold(path);
+        walk.visit(root, (!path.is_empty()).then_some((path, &folded)), 0);
         walk
     }
 
@@ -132,26 +137,26 @@ impl<'t> Walk<'t> {
     }
 
     /// Visits literals before the parameter, so that of two candidates of one length the first one seen is the one
-    /// with the literal at the first difference. `rest` is `None` after the last segment.
-    fn visit(&mut self, node: &'t Node, rest: Option<&str>, depth: usize) {
-        let Some(rest) = rest else {
+    /// with the literal at the first difference. `rest` is what is left of the path and of the folded path, `None` after the last
+    /// segment.
+    fn visit(&mut self, node: &'t Node, rest: Option<(&str, &str)>, depth: usize) {
+        let Some((rest, folded_rest)) = rest else {
             self.take_exact(node);
             return;
         };
         self.take_parent(node, depth);
-        let (segment, rest) = match rest.split_once('/') {
-            Some((segment, rest)) => (segment, Some(rest)),
-            None => (rest, None),
-        };
+        let (segment, rest) = split_segment(rest);
+        let (folded_segment, folded_rest) = split_segment(folded_rest);
+        let rest = rest.zip(folded_rest);
         let below = depth.saturating_add(1);
-        let siblings = node.literals_in_any_case(segment);
-        for (_, child) in siblings.iter().filter(|(name, _)| **name == *segment) {
-            self.visit(child, rest, below);
+        let siblings = node.literals_in_any_case(folded_segment);
+        for literal in siblings.iter().filter(|literal| *literal.name == *segment) {
+            self.visit(&literal.node, rest, below);
         }
-        for (_, child) in siblings.iter().filter(|(name, _)| **name != *segment) {
+        for literal in siblings.iter().filter(|literal| *literal.name != *segment) {
             self.near_miss = true;
             if self.spelling == Spelling::AnyCase {
-                self.visit(child, rest, below);
+                self.visit(&literal.node, rest, below);
             }
         }
         if let Some(child) = node.parameter.as_deref().filter(|_| !segment.is_empty()) {
@@ -182,6 +187,10 @@ impl<'t> Walk<'t> {
             keep_longest(&mut self.verb_parent, depth, entry);
         }
     }
+}
+
+fn split_segment(path: &str) -> (&str, Option<&str>) {
+    path.split_once('/').map_or((path, None), |(segment, rest)| (segment, Some(rest)))
 }
 
 fn keep_longest<'t>(best: &mut Option<(usize, &'t Entry)>, depth: usize, entry: &'t Entry) {

@@ -18,7 +18,7 @@ use super::{facts, peer};
 use crate::config::{HeaderName, PeerSecret};
 use crate::decide::{DecisionPoint, Verdict};
 use crate::metrics::Metrics;
-use crate::userinfo::{Nobody, Presented, UserinfoAnswer};
+use crate::userinfo::{Presented, UserinfoAnswer};
 
 /// Everything the route needs.
 #[derive(Debug)]
@@ -152,9 +152,11 @@ impl DecisionRoute {
 fn circumstances(request: &HttpRequest, findings: &Findings, identity: IdentityHeaders) -> Circumstances {
     let presented_token = request.headers().contains_key(header::AUTHORIZATION);
     match findings.caller.as_deref() {
-        Some(UserinfoAnswer::Nobody(Nobody::Unauthorized)) => {
-            Circumstances { token_rejected: presented_token, retry_after: None, identity }
-        }
+        Some(UserinfoAnswer::Nobody(why)) => Circumstances {
+            token_rejected: presented_token && why.refuses_credentials(),
+            retry_after: None,
+            identity,
+        },
         Some(UserinfoAnswer::Unknown(failure)) => {
             Circumstances { token_rejected: false, retry_after: failure.retry_after, identity }
         }

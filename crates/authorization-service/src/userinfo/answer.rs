@@ -1,7 +1,7 @@
 //! What a userinfo answer says (upstream contract §3.2, conformance §3.4). Only a 200 with a JSON object that has a
 //! user id describes somebody; whatever is not plainly "nobody" is "cannot know". No network here.
 
-use common::{NameSet, Principal, strict_json};
+use common::{NameSet, Principal, Timestamp, strict_json};
 use serde_json::{Map, Value};
 
 use super::{Cause, Failure, Nobody, UserinfoAnswer};
@@ -28,12 +28,14 @@ pub(crate) struct Received<'answer> {
     pub(crate) body: &'answer [u8],
 }
 
-/// Who the answer describes.
-pub(crate) fn read(received: &Received<'_>, reading: &Reading) -> UserinfoAnswer {
+/// Who the answer describes. A 400 is about what the caller sent, as an endpoint answers to a malformed token
+/// (RFC 6750 §3.1), and not about the endpoint.
+pub(crate) fn read(received: &Received<'_>, reading: &Reading, now: Timestamp) -> UserinfoAnswer {
     match received.status {
         200 if received.body.is_empty() => UserinfoAnswer::Nobody(Nobody::EmptyBody),
         200 if !received.content_type.is_some_and(is_json) => Cause::ContentType.into(),
-        200 => describe(received.body, reading),
+        200 => describe(received.body, reading, now),
+        400 => UserinfoAnswer::Nobody(Nobody::Malformed),
         401 => UserinfoAnswer::Nobody(Nobody::Unauthorized),
         403 => UserinfoAnswer::Nobody(Nobody::Forbidden),
         429 => UserinfoAnswer::Unknown(Failure {
@@ -55,15 +57,28 @@ fn seconds(text: &[u8]) -> Option<u32> {
     Some(seconds.clamp(1, 86_400))
 }
 
-fn describe(body: &[u8], reading: &Reading) -> UserinfoAnswer {
+fn describe(body: &[u8], reading: &Reading, now: Timestamp) -> UserinfoAnswer {
     match strict_json::value(body) {
         Ok(Value::Object(properties)) => {
+            if let Some(why) = no_longer_valid(&properties, now) {
+                return UserinfoAnswer::Nobody(why);
+            }
             principal(properties, reading).unwrap_or_else(|what| Cause::Malformed(what.to_owned()).into())
         }
         // A well-formed answer that describes nobody (G-UI-02).
         Ok(_) => UserinfoAnswer::Nobody(Nobody::NoUserId),
         Err(error) => Cause::Malformed(error.to_string()).into(),
     }
+}
+
+/// Some endpoints answer 200 for a user or token that is no longer good, and say so in a member: `active` (RFC 7662
+/// §2.2), or `exp` in whole seconds (RFC 7519 §4.1.4). G-UI-15.
+fn no_longer_valid(properties: &Map<String, Value>, now: Timestamp) -> Option<Nobody> {
+    if properties.get("active") == Some(&Value::Bool(false)) {
+        return Some(Nobody::Inactive);
+    }
+    let expires_at = properties.get("exp")?.as_i64().map(Timestamp::from_unix_seconds)?;
+    (expires_at <= now).then_some(Nobody::Expired)
 }
 
 fn principal(properties: Map<String, Value>, reading: &Reading) -> Result<UserinfoAnswer, &'static str> {
@@ -117,6 +132,8 @@ fn names(value: Option<&Value>) -> Option<NameSet> {
 mod tests {
     use super::*;
 
+    const NOW: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
+
     fn reading(groups_as_text: bool) -> Reading {
         Reading {
             user_id_key: "sub".to_owned(),
@@ -136,7 +153,7 @@ mod tests {
     }
 
     fn of(received: &Received<'_>) -> String {
-        match read(received, &reading(false)) {
+        match read(received, &reading(false), NOW) {
             UserinfoAnswer::Known(principal) => format!(
                 "{} {:?} {:?}",
                 principal.id,
@@ -193,9 +210,24 @@ mod tests {
     }
 
     #[test]
+    fn g_ui_15_a_user_or_token_that_is_no_longer_good_is_nobody() {
+        for (members, expected) in [
+            (r#""active":false"#, "Inactive"),
+            (r#""active":false,"exp":1800000001"#, "Inactive"),
+            (r#""exp":1800000000"#, "Expired"),
+            (r#""exp":0"#, "Expired"),
+            (r#""exp":-1"#, "Expired"),
+            (r#""active":true,"exp":1800000001"#, "u [] []"),
+            (r#""active":"false","exp":"1""#, "u [] []"),
+        ] {
+            assert_eq!(of_body(&format!(r#"{{"sub":"u",{members}}}"#)), expected, "{members}");
+        }
+    }
+
+    #[test]
     fn groups_as_one_text_are_a_spelling_of_the_drop_in_profile() {
         let body = br#"{"sub":"u","groups":"a, b"}"#;
-        let UserinfoAnswer::Known(principal) = describe(body, &reading(true)) else { panic!() };
+        let UserinfoAnswer::Known(principal) = describe(body, &reading(true), NOW) else { panic!() };
         assert_eq!(principal.groups.iter().collect::<Vec<_>>(), ["a", "b"]);
     }
 
@@ -213,7 +245,8 @@ mod tests {
         assert_eq!(of(200, None, ""), "EmptyBody");
         assert_eq!(of(401, json, user), "Unauthorized");
         assert_eq!(of(403, json, user), "Forbidden");
-        for status in [201, 202, 204, 206, 301, 302, 304, 307, 400, 404, 429, 500, 502, 503] {
+        assert_eq!(of(400, json, user), "Malformed");
+        for status in [201, 202, 204, 206, 301, 302, 304, 307, 404, 405, 429, 500, 502, 503] {
             assert_eq!(of(status, json, user), "status", "{status}");
         }
     }
@@ -225,7 +258,7 @@ mod tests {
         {
             let received =
                 Received { status: 429, content_type: None, retry_after: Some(text.as_bytes()), body: b"" };
-            let UserinfoAnswer::Unknown(failure) = read(&received, &reading(false)) else { panic!() };
+            let UserinfoAnswer::Unknown(failure) = read(&received, &reading(false), NOW) else { panic!() };
             assert_eq!(failure.retry_after, expected);
         }
     }

@@ -29,6 +29,8 @@ pub(crate) enum UserinfoAnswer {
 pub(crate) enum Nobody {
     #[error("the request carries no credentials")]
     NotAsked,
+    #[error("userinfo answered 400: the credentials are malformed")]
+    Malformed,
     #[error("userinfo answered 401")]
     Unauthorized,
     #[error("userinfo answered 403")]
@@ -37,6 +39,17 @@ pub(crate) enum Nobody {
     EmptyBody,
     #[error("userinfo answered 200 without a user id")]
     NoUserId,
+    #[error("userinfo answered that the user or the token is not active")]
+    Inactive,
+    #[error("userinfo answered that the token has expired")]
+    Expired,
+}
+
+impl Nobody {
+    /// Whether the credentials were looked at and found to be bad, as opposed to missing or not enough.
+    pub(crate) const fn refuses_credentials(self) -> bool {
+        matches!(self, Self::Malformed | Self::Unauthorized | Self::Inactive | Self::Expired)
+    }
 }
 
 /// Why it cannot be known.

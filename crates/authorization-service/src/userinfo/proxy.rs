@@ -6,6 +6,7 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use common::Clock;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use service_kit::metrics::Counter;
 use url::Url;
@@ -23,12 +24,14 @@ const MAX_CALLS: usize = 1024;
 
 /// Headers that speak about the connection, the body or the form of the answer: those are ours to say (G-UI-13).
 const NEVER_COPIED: &[&str] = &[
+    "accept",
     "accept-encoding",
     "connection",
     "content-encoding",
     "content-length",
     "content-type",
     "expect",
+    "http2-settings",
     "if-match",
     "if-modified-since",
     "if-none-match",
@@ -61,8 +64,9 @@ pub(crate) struct Proxy {
     pub(crate) credentials: Vec<HeaderName>,
     pub(crate) deadline: Duration,
     pub(crate) reading: Arc<Reading>,
+    pub(crate) clock: Arc<dyn Clock>,
     pub(crate) calls: Calls,
-    pub(crate) metrics: UserinfoMetrics,
+    pub(crate) metrics: Arc<UserinfoMetrics>,
 }
 
 /// The calls to the endpoint that are on their way.
@@ -86,8 +90,14 @@ impl Proxy {
         let url = if is_backoffice { &self.backoffice_url } else { &self.url };
         let Some(headers) = self.copy(presented) else { return Arc::new(Cause::UnsendableHeader.into()) };
         let key = key(url, &headers);
-        let call = Call { client: self.client.clone(), url: url.clone(), headers, deadline: self.deadline };
-        let call = counted(call.run(Arc::clone(&self.reading)), self.metrics.clone());
+        let call = Call {
+            client: self.client.clone(),
+            url: url.clone(),
+            headers,
+            deadline: self.deadline,
+            clock: Arc::clone(&self.clock),
+        };
+        let call = counted(call.run(Arc::clone(&self.reading)), Arc::clone(&self.metrics));
         let answer = self.calls.run(key, call).await;
         answer.unwrap_or_else(|_| {
             self.metrics.no_answer();
@@ -119,7 +129,10 @@ fn key(url: &Url, headers: &HeaderMap) -> Key {
     Key::of([b"GET".as_slice(), url.as_str().as_bytes()].into_iter().chain(fields))
 }
 
-async fn counted(call: impl Future<Output = UserinfoAnswer>, metrics: UserinfoMetrics) -> UserinfoAnswer {
+async fn counted(
+    call: impl Future<Output = UserinfoAnswer>,
+    metrics: Arc<UserinfoMetrics>,
+) -> UserinfoAnswer {
     let (_in_flight, started) = (metrics.begin(), Instant::now());
     let answer = call.await;
     metrics.ended(&answer, started.elapsed());
@@ -132,6 +145,7 @@ struct Call {
     url: Url,
     headers: HeaderMap,
     deadline: Duration,
+    clock: Arc<dyn Clock>,
 }
 
 impl Call {
@@ -165,7 +179,8 @@ impl Call {
         // Only the body of a 200 means anything; an unread one closes the connection.
         let body = if status == 200 { body_of(&mut response).await? } else { Vec::new() };
         let retry_after = headers.get(RETRY_AFTER).map(HeaderValue::as_bytes);
-        Ok(answer::read(&Received { status, content_type, retry_after, body: &body }, reading))
+        let received = Received { status, content_type, retry_after, body: &body };
+        Ok(answer::read(&received, reading, self.clock.now()))
     }
 }
 

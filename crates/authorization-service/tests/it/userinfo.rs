@@ -106,6 +106,22 @@ fn g_ui_06_a_refused_token_is_401() {
     }
 }
 
+/// What our own `/tokeninfo` answers to `Bearer a b` (C-6750-04): the caller's mistake is no outage.
+#[test]
+fn g_ui_06_a_malformed_token_is_401() {
+    let answer = ask(|| Reply::status(400), "/any");
+    assert_eq!((answer.allowed(), answer.status), (false, 401));
+    assert!(answer.header("www-authenticate").unwrap().contains("error=\"invalid_token\""));
+}
+
+#[test]
+fn g_ui_15_a_disabled_user_and_an_expired_token_are_401() {
+    for body in [json!({"sub":"u1","active":false}), json!({"sub":"u1","exp":1})] {
+        let answer = ask(move || Reply::json(&body), "/any");
+        assert_eq!((answer.allowed(), answer.status), (false, 401));
+    }
+}
+
 #[test]
 fn g_ui_07_errors_are_503_and_a_429_hands_its_retry_after_on() {
     for status in [404, 429, 500, 502, 503] {

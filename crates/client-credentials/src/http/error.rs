@@ -39,8 +39,9 @@ const NOT_AN_OBJECT: &str = "the body must be one JSON object in UTF-8 with dist
 
 const STORE_UNAVAILABLE: &str = "store_unavailable";
 
+/// A write that was given up may have been made, and a removal may be half done: it must not be said that nothing was.
 const STORE_DOWN: &str =
-    "the service cannot reach its store: nothing was changed, try again in a few seconds";
+    "the service cannot reach its store: what was asked for is not confirmed, try again in a few seconds";
 
 /// Everything an endpoint may answer instead of what it was asked for.
 #[derive(Debug, thiserror::Error)]

@@ -42,7 +42,6 @@ pub struct AssertionPolicy {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Assertion {
     pub jti: String,
-    pub expires_at: Timestamp,
     /// Until when the replay guard must remember the `jti`.
     pub keep_until: Timestamp,
     pub requested_audiences: Vec<String>,
@@ -83,7 +82,6 @@ pub fn check(
     let expires_at = check_times(jws, policy, now)?;
     Ok(Assertion {
         jti: jti(jws)?,
-        expires_at: Timestamp::from_unix_seconds(expires_at),
         keep_until: Timestamp::from_unix_seconds(expires_at)
             .plus_seconds(policy.clock_skew_seconds.saturating_add(KEEP_MARGIN_SECONDS)),
         requested_audiences: requested_audiences(jws)?,

@@ -80,7 +80,6 @@ fn c_7523_04_a_valid_assertion_says_what_it_says() {
         let now = Timestamp::from_unix_seconds(NOW);
         let read = check(&jws, &client(&[]), &policy(Profile::Standard), now).unwrap();
         assert_eq!(read.jti, "j-1");
-        assert_eq!(read.expires_at.unix_seconds(), NOW + 60);
         assert_eq!(read.requested_audiences, ["a", "b"]);
         assert!(read.custom_claims.is_empty());
     }

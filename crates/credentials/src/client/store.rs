@@ -59,7 +59,8 @@ pub trait ClientStore: Send + Sync {
     /// [`StoreError`] if the store cannot tell.
     async fn delete(&self, id: &ClientId) -> Result<bool, StoreError>;
 
-    /// Whether the store answers now: asked by `/-/ready`.
+    /// Whether the store answers now. Not asked by `/-/ready`: replicas that all leave the gateway because their one
+    /// store is down help nobody, and tokens are described without it (contract §8).
     ///
     /// # Errors
     /// [`StoreError`] if it does not.

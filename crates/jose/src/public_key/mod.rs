@@ -6,15 +6,13 @@ mod rsa;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use credentials::jws::MAX_KID_LENGTH;
 use credentials::key::PublicKey;
 use openssl::error::ErrorStack;
 use openssl::hash::{MessageDigest, hash};
 use serde_json::{Map, Value};
 
 use crate::Algorithm;
-
-/// The longest `kid`, in bytes; the same limit holds for the `kid` of a token.
-const MAX_KID_LENGTH: usize = 256;
 
 /// Members that only a private or a symmetric key has (RFC 7518 §6.2.2, §6.3.2, §6.4.1).
 const PRIVATE_MEMBERS: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];

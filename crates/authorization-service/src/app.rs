@@ -6,15 +6,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::web::{self, ServiceConfig};
-use common::Profile;
-use service_kit::server;
+use common::{Clock, Profile};
 use service_kit::status::Status;
 use service_kit::{Problems, Service, StartError, SystemClock, Variable, Vars};
+use service_kit::{metrics, server};
 
 use crate::config::{Config, FailureStatus, HeaderName};
 use crate::decide::DecisionPoint;
 use crate::http::answer::Answers;
 use crate::http::auth::{self, DecisionRoute};
+use crate::metrics::Metrics;
 use crate::rules_source;
 use crate::userinfo::Principals;
 use crate::userinfo::answer::Reading;
@@ -30,6 +31,7 @@ const CONNECT: Duration = Duration::from_secs(3);
 #[derive(Debug)]
 pub struct AuthorizationService {
     listener: TcpListener,
+    management: Option<TcpListener>,
     route: Arc<DecisionRoute>,
     status: Status,
     delay: Duration,
@@ -42,6 +44,14 @@ impl AuthorizationService {
     /// Those of the operating system.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.listener.local_addr()
+    }
+
+    /// Where metrics are served, if they are.
+    ///
+    /// # Errors
+    /// Those of the operating system.
+    pub fn management_addr(&self) -> io::Result<Option<SocketAddr>> {
+        self.management.as_ref().map(TcpListener::local_addr).transpose()
     }
 }
 
@@ -65,11 +75,17 @@ impl Service for AuthorizationService {
     async fn build(config: Config) -> Result<Self, StartError> {
         warn_about(&config);
         let rules = rules_source::read(&config.rules_file(), config.profile)?;
-        let principals = principals(&config)?;
-        let listener = server::bind(&config.http_host, config.http_port, "HTTP_PORT")?;
         let version = config.service_version.as_deref().unwrap_or(env!("CARGO_PKG_VERSION"));
+        let metrics = Metrics::new(Self::NAME, version, SystemClock.now(), &rules);
+        let principals = principals(&config, &metrics)?;
+        let listener = server::bind(&config.http_host, config.http_port, "HTTP_PORT")?;
+        let management = config.management_port;
+        let management = management
+            .map(|port| server::bind(&config.management_host, port, "MANAGEMENT_PORT"))
+            .transpose()?;
         Ok(Self {
             listener,
+            management,
             status: Status::new(Self::NAME, version),
             delay: Duration::from_secs(config.delay_shutdown_seconds),
             route: Arc::new(DecisionRoute {
@@ -87,15 +103,28 @@ impl Service for AuthorizationService {
                         .unwrap_or_else(|| FailureStatus::of(config.profile)),
                 },
                 decision_point: DecisionPoint { rules: Arc::new(rules), principals },
+                metrics,
             }),
         })
     }
 
     async fn run(self) -> io::Result<()> {
-        let routes = routes(self.status.clone(), self.route);
-        tracing::info!(server.address = %self.listener.local_addr()?, "listening");
-        let server = server::serve(self.listener, routes)?;
-        server::run_until_stopped(vec![server], &self.status, self.delay).await
+        tracing::info!(
+            server.address = %self.local_addr()?,
+            management = self.management_addr()?.map(|address| address.to_string()),
+            "listening"
+        );
+        let metrics = self.route.metrics.http();
+        let routes = routes(self.status.clone(), Arc::clone(&self.route));
+        let mut servers = vec![server::serve(self.listener, metrics.clone(), routes)?];
+        if let Some(listener) = self.management {
+            servers.push(server::serve(
+                listener,
+                metrics,
+                management_routes(self.status.clone(), self.route),
+            )?);
+        }
+        server::run_until_stopped(servers, &self.status, self.delay).await
     }
 }
 
@@ -107,7 +136,21 @@ fn routes(status: Status, route: Arc<DecisionRoute>) -> impl Fn(&mut ServiceConf
     }
 }
 
-fn principals(config: &Config) -> Result<Principals, StartError> {
+/// No decisions here, and no token either: there is nothing to change and nothing secret to read.
+fn management_routes(
+    status: Status,
+    route: Arc<DecisionRoute>,
+) -> impl Fn(&mut ServiceConfig) + Send + Clone + 'static {
+    move |config| {
+        status.routes(config);
+        let route = Arc::clone(&route);
+        let page = web::get().to(move || std::future::ready(route.metrics.page()));
+        config.service(web::resource(metrics::PATH).route(page));
+        config.default_service(web::to(|| std::future::ready(auth::nothing_here())));
+    }
+}
+
+fn principals(config: &Config, metrics: &Metrics) -> Result<Principals, StartError> {
     let reading = Reading {
         user_id_key: config.custom_user_id_key.clone(),
         permissions_key: config.custom_permissions_key.clone(),
@@ -133,7 +176,8 @@ fn principals(config: &Config) -> Result<Principals, StartError> {
         deadline: config.userinfo_timeout_ms.0,
         reading: Arc::new(reading),
         clock: Arc::new(SystemClock),
-        calls: proxy::no_calls(),
+        calls: proxy::no_calls(metrics.userinfo.shared.clone()),
+        metrics: Arc::clone(&metrics.userinfo),
     }))
 }
 

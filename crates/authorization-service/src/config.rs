@@ -22,6 +22,10 @@ variables! {
         http_port: u16 = "3000",
         /// Address of the listener.
         http_host: String = "0.0.0.0",
+        /// Port of the management listener: metrics and status. No management listener if unset.
+        management_port: Option<u16>,
+        /// Address of the management listener. Keep it away from the internet.
+        management_host: String = "127.0.0.1",
         /// Path before `/auth`, for instance `/authz`. Status routes do not have it.
         service_prefix: ServicePrefix = "/",
         /// Version shown by the status routes; the version of the program if unset.
@@ -106,6 +110,10 @@ fn check_together(vars: &Vars, problems: &mut Problems) {
             "is required\nWho to ask about the caller, for instance http://client-credentials/tokeninfo.",
         ),
         _ => {}
+    }
+    let (public, management) = (alone::<u16>(vars, "http_port"), alone::<u16>(vars, "management_port"));
+    if management.is_some_and(|port| port != 0) && public == management {
+        problems.note("MANAGEMENT_PORT", "must differ from HTTP_PORT: metrics never share the public port");
     }
     let strict = alone::<bool>(vars, "authorization_strict_mode_enabled");
     let source = alone::<Source>(vars, "original_request_from");

@@ -6,6 +6,7 @@ mod app;
 mod config;
 mod decide;
 mod http;
+mod metrics;
 mod rules_source;
 mod userinfo;
 

@@ -27,6 +27,7 @@ use crate::config::{Config, SigningKeySource, TokenSettings};
 use crate::generated_file::{GeneratedFile, read_or_create};
 use crate::http;
 use crate::http::well_known::Discovery;
+use crate::metrics::Metrics;
 use crate::signing_keys::SigningKeys;
 
 /// Length of a generated bootstrap token, in letters: 273 bits.
@@ -56,6 +57,7 @@ pub struct Deps {
     pub default_client_state: ClientState,
     pub bootstrap_token: Secret,
     pub discovery: Discovery,
+    pub metrics: Metrics,
 }
 
 /// The service, bound and ready to run.
@@ -105,11 +107,11 @@ impl Service for ClientCredentials {
     }
 
     async fn run(self) -> io::Result<()> {
-        let public = server::serve(self.public, {
+        let public = server::serve(self.public, self.deps.metrics.http(), {
             let (deps, status, prefix) = (Arc::clone(&self.deps), self.status.clone(), self.service_prefix);
             move |config| http::public_routes(config, &deps, &status, &prefix)
         })?;
-        let management = server::serve(self.management, {
+        let management = server::serve(self.management, self.deps.metrics.http(), {
             let (deps, status) = (self.deps, self.status.clone());
             move |config| http::management_routes(config, &deps, &status)
         })?;
@@ -139,7 +141,9 @@ impl ClientCredentials {
             .map_err(|error| StartError::new(format!("the signing key cannot be published: {error}")))?;
         let openid_configuration =
             config.openid_configuration.as_deref().map(openid_configuration).transpose()?;
+        let version = config.service_version.unwrap_or_else(|| env!("CARGO_PKG_VERSION").to_owned());
         let deps = Deps {
+            metrics: Metrics::new(Self::NAME, &version, clock.now()),
             stores,
             clock,
             random,
@@ -152,10 +156,7 @@ impl ClientCredentials {
             bootstrap_token,
         };
         let this = Self {
-            status: Status::new(
-                Self::NAME,
-                config.service_version.unwrap_or_else(|| env!("CARGO_PKG_VERSION").to_owned()),
-            ),
+            status: Status::new(Self::NAME, version),
             service_prefix: config.service_prefix,
             shutdown_delay: config.shutdown_delay,
             public: server::bind(&config.public.host, config.public.port, "HTTP_PORT")?,

@@ -48,7 +48,7 @@ variables! {
         /// `standard` speaks like the OAuth RFCs, `drop-in` like the service we replace: there `POST /clients` also
         /// answers on `HTTP_PORT`, without credentials, and no gateway may route it.
         profile: Profile = "standard",
-        /// Port of the management listener: the clients API.
+        /// Port of the management listener: the clients API and metrics.
         management_port: u16 = "3001",
         /// Address of the management listener. Keep it away from the internet.
         management_host: String = "127.0.0.1",

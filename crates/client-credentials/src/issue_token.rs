@@ -42,6 +42,8 @@ pub enum PresentedCredential {
 pub struct IssuedToken {
     pub token: Zeroizing<String>,
     pub expires_in_seconds: i64,
+    /// How the client proved who it is.
+    pub method: AuthMethod,
 }
 
 /// Why no token was issued.
@@ -135,7 +137,11 @@ pub async fn run(deps: &Deps, request: TokenRequest) -> Result<IssuedToken, Issu
         return Err(AssertionRefusal::UsedBefore.into());
     }
     let token = deps.signing_keys.own().sign(token_type(deps.profile), &claims)?;
-    Ok(IssuedToken { token: Zeroizing::new(token), expires_in_seconds: policy.lifetime_seconds })
+    Ok(IssuedToken {
+        token: Zeroizing::new(token),
+        expires_in_seconds: policy.lifetime_seconds,
+        method: client.auth_method,
+    })
 }
 
 /// The client that this id and secret belong to. The secret is hashed and both records are read whatever becomes of

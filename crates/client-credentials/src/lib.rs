@@ -9,7 +9,9 @@ pub mod describe_token;
 mod generated_file;
 pub mod http;
 pub mod issue_token;
+mod metrics;
 pub mod register_client;
 pub mod signing_keys;
 
 pub use app::{ClientCredentials, Deps, Stores};
+pub use metrics::Metrics;

@@ -1,5 +1,5 @@
-//! One line for each request, when it is answered (upstream contract §8; every field: `docs/logging.md`). Handlers
-//! add what they know with [`annotate`]; nothing else about a request is logged elsewhere.
+//! One line for each request, when it is answered (upstream contract §8; every field: `docs/logging.md`), and one count
+//! of it. Handlers add what they know with [`annotate`]; nothing else about a request is logged elsewhere.
 
 use std::time::Instant;
 
@@ -8,6 +8,7 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::middleware::Next;
 use actix_web::{HttpMessage, HttpRequest};
 
+use crate::metrics::HttpMetrics;
 use crate::request_id;
 
 /// What a caller sends is cut to this many bytes: a caller must not write our log full (T-LOG-01, T-LOG-03).
@@ -38,7 +39,7 @@ pub fn annotate(request: &HttpRequest, change: impl FnOnce(&mut Annotations)) {
     }
 }
 
-/// The middleware. Status routes (`/-/…`) are not logged.
+/// The middleware. Status routes (`/-/…`) are neither logged nor counted.
 ///
 /// # Errors
 /// Those of the service it wraps.
@@ -64,7 +65,10 @@ pub async fn middleware(
 }
 
 fn completed(response: &ServiceResponse<impl MessageBody>, id: &str, started: Instant) {
-    let request = response.request();
+    let (request, took) = (response.request(), started.elapsed());
+    if let Some(metrics) = request.app_data::<HttpMetrics>() {
+        metrics.answered(request, response.status().as_u16(), took);
+    }
     let noted = request.extensions_mut().remove::<Annotations>().unwrap_or_default();
     let bytes = match response.response().body().size() {
         BodySize::Sized(bytes) => Some(bytes),
@@ -83,7 +87,7 @@ fn completed(response: &ServiceResponse<impl MessageBody>, id: &str, started: In
                 host.hostname = hostname(request),
                 host.forwardedHost = header(request, "x-forwarded-host"),
                 host.ip = header(request, "x-forwarded-for"),
-                responseTime = started.elapsed().as_secs_f64() * 1000.0,
+                responseTime = took.as_secs_f64() * 1000.0,
                 client.id = noted.client_id,
                 decision.outcome = noted.decision,
                 decision.rule = noted.rule,

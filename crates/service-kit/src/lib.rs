@@ -1,4 +1,4 @@
-//! What every process of Gettone has: variables, arguments, logs, status routes, limits, shutdown, server start. It
+//! What every process of Gettone has: variables, arguments, logs, metrics, status routes, limits, shutdown, server start. It
 //! knows neither tokens nor rules.
 
 pub mod access_log;
@@ -6,6 +6,7 @@ pub mod body;
 mod clock;
 mod health;
 pub mod logging;
+pub mod metrics;
 mod request_id;
 pub mod server;
 mod service;

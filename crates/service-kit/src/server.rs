@@ -13,6 +13,7 @@ use futures_util::future::{join_all, try_join_all};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::access_log;
+use crate::metrics::HttpMetrics;
 use crate::service::StartError;
 use crate::status::Status;
 use crate::unread_body;
@@ -46,16 +47,18 @@ pub fn bind(host: &str, port: u16, variable: &str) -> Result<TcpListener, StartE
     })
 }
 
-/// Serves `routes` on `listener` within the limits every service has, with the access log around them.
+/// Serves `routes` on `listener` within the limits every service has, with the access log and `metrics` around them.
 ///
 /// # Errors
 /// If the listener cannot be used.
 pub fn serve(
     listener: TcpListener,
+    metrics: HttpMetrics,
     routes: impl Fn(&mut ServiceConfig) + Send + Clone + 'static,
 ) -> io::Result<Server> {
     let app = move || {
         App::new()
+            .app_data(metrics.clone())
             .wrap(DefaultHeaders::new().add((header::X_CONTENT_TYPE_OPTIONS, "nosniff")))
             .wrap(from_fn(unread_body::middleware))
             .wrap(from_fn(access_log::middleware))

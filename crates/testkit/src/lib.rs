@@ -16,6 +16,7 @@ mod clock;
 pub mod contract;
 pub mod gateway;
 pub mod mongod;
+pub mod openmetrics;
 pub mod port;
 pub mod process;
 mod random;

@@ -85,6 +85,14 @@ impl RouteTable {
         Self { root: Node::default(), repeated_slashes }
     }
 
+    /// Every rule, in the order of the paths.
+    pub fn rules(&self) -> impl Iterator<Item = &Rule> {
+        let mut routes = Vec::new();
+        self.root.collect(&mut routes);
+        let entries = routes.into_iter().flat_map(|route| &route.entries);
+        entries.flat_map(|entry| entry.authorization.iter().chain(&entry.backoffice))
+    }
+
     pub(crate) fn add(&mut self, route: Route) -> Result<(), AddRouteError> {
         let key = Key::parse(&route.key)?;
         self.root.insert(&key, route).map_err(|existing| AddRouteError::SamePaths(existing.key.clone()))

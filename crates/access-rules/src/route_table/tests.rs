@@ -43,6 +43,24 @@ fn found(
     table.find(&request).map(|found| found.rules().map(ToString::to_string).collect())
 }
 
+#[test]
+fn every_rule_is_listed_in_the_order_of_the_paths() {
+    let entries = [("/b/:x", "GET"), ("/b", "PUT+ ALL"), ("/a/", "GET@"), ("/", "GET")];
+    let table = table(&file(&entries), RepeatedSlashes::Refuse);
+    let rules: Vec<_> = table.rules().map(ToString::to_string).collect();
+    assert_eq!(
+        rules,
+        [
+            "/ → GET → authorization",
+            "/a/ → GET → backofficeAuthorization",
+            "/b → PUT → authorization",
+            "/b → PUT → backofficeAuthorization",
+            "/b → ALL → authorization",
+            "/b/:x → GET → authorization",
+        ]
+    );
+}
+
 /// Each case: verb, target, and the rules that must allow, or "" for none.
 fn assert_found(entries: &[(&str, &str)], cases: &[(&str, &str, &str)]) {
     for profile in [RepeatedSlashes::Refuse, RepeatedSlashes::Merge] {

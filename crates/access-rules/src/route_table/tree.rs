@@ -53,6 +53,14 @@ impl Node {
         }
     }
 
+    /// Adds the routes at this node and below it.
+    pub(super) fn collect<'t>(&'t self, routes: &mut Vec<&'t Route>) {
+        routes.extend(self.plain.iter().chain(&self.slashed));
+        for child in self.literals.iter().map(|literal| &literal.node).chain(self.parameter.as_deref()) {
+            child.collect(routes);
+        }
+    }
+
     fn literal_or_insert(&mut self, name: &str) -> &mut Self {
         let folded = letter_case::fold(name);
         let found = self.literals.binary_search_by(|other| {

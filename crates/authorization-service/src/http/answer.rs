@@ -67,6 +67,20 @@ const CHALLENGE_INVALID_TOKEN: &str = r#"Bearer realm="gettone", error="invalid_
 const CHALLENGE_INSUFFICIENT_SCOPE: &str = r#"Bearer realm="gettone", error="insufficient_scope""#;
 
 impl Denial {
+    /// Every [`Self::word`].
+    pub(crate) const WORDS: [&str; 10] = [
+        "untrusted_peer",
+        "original_request_unclear",
+        "client_type_unclear",
+        "path_refused",
+        "no_rule",
+        "unauthenticated",
+        "forbidden",
+        "expression_error",
+        "cannot_know",
+        "identity_unsendable",
+    ];
+
     /// One word for filters and counters (`docs/logging.md`).
     pub(crate) const fn word(self) -> &'static str {
         match self {
@@ -189,6 +203,7 @@ fn public_text(status: StatusCode, token_rejected: bool) -> (&'static str, &'sta
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
     use std::fmt::Write;
 
     use access_rules::PathRefusal;
@@ -232,6 +247,12 @@ mod tests {
         ]
         .map(known)
         .to_vec()
+    }
+
+    #[test]
+    fn words_are_all_words() {
+        let words = every_denial().into_iter().map(Denial::word).collect::<BTreeSet<_>>();
+        assert_eq!(words, BTreeSet::from(Denial::WORDS));
     }
 
     fn shown(response: HttpResponse) -> String {

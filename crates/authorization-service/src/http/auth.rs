@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use access_rules::{Facts, Request};
 use actix_web::http::header;
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::{HttpMessage, HttpRequest, HttpResponse};
 use common::ErrorBody;
 use service_kit::access_log;
+use service_kit::metrics::Route;
 
 use super::answer::{Answers, Circumstances, Denial};
 use super::identity::{IdentityHeaders, Unsendable};
@@ -16,6 +17,7 @@ use super::original_request::Source;
 use super::{facts, peer};
 use crate::config::{HeaderName, PeerSecret};
 use crate::decide::{DecisionPoint, Verdict};
+use crate::metrics::Metrics;
 use crate::userinfo::{Presented, UserinfoAnswer};
 
 /// Everything the route needs.
@@ -30,21 +32,28 @@ pub(crate) struct DecisionRoute {
     pub(crate) properties_to_proxy: Vec<String>,
     pub(crate) answers: Answers,
     pub(crate) decision_point: DecisionPoint,
+    pub(crate) metrics: Metrics,
 }
 
 /// Answers whatever is not a status route.
 pub(crate) async fn any(request: HttpRequest, route: Arc<DecisionRoute>) -> HttpResponse {
     let target = request.uri().path_and_query().map_or("", |target| target.as_str());
     let mut response = match below_auth(target, &route.path) {
-        Some(below) => route.decide(&request, below).await,
-        None => {
-            HttpResponse::NotFound().json(ErrorBody::new(404, "not_found", "There is nothing at this path."))
+        Some(below) => {
+            request.extensions_mut().insert(Route("/auth"));
+            route.decide(&request, below).await
         }
+        None => nothing_here(),
     };
     if has_body(&request) || request.head().upgrade() {
         response.head_mut().set_connection_type(actix_web::http::ConnectionType::Close);
     }
     response
+}
+
+/// The answer at every other path.
+pub(crate) fn nothing_here() -> HttpResponse {
+    HttpResponse::NotFound().json(ErrorBody::new(404, "not_found", "There is nothing at this path."))
 }
 
 /// What follows `/auth` in the target of the call, query included; `None` if it is not the decision route. Envoy
@@ -80,6 +89,7 @@ impl DecisionRoute {
             (outcome, _) => outcome,
         };
         note(request, outcome.err(), &findings);
+        self.metrics.decided(outcome.err(), findings.rule.as_deref());
         let identity = identity.unwrap_or_default();
         match outcome {
             Ok(()) => self.answers.allow(&identity),
@@ -124,6 +134,7 @@ impl DecisionRoute {
             Some(UserinfoAnswer::Known(principal)) => {
                 let identity = IdentityHeaders::of(principal, &self.properties_to_proxy)?;
                 if identity.groups_left_out > 0 {
+                    self.metrics.groups_left_out.inc_by(identity.groups_left_out as u64);
                     tracing::warn!(
                         groups.leftOut = identity.groups_left_out,
                         "groups that a header cannot carry were left out of mia-groups"

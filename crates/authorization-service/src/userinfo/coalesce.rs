@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::FutureExt;
 use futures_util::future::Shared;
+use service_kit::metrics::Counter;
 use sha2::{Digest, Sha256};
 use tokio::sync::oneshot;
 
@@ -30,6 +31,7 @@ impl Key {
 pub(crate) struct Coalesced<T> {
     calls: Arc<Mutex<Calls<T>>>,
     limit: usize,
+    joined: Counter,
 }
 
 type Calls<T> = HashMap<Key, Shared<oneshot::Receiver<Arc<T>>>>;
@@ -41,7 +43,12 @@ pub(crate) struct NoAnswer;
 impl<T: Send + Sync + 'static> Coalesced<T> {
     /// At most `limit` different calls at a time.
     pub(crate) fn new(limit: usize) -> Self {
-        Self { calls: Arc::default(), limit }
+        Self { calls: Arc::default(), limit, joined: Counter::default() }
+    }
+
+    /// Counts there whoever joins a call that is on its way.
+    pub(crate) fn counting(self, joined: Counter) -> Self {
+        Self { joined, ..self }
     }
 
     /// The answer of the call with this key that is on its way, or of `call`, which is started if there is none.
@@ -61,6 +68,7 @@ impl<T: Send + Sync + 'static> Coalesced<T> {
     ) -> Result<Shared<oneshot::Receiver<Arc<T>>>, NoAnswer> {
         let mut calls = lock(&self.calls);
         if let Some(answer) = calls.get(&key) {
+            self.joined.inc();
             return Ok(answer.clone());
         }
         if calls.len() >= self.limit {

@@ -86,6 +86,10 @@ pub(crate) enum Cause {
 }
 
 impl Cause {
+    /// Every [`Self::word`] that a call can end with, or be refused with.
+    pub(crate) const WORDS_OF_CALLS: [&str; 7] =
+        ["deadline", "unreachable", "broken", "status", "too_large", "invalid", "overloaded"];
+
     /// One word for filters and counters (`docs/logging.md`).
     pub(crate) const fn word(&self) -> &'static str {
         match self {

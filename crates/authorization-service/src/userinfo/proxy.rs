@@ -4,16 +4,18 @@
 
 use std::error::Error;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use common::Clock;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
+use service_kit::metrics::Counter;
 use url::Url;
 
 use super::answer::{self, Reading, Received};
 use super::coalesce::{Coalesced, Key};
 use super::{Cause, Nobody, Presented, UserinfoAnswer};
 use crate::config::HeaderName;
+use crate::metrics::UserinfoMetrics;
 
 /// Answers above this are refused before they are read to the end (G-UI-10).
 const MAX_ANSWER: usize = 256 * 1024;
@@ -64,14 +66,15 @@ pub(crate) struct Proxy {
     pub(crate) reading: Arc<Reading>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) calls: Calls,
+    pub(crate) metrics: Arc<UserinfoMetrics>,
 }
 
 /// The calls to the endpoint that are on their way.
 pub(crate) type Calls = Coalesced<UserinfoAnswer>;
 
-/// No calls yet.
-pub(crate) fn no_calls() -> Calls {
-    Coalesced::new(MAX_CALLS)
+/// No calls yet; `shared` counts who joins one.
+pub(crate) fn no_calls(shared: Counter) -> Calls {
+    Coalesced::new(MAX_CALLS).counting(shared)
 }
 
 impl Proxy {
@@ -94,8 +97,12 @@ impl Proxy {
             deadline: self.deadline,
             clock: Arc::clone(&self.clock),
         };
-        let answer = self.calls.run(key, call.run(Arc::clone(&self.reading))).await;
-        answer.unwrap_or_else(|_| Arc::new(Cause::Overloaded.into()))
+        let call = counted(call.run(Arc::clone(&self.reading)), Arc::clone(&self.metrics));
+        let answer = self.calls.run(key, call).await;
+        answer.unwrap_or_else(|_| {
+            self.metrics.no_answer();
+            Arc::new(Cause::Overloaded.into())
+        })
     }
 
     fn has_credentials(&self, presented: &Presented) -> bool {
@@ -120,6 +127,16 @@ impl Proxy {
 fn key(url: &Url, headers: &HeaderMap) -> Key {
     let fields = headers.iter().flat_map(|(name, value)| [name.as_str().as_bytes(), value.as_bytes()]);
     Key::of([b"GET".as_slice(), url.as_str().as_bytes()].into_iter().chain(fields))
+}
+
+async fn counted(
+    call: impl Future<Output = UserinfoAnswer>,
+    metrics: Arc<UserinfoMetrics>,
+) -> UserinfoAnswer {
+    let (_in_flight, started) = (metrics.begin(), Instant::now());
+    let answer = call.await;
+    metrics.ended(&answer, started.elapsed());
+    answer
 }
 
 /// One call, with all it needs, so that it can outlive the request that started it.

@@ -9,6 +9,7 @@
 
 mod answers;
 mod decision_table;
+mod metrics;
 mod original_request;
 mod process;
 mod service;

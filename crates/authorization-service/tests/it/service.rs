@@ -14,6 +14,8 @@ use tempfile::TempDir;
 /// A running service. It ends with the test process.
 pub(crate) struct Service {
     pub(crate) address: SocketAddr,
+    /// If `MANAGEMENT_PORT` is among the variables.
+    pub(crate) management: Option<SocketAddr>,
     _folder: TempDir,
 }
 
@@ -38,11 +40,13 @@ impl Service {
                     Ok(service) => service,
                     Err(error) => return sender.send(Err(error.to_string())).unwrap(),
                 };
-                sender.send(Ok(service.local_addr().unwrap())).unwrap();
+                let addresses = (service.local_addr().unwrap(), service.management_addr().unwrap());
+                sender.send(Ok(addresses)).unwrap();
                 service.run().await.unwrap();
             });
         });
-        Ok(Self { address: receiver.recv().unwrap()?, _folder: folder })
+        let (address, management) = receiver.recv().unwrap()?;
+        Ok(Self { address, management, _folder: folder })
     }
 
     /// Asks the way nginx does.
@@ -59,11 +63,22 @@ impl Service {
         Answer::read(connection)
     }
 
-    pub(crate) fn connect(&self) -> TcpStream {
-        let connection = TcpStream::connect(self.address).unwrap();
-        connection.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-        connection
+    /// A call on the management listener.
+    pub(crate) fn manage(&self, method: &str, target: &str) -> Answer {
+        let mut connection = connect(self.management.unwrap());
+        connection.write_all(&request(method, target, &[])).unwrap();
+        Answer::read(connection)
     }
+
+    pub(crate) fn connect(&self) -> TcpStream {
+        connect(self.address)
+    }
+}
+
+fn connect(address: SocketAddr) -> TcpStream {
+    let connection = TcpStream::connect(address).unwrap();
+    connection.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    connection
 }
 
 /// The bytes of a request that closes its connection.

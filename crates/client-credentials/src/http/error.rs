@@ -37,6 +37,8 @@ const NO_RANDOMNESS: &str =
 
 const NOT_AN_OBJECT: &str = "the body must be one JSON object in UTF-8 with distinct member names";
 
+const STORE_UNAVAILABLE: &str = "store_unavailable";
+
 /// A write that was given up may have been made, and a removal may be half done: it must not be said that nothing was.
 const STORE_DOWN: &str =
     "the service cannot reach its store: what was asked for is not confirmed, try again in a few seconds";
@@ -91,6 +93,9 @@ pub(super) fn respond(
         Ok(response) => response,
         Err(refusal) => {
             let answer = answer(&refusal, deps.profile);
+            if answer.reason == STORE_UNAVAILABLE {
+                deps.metrics.store_errors.inc();
+            }
             annotate(request, |line| {
                 line.reason = Some(answer.reason);
                 line.error = Some(refusal.to_string());
@@ -98,6 +103,11 @@ pub(super) fn respond(
             answer.into_response(&refusal)
         }
     }
+}
+
+/// `decision.reason` of the log line; the profiles agree on it.
+pub(super) fn reason(refusal: &Refusal) -> &'static str {
+    answer(refusal, Profile::Standard).reason
 }
 
 impl Answer {
@@ -297,7 +307,7 @@ fn issue_token(error: &IssueTokenError, profile: Profile) -> Answer {
                 Profile::DropIn => Answer { status: StatusCode::FORBIDDEN, challenge: None, ..answer },
             }
         }
-        IssueTokenError::Store(_) => unavailable("store_unavailable"),
+        IssueTokenError::Store(_) => store_unavailable(),
         IssueTokenError::Grant(refusal) => not_granted(*refusal, profile),
         IssueTokenError::Sign(SignError::TooLong(_)) => bad_request(
             "the token would be longer than gateways accept: ask for fewer claims, or have permissions removed",
@@ -337,7 +347,7 @@ fn not_granted(refusal: GrantRefusal, profile: Profile) -> Answer {
 fn describe_token(error: &DescribeTokenError) -> Answer {
     match error {
         DescribeTokenError::Rejected(_) => bad_token("token_invalid"),
-        DescribeTokenError::KeysUnknown(_) => unavailable("store_unavailable"),
+        DescribeTokenError::KeysUnknown(_) => store_unavailable(),
     }
 }
 
@@ -349,7 +359,7 @@ fn register_client(error: &RegisterClientError, profile: Profile) -> Answer {
         RegisterClientError::Duplicate => {
             new(409, "conflict", "the client could not be made: send the request again", "duplicate")
         }
-        RegisterClientError::Store(_) => unavailable("store_unavailable"),
+        RegisterClientError::Store(_) => store_unavailable(),
         RegisterClientError::Random(_) => {
             new(503, "temporarily_unavailable", NO_RANDOMNESS, "random_unavailable")
         }
@@ -392,12 +402,12 @@ fn administer_clients(error: &AdministerClientsError) -> Answer {
         AdministerClientsError::Conflict => {
             new(409, "conflict", "the client is being changed by others: send the request again", "conflict")
         }
-        AdministerClientsError::Store(_) => unavailable("store_unavailable"),
+        AdministerClientsError::Store(_) => store_unavailable(),
     }
 }
 
-fn unavailable(reason: &'static str) -> Answer {
-    new(503, "temporarily_unavailable", STORE_DOWN, reason)
+fn store_unavailable() -> Answer {
+    new(503, "temporarily_unavailable", STORE_DOWN, STORE_UNAVAILABLE)
 }
 
 fn bad_request(sentence: impl Into<Cow<'static, str>>, reason: &'static str) -> Answer {

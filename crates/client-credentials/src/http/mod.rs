@@ -7,6 +7,7 @@ mod error;
 mod form;
 mod json_body;
 mod management_auth;
+pub mod metrics;
 pub mod oauth;
 pub mod register;
 pub mod tokeninfo;
@@ -20,6 +21,7 @@ use actix_web::middleware::from_fn;
 use actix_web::web::{self, Data, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, Route};
 use common::Profile;
+use service_kit::metrics::{PATH as METRICS, Route as RouteName};
 use service_kit::status::Status;
 
 use crate::Deps;
@@ -59,7 +61,12 @@ pub const PUBLIC: &[Endpoint] = &[
 pub const PUBLIC_IN_DROP_IN: &[Endpoint] =
     &[Endpoint { method: Method::POST, path: "/clients", route: |route| route.to(clients::post) }];
 
-/// What the management listener serves. All of it wants the management token.
+/// What the management listener serves to whoever reaches it, besides the status routes. No other route does without
+/// the management token.
+pub const MANAGEMENT_WITHOUT_TOKEN: &[Endpoint] =
+    &[Endpoint { method: Method::GET, path: METRICS, route: |route| route.to(metrics::get) }];
+
+/// What the management listener serves to the bearer of the management token.
 pub const MANAGEMENT: &[Endpoint] = &[
     Endpoint { method: Method::POST, path: "/clients", route: |route| route.to(clients::post) },
     Endpoint { method: Method::GET, path: "/clients", route: |route| route.to(clients::get) },
@@ -103,6 +110,9 @@ pub fn public_routes(config: &mut ServiceConfig, deps: &Arc<Deps>, status: &Stat
 pub fn management_routes(config: &mut ServiceConfig, deps: &Arc<Deps>, status: &Status) {
     config.app_data(Data::from(Arc::clone(deps)));
     status.routes(config);
+    for resource in resources("", MANAGEMENT_WITHOUT_TOKEN) {
+        config.service(resource);
+    }
     for resource in resources("", MANAGEMENT) {
         config.service(resource.wrap(from_fn(management_auth::require)));
     }
@@ -111,16 +121,21 @@ pub fn management_routes(config: &mut ServiceConfig, deps: &Arc<Deps>, status: &
 
 /// One resource for each path of the table. HEAD is answered like GET, without the body.
 fn resources(prefix: &str, endpoints: &'static [Endpoint]) -> Vec<actix_web::Resource> {
-    let mut paths: Vec<&str> = endpoints.iter().map(|endpoint| endpoint.path).collect();
+    let mut paths: Vec<&'static str> = endpoints.iter().map(|endpoint| endpoint.path).collect();
     paths.dedup();
     let with_prefix = |path| format!("{prefix}{path}");
     paths.into_iter().map(|path| resource(&with_prefix(path), with_prefix(path), path, endpoints)).collect()
 }
 
 /// What the table has under `path`, served at `place` if the router's `pattern` matches it.
-fn resource(pattern: &str, place: String, path: &str, endpoints: &'static [Endpoint]) -> actix_web::Resource {
+fn resource(
+    pattern: &str,
+    place: String,
+    path: &'static str,
+    endpoints: &'static [Endpoint],
+) -> actix_web::Resource {
     let mut allowed = Vec::new();
-    let mut resource = web::resource(pattern).guard(ExactPath(place));
+    let mut resource = web::resource(pattern).guard(ExactPath(place)).app_data(RouteName(path));
     for endpoint in endpoints.iter().filter(|endpoint| endpoint.path == path) {
         let mut methods = vec![endpoint.method.clone()];
         if endpoint.method == Method::GET {

@@ -38,6 +38,7 @@ pub(super) async fn register(
 ) -> Result<HttpResponse, Refusal> {
     let members = json_body::read(request, payload, &["application/json"], Refusal::RegistrationBody).await?;
     let client = register_client::run(deps, registrant, &members).await?;
+    deps.metrics.clients_registered.inc();
     annotate(request, |line| line.client_id = Some(client.id.to_string()));
     Ok(HttpResponse::Created()
         .insert_header((CACHE_CONTROL, "no-store"))

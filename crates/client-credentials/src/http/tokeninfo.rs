@@ -7,11 +7,19 @@ use service_kit::access_log::annotate;
 
 use super::bearer;
 use super::error::{Refusal, respond};
-use crate::{Deps, describe_token};
+use crate::Deps;
+use crate::describe_token::{self, DescribeTokenError};
+use crate::metrics::TokeninfoOutcome;
 
 /// Answers the claims of the token in `Authorization`; tokens elsewhere are not looked at (T-TOK-05).
 pub async fn get(request: HttpRequest, deps: Data<Deps>) -> HttpResponse {
-    let mut response = respond(&request, &deps, describe(&request, &deps).await);
+    let outcome = describe(&request, &deps).await;
+    deps.metrics.tokeninfo(match &outcome {
+        Ok(_) => TokeninfoOutcome::Valid,
+        Err(Refusal::DescribeToken(DescribeTokenError::KeysUnknown(_))) => TokeninfoOutcome::CannotKnow,
+        Err(_) => TokeninfoOutcome::Refused,
+    });
+    let mut response = respond(&request, &deps, outcome);
     response.headers_mut().insert(VARY, HeaderValue::from_static("Authorization"));
     response
 }

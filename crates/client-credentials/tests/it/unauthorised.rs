@@ -1,7 +1,7 @@
-//! Every route of the management listener wants the management token. The routes come from the table the router is
-//! built from, so that a new one cannot be forgotten.
+//! Every route of the management listener wants the management token, but for one. The routes come from the tables the
+//! router is built from, so that a new one cannot be forgotten.
 
-use client_credentials::http::{Endpoint, MANAGEMENT};
+use client_credentials::http::{Endpoint, MANAGEMENT, MANAGEMENT_WITHOUT_TOKEN};
 use serde_json::json;
 
 use crate::service::{Answer, BOOTSTRAP_TOKEN, Service, call};
@@ -52,6 +52,19 @@ fn every_management_route_wants_the_management_token() {
         // With the token each one answers something else. The body is missing, so that POST and PATCH change nothing.
         let answer = ask(&service, endpoint, &client.id, &[&right]);
         assert_ne!(answer.status, 401, "{endpoint:?}");
+    }
+}
+
+#[test]
+fn metrics_are_the_one_exception() {
+    let service = Service::standard(&[]);
+    let exceptions: Vec<_> =
+        MANAGEMENT_WITHOUT_TOKEN.iter().map(|endpoint| (endpoint.method.as_str(), endpoint.path)).collect();
+    assert_eq!(exceptions, [("GET", "/-/metrics")]);
+    for endpoint in MANAGEMENT_WITHOUT_TOKEN {
+        for authorization in [&[][..], &["Bearer wrong"]] {
+            assert_eq!(ask(&service, endpoint, "", authorization).status, 200, "{endpoint:?}");
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use service_kit::body;
 
 use super::presented_credential;
 use crate::Deps;
-use crate::http::error::{Refusal, respond};
+use crate::http::error::{Refusal, reason, respond};
 use crate::http::form::{Form, FormDefect};
 use crate::issue_token::{self, TokenRequest};
 
@@ -56,6 +56,9 @@ struct TokenAnswer<'token> {
 /// Issues a token.
 pub async fn post(request: HttpRequest, payload: Payload, deps: Data<Deps>) -> HttpResponse {
     let outcome = issue(&request, payload, &deps).await;
+    if let Err(refusal) = &outcome {
+        deps.metrics.token_refused(reason(refusal));
+    }
     respond(&request, &deps, outcome)
 }
 
@@ -70,6 +73,7 @@ async fn issue(request: &HttpRequest, payload: Payload, deps: &Deps) -> Result<H
         annotate(request, |line| line.client_id = Some(client.into()));
     }
     let issued = issue_token::run(deps, token_request).await?;
+    deps.metrics.token_issued(issued.method);
     Ok(HttpResponse::Ok()
         .insert_header((CACHE_CONTROL, "no-store"))
         .insert_header((PRAGMA, "no-cache"))

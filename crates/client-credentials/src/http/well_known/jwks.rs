@@ -18,6 +18,9 @@ struct KeySet<'keys> {
 pub async fn get(deps: Data<Deps>) -> HttpResponse {
     let keys = &deps.signing_keys;
     // Without the store, the keys we know are still right: they verify every token we issue.
-    let known = keys.refreshed(&*deps.clock).await.unwrap_or_else(|_| keys.known());
+    let known = keys.refreshed(&*deps.clock).await.unwrap_or_else(|_| {
+        deps.metrics.store_errors.inc();
+        keys.known()
+    });
     HttpResponse::Ok().insert_header((CACHE_CONTROL, CACHE)).json(KeySet { keys: known.public().collect() })
 }

@@ -1,0 +1,94 @@
+//! What this service counts (`docs/metrics.md`). No client id and no word of a caller is ever a label.
+
+use actix_web::HttpResponse;
+use common::Timestamp;
+use credentials::client::AuthMethod;
+use service_kit::metrics::{Counter, Counters, HttpMetrics, Labels, MetricRegistry};
+
+/// The counters, and the page that shows them.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: MetricRegistry,
+    tokens_issued: Counters<Labels<1>>,
+    tokens_refused: Counters<Labels<1>>,
+    tokeninfo: Counters<Labels<1>>,
+    pub(crate) clients_registered: Counter,
+    /// Requests that the store failed.
+    pub(crate) store_errors: Counter,
+}
+
+/// What became of a question to `/tokeninfo`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TokeninfoOutcome {
+    Valid,
+    Refused,
+    /// The store could not tell.
+    CannotKnow,
+}
+
+impl Metrics {
+    pub(crate) fn new(service: &'static str, version: &str, started: Timestamp) -> Self {
+        let mut registry = MetricRegistry::new(service, version, started);
+        let methods = AuthMethod::ALL.map(labels_of);
+        let outcomes = [TokeninfoOutcome::Valid, TokeninfoOutcome::Refused, TokeninfoOutcome::CannotKnow];
+        let outcomes = outcomes.map(TokeninfoOutcome::labels);
+        Self {
+            tokens_issued: registry.counters(
+                "tokens_issued",
+                "Access tokens, by how the client authenticated",
+                methods,
+            ),
+            tokens_refused: registry.counters(
+                "tokens_refused",
+                "Token requests that got no token, by reason",
+                [],
+            ),
+            tokeninfo: registry.counters(
+                "tokeninfo",
+                "Questions to /tokeninfo, by what became of them",
+                outcomes,
+            ),
+            clients_registered: registry.counter("clients_registered", "Clients made, by whomever"),
+            store_errors: registry.counter("store_errors", "Requests that the store failed"),
+            registry,
+        }
+    }
+
+    pub(crate) fn token_issued(&self, method: AuthMethod) {
+        self.tokens_issued.get_or_create(&labels_of(method)).inc();
+    }
+
+    /// `reason` is the `decision.reason` of the access line.
+    pub(crate) fn token_refused(&self, reason: &'static str) {
+        self.tokens_refused.get_or_create(&[("reason", reason)]).inc();
+    }
+
+    pub(crate) fn tokeninfo(&self, outcome: TokeninfoOutcome) {
+        self.tokeninfo.get_or_create(&outcome.labels()).inc();
+    }
+
+    pub(crate) fn http(&self) -> HttpMetrics {
+        self.registry.http()
+    }
+
+    /// What Prometheus reads.
+    pub(crate) fn page(&self) -> HttpResponse {
+        self.registry.page()
+    }
+}
+
+impl TokeninfoOutcome {
+    const fn labels(self) -> Labels<1> {
+        let word = match self {
+            Self::Valid => "valid",
+            Self::Refused => "refused",
+            Self::CannotKnow => "cannot_know",
+        };
+        [("outcome", word)]
+    }
+}
+
+/// The method's name in RFC 7591 §2.
+fn labels_of(method: AuthMethod) -> Labels<1> {
+    [("method", method.as_str())]
+}

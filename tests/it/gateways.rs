@@ -266,6 +266,18 @@ async fn t_reg_12_the_clients_api_is_not_reached_through_the_gateway(kind: Kind)
     assert_eq!(paths, ["/tokeninfo"]);
 }
 
+async fn t_reg_09_discovery_is_the_same_through_the_gateway(kind: Kind) {
+    let front = Front::start(kind).await;
+    for path in ["/.well-known/oauth-authorization-server", "/.well-known/openid-configuration"] {
+        let direct = json(http().get(front.deployment.tokens.url(path)).send().await.unwrap(), 200).await;
+        let evil = http().get(front.url(path)).header("x-forwarded-host", "evil.example");
+        assert_eq!(json(evil.send().await.unwrap(), 200).await, direct, "{path}");
+        assert_eq!(direct["issuer"], front.deployment.tokens.issuer.as_str());
+        assert_eq!(http().post(front.url(path)).send().await.unwrap().status(), 405, "{path}");
+    }
+    assert!(front.upstream.heads().is_empty());
+}
+
 async fn g_ui_08_a_dead_authorization_service_lets_nobody_through(kind: Kind) {
     let mut front = Front::start(kind).await;
     let (_, token) = front.developer(&["read:orders"]).await;
@@ -316,6 +328,7 @@ through_each!(
     g_hdr_05_07_09_the_caller_cannot_say_what_it_asks_for,
     g_path_no_spelling_of_a_protected_path_gets_past,
     t_reg_12_the_clients_api_is_not_reached_through_the_gateway,
+    t_reg_09_discovery_is_the_same_through_the_gateway,
     g_ui_08_a_dead_authorization_service_lets_nobody_through,
     cannot_know_is_503_and_not_401,
 );

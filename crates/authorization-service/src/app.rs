@@ -68,6 +68,10 @@ impl Service for AuthorizationService {
         service_kit::Telemetry { log_level: config.log_level, http_port: config.http_port }
     }
 
+    fn check(config: &Config) -> Result<(), StartError> {
+        rules_source::read(&config.rules_file(), config.profile).map(drop)
+    }
+
     async fn build(config: Config) -> Result<Self, StartError> {
         warn_about(&config);
         let rules = rules_source::read(&config.rules_file(), config.profile)?;

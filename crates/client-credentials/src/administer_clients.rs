@@ -1,7 +1,7 @@
 //! What an operator does with clients that exist: look, change, remove.
 
 use credentials::StoreError;
-use credentials::client::{Client, ClientDefect, ClientId, ClientPage, ReplaceOutcome};
+use credentials::client::{Client, ClientDefect, ClientId, ClientPage, ClientState, ReplaceOutcome};
 use serde_json::{Map, Value};
 
 use crate::Deps;
@@ -74,11 +74,32 @@ pub async fn change(
 }
 
 /// Forgets a client and its secrets. The secrets go first: if the client cannot be removed then, it can at least not get
-/// tokens with them, and the operator tries again.
+/// tokens with them, and the operator tries again. With `expected_version`, only that version is removed.
 ///
 /// # Errors
-/// [`AdministerClientsError::Missing`] or [`AdministerClientsError::Store`].
-pub async fn remove(deps: &Deps, id: &ClientId) -> Result<(), AdministerClientsError> {
+/// [`AdministerClientsError::Missing`], [`AdministerClientsError::OtherVersion`] or [`AdministerClientsError::Store`].
+pub async fn remove(
+    deps: &Deps,
+    id: &ClientId,
+    expected_version: Option<u64>,
+) -> Result<(), AdministerClientsError> {
+    if let Some(expected) = expected_version {
+        retire(deps, id, expected).await?;
+    }
     deps.stores.secrets.delete_all(&deps.pepper.lookup(id)).await?;
     if deps.stores.clients.delete(id).await? { Ok(()) } else { Err(AdministerClientsError::Missing) }
+}
+
+/// Puts this version of a client out of use. The store compares the versions while it writes, so that a change that
+/// comes in between is not removed unseen (RFC 9110 §13.1.1).
+async fn retire(deps: &Deps, id: &ClientId, expected_version: u64) -> Result<(), AdministerClientsError> {
+    let mut client = find(deps, id).await?;
+    client.state = ClientState::Deleted;
+    client.updated_at = deps.clock.now();
+    client.version = expected_version.saturating_add(1);
+    match deps.stores.clients.replace(&client, expected_version).await? {
+        ReplaceOutcome::Replaced => Ok(()),
+        ReplaceOutcome::Missing => Err(AdministerClientsError::Missing),
+        ReplaceOutcome::VersionConflict => Err(AdministerClientsError::OtherVersion),
+    }
 }

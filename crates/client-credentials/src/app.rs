@@ -26,6 +26,7 @@ use zeroize::Zeroizing;
 use crate::config::{Config, SigningKeySource, TokenSettings};
 use crate::generated_file::{GeneratedFile, read_or_create};
 use crate::http;
+use crate::http::well_known::Discovery;
 use crate::metrics::Metrics;
 use crate::signing_keys::SigningKeys;
 
@@ -55,8 +56,7 @@ pub struct Deps {
     pub tokens: TokenSettings,
     pub default_client_state: ClientState,
     pub bootstrap_token: Secret,
-    /// Served as it is.
-    pub openid_configuration: Option<Bytes>,
+    pub discovery: Discovery,
     pub metrics: Metrics,
 }
 
@@ -140,6 +140,8 @@ impl ClientCredentials {
             .await
             .map_err(|error| StartError::new(format!("the signing key cannot be published: {error}")))?;
         let version = config.service_version.unwrap_or_else(|| env!("CARGO_PKG_VERSION").to_owned());
+        let openid_configuration =
+            config.openid_configuration.as_deref().map(openid_configuration).transpose()?;
         let deps = Deps {
             metrics: Metrics::new(Self::NAME, &version, clock.now()),
             stores,
@@ -148,14 +150,10 @@ impl ClientCredentials {
             pepper,
             signing_keys,
             profile: config.profile,
+            discovery: Discovery::new(&config.tokens.issuer, &config.service_prefix, openid_configuration),
             tokens: config.tokens,
             default_client_state: config.default_client_state,
             bootstrap_token,
-            openid_configuration: config
-                .openid_configuration
-                .as_deref()
-                .map(openid_configuration)
-                .transpose()?,
         };
         let this = Self {
             status: Status::new(Self::NAME, version),

@@ -14,6 +14,8 @@ use service_kit::{CommaList, Problems, Secret, Variable, Vars, variables};
 
 use values::{BootstrapToken, InitialState, Prefix, Seconds, issuer_problem};
 
+pub(crate) use values::issuer_url;
+
 /// The audience of every token that asked for none, in the standard profile (K-07).
 const STANDARD_AUDIENCE: &str = "urn:gettone:api";
 const STANDARD_LIFETIME_SECONDS: i64 = 3600;
@@ -36,7 +38,8 @@ variables! {
         http_port: u16 = "3000",
         /// Address of the public listener.
         http_host: String = "0.0.0.0",
-        /// Prefix of all public routes but the status routes, for instance `/auth`.
+        /// Prefix of all public routes but the status routes, for instance `/auth`. Discovery names every endpoint as the
+        /// host of `MIA_JWT_ISSUER`, this prefix and the path.
         service_prefix: Option<Prefix>,
         /// Version shown by the status routes. Default: the version of the program.
         service_version: Option<String>,
@@ -89,7 +92,8 @@ variables! {
         clock_skew_seconds: Option<Seconds<0, 300>>,
         /// State of a new client: `PUBLIC`, or `DRAFT` to have each one approved before it gets tokens.
         default_client_state: InitialState = "PUBLIC",
-        /// JSON file served unchanged at `/.well-known/openid-configuration`. Default: that route answers 404.
+        /// JSON file served unchanged at `/.well-known/openid-configuration`. Default: the document is generated, or 404
+        /// if `MIA_JWT_ISSUER` is not a URL.
         openid_config_path: Option<PathBuf>,
         /// Not needed: used assertions are remembered in the store. Setting it logs a warning.
         redis_hosts: Option<String>,

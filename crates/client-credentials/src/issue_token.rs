@@ -21,11 +21,18 @@ pub struct TokenRequest {
     /// The `client_id` parameter: if given, it must name the client that authenticates.
     pub client_id: Option<String>,
     pub audiences: Vec<String>,
+    /// Audiences that are URIs (RFC 8707).
+    pub resources: Vec<String>,
 }
 
 /// What a client presents to prove who it is. Not checked yet.
 pub enum PresentedCredential {
-    Secret { client_id: String, secret: Zeroizing<String> },
+    Secret {
+        /// How it was sent; the client must be registered for exactly this (C-6749-07).
+        method: AuthMethod,
+        client_id: String,
+        secret: Zeroizing<String>,
+    },
     Assertion(Box<Jws>),
     UnusableAssertion(AssertionRefusal),
     Unusable(CredentialDefect),
@@ -59,7 +66,7 @@ pub enum IssueTokenError {
 pub enum CredentialDefect {
     #[error("the request has no credential")]
     Missing,
-    #[error("the Basic credential cannot be read")]
+    #[error("the id and secret cannot be read")]
     Malformed,
     #[error("the request uses an authentication method that is not offered")]
     MethodNotOffered,
@@ -102,11 +109,15 @@ pub enum AssertionRefusal {
 /// [`IssueTokenError`]; nothing was issued then.
 pub async fn run(deps: &Deps, request: TokenRequest) -> Result<IssuedToken, IssueTokenError> {
     let now = deps.clock.now();
-    let mut grant_request = GrantRequest { audiences: request.audiences, ..GrantRequest::default() };
+    let mut grant_request = GrantRequest {
+        audiences: request.audiences,
+        resources: request.resources,
+        ..GrantRequest::default()
+    };
     let client_id = request.client_id.as_deref();
     let (client, used) = match request.credential {
-        PresentedCredential::Secret { client_id: id, secret } => {
-            (client_with_secret(deps, &id, &secret, client_id, now).await?, None)
+        PresentedCredential::Secret { method, client_id: id, secret } => {
+            (client_with_secret(deps, method, &id, &secret, client_id, now).await?, None)
         }
         PresentedCredential::Assertion(jws) => {
             let (client, assertion) = client_with_assertion(deps, &jws, client_id, now).await?;
@@ -137,6 +148,7 @@ pub async fn run(deps: &Deps, request: TokenRequest) -> Result<IssuedToken, Issu
 /// them, so that an unknown client takes as long as a wrong secret (T-TIM-01).
 async fn client_with_secret(
     deps: &Deps,
+    method: AuthMethod,
     id: &str,
     secret: &str,
     client_id: Option<&str>,
@@ -156,7 +168,7 @@ async fn client_with_secret(
         .filter(|secret| is_live(secret, now))
         .fold(false, |found, secret| found | secret.hash.matches(&presented));
     let client = client.ok_or(CredentialDefect::UnknownClient)?;
-    if client.auth_method != AuthMethod::ClientSecretBasic {
+    if client.auth_method != method {
         return Err(CredentialDefect::WrongMethod.into());
     }
     if !matches {

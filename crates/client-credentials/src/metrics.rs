@@ -29,7 +29,7 @@ pub(crate) enum TokeninfoOutcome {
 impl Metrics {
     pub(crate) fn new(service: &'static str, version: &str, started: Timestamp) -> Self {
         let mut registry = MetricRegistry::new(service, version, started);
-        let methods = [AuthMethod::ClientSecretBasic, AuthMethod::PrivateKeyJwt].map(labels_of);
+        let methods = AuthMethod::ALL.map(labels_of);
         let outcomes = [TokeninfoOutcome::Valid, TokeninfoOutcome::Refused, TokeninfoOutcome::CannotKnow];
         let outcomes = outcomes.map(TokeninfoOutcome::labels);
         Self {
@@ -88,11 +88,6 @@ impl TokeninfoOutcome {
     }
 }
 
-/// The method's name in RFC 7591 §2.
 const fn labels_of(method: AuthMethod) -> Labels<1> {
-    let word = match method {
-        AuthMethod::ClientSecretBasic => "client_secret_basic",
-        AuthMethod::PrivateKeyJwt => "private_key_jwt",
-    };
-    [("method", word)]
+    [("method", method.as_str())]
 }

@@ -67,7 +67,9 @@ pub async fn run(
     let id = ClientId::generate(&*deps.random)?;
     let client = new.into_client(id, key, deps.default_client_state, now);
     let secret = match client.auth_method {
-        AuthMethod::ClientSecretBasic => Some(secret::generate(&*deps.random)?),
+        AuthMethod::ClientSecretBasic | AuthMethod::ClientSecretPost => {
+            Some(secret::generate(&*deps.random)?)
+        }
         AuthMethod::PrivateKeyJwt => None,
     };
     store(deps, &client, secret.as_deref().map(String::as_str), now).await?;

@@ -32,6 +32,8 @@ pub struct GrantPolicy {
 pub struct GrantRequest {
     /// Those of the form, then those of the assertion.
     pub audiences: Vec<String>,
+    /// The same in the words of RFC 8707: audiences that are URIs.
+    pub resources: Vec<String>,
     /// Those of the assertion that the client's record allows.
     pub custom_claims: Map<String, Value>,
 }
@@ -42,11 +44,14 @@ pub enum GrantRefusal {
     /// `invalid_target` (RFC 8707 §2).
     #[error("a requested audience is not granted to this client: ask its operator to add it to the client")]
     InvalidTarget,
+    /// `invalid_target` (RFC 8707 §2).
+    #[error("resource must be an absolute URI without a fragment: send any other audience as audience")]
+    ResourceMalformed,
     /// `invalid_target`.
-    #[error("at most {MAX_AUDIENCES} audiences can be requested at once")]
+    #[error("at most {MAX_AUDIENCES} audiences and resources can be requested at once")]
     TooManyAudiences,
     /// `invalid_request`.
-    #[error("an audience is required: add the parameter audience")]
+    #[error("an audience is required: add the parameter audience or resource")]
     AudienceRequired,
     /// `invalid_request`.
     #[error(
@@ -80,12 +85,38 @@ pub fn access_token_claims(
         sub: client.id.as_str().to_owned(),
         jti: new_jti(random)?,
         permissions: client.permissions.clone(),
-        aud: granted_audiences(client, request.audiences, policy)?,
+        aud: granted_audiences(client, requested_audiences(request.audiences, request.resources)?, policy)?,
         client_id: (policy.profile == Profile::Standard).then(|| client.id.as_str().to_owned()),
         custom,
     };
     let length = serde_json::to_vec(&claims).map_or(usize::MAX, |json| json.len());
     if length > MAX_CLAIMS_LENGTH { Err(GrantRefusal::TooLarge) } else { Ok(claims) }
+}
+
+/// Audiences and resources together (RFC 8707 §2, RFC 8693 §2.1).
+fn requested_audiences(
+    mut audiences: Vec<String>,
+    resources: Vec<String>,
+) -> Result<Vec<String>, GrantRefusal> {
+    if resources.iter().all(|resource| is_absolute_uri(resource)) {
+        audiences.extend(resources);
+        Ok(audiences)
+    } else {
+        Err(GrantRefusal::ResourceMalformed)
+    }
+}
+
+/// Whether this is an `absolute-URI` (RFC 3986 §4.3): a scheme, a colon, and characters of a URI but `#`. How the
+/// scheme divides the rest does not matter: what is granted equals one of the client's audiences byte for byte.
+fn is_absolute_uri(text: &str) -> bool {
+    let Some((scheme, rest)) = text.split_once(':') else { return false };
+    let in_scheme = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
+    let in_rest = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:/?[]@!$&'()*+,;=%".contains(&byte);
+    let is_escape = |after: &str| after.bytes().take(2).filter(u8::is_ascii_hexdigit).count() == 2;
+    scheme.starts_with(|first: char| first.is_ascii_alphabetic())
+        && scheme.bytes().all(in_scheme)
+        && rest.bytes().all(in_rest)
+        && rest.split('%').skip(1).all(is_escape)
 }
 
 /// The audiences of the token: those requested, all of which the client must have; else the default.
@@ -160,8 +191,18 @@ mod tests {
     }
 
     fn claims(client: &Client, audiences: &[&str], policy: &GrantPolicy) -> Result<Value, GrantRefusal> {
-        let audiences = audiences.iter().map(|audience| (*audience).to_owned()).collect();
-        let request = GrantRequest { audiences, custom_claims: Map::new() };
+        claims_with_resources(client, audiences, &[], policy)
+    }
+
+    fn claims_with_resources(
+        client: &Client,
+        audiences: &[&str],
+        resources: &[&str],
+        policy: &GrantPolicy,
+    ) -> Result<Value, GrantRefusal> {
+        let [audiences, resources] =
+            [audiences, resources].map(|texts| texts.iter().map(|text| (*text).to_owned()).collect());
+        let request = GrantRequest { audiences, resources, custom_claims: Map::new() };
         let now = Timestamp::from_unix_millis(NOW * 1000 + 999);
         access_token_claims(client, request, policy, now, &Counting::default())
             .map(|claims| serde_json::to_value(claims).unwrap())
@@ -232,11 +273,72 @@ mod tests {
     }
 
     #[test]
+    fn c_8707_01_c_8693_03_a_resource_is_an_absolute_uri_without_a_fragment() {
+        let good = [
+            "https://api1",
+            "https://api.example:8443/orders?tenant=a%2Fb",
+            "http://[::1]/",
+            "urn:gettone:orders",
+            "a+b-c.1:x",
+        ];
+        let client = client(&good);
+        for resource in good {
+            let granted = claims_with_resources(&client, &[], &[resource], &policy(Profile::Standard));
+            assert_eq!(granted.unwrap()["aud"], json!([resource]), "C-8707-02");
+        }
+        for bad in [
+            "",
+            "foo",
+            "foo#x",
+            "https://api1#",
+            "https://api1#part",
+            "//api1/path",
+            "/path",
+            "?query",
+            ":x",
+            "1a:x",
+            "a_b:x",
+            "https://api 1",
+            "https://api1/%",
+            "https://api1/%4",
+            "https://api1/%zz",
+            "https://api1/é",
+            "https://api1/\\",
+            "https://api1/{x}",
+            "https://api1\n",
+        ] {
+            let refused = claims_with_resources(&client, &[], &[good[0], bad], &policy(Profile::Standard));
+            assert_eq!(refused, Err(GrantRefusal::ResourceMalformed), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn c_8707_02_audiences_and_resources_are_one_set() {
+        let names: Vec<String> = (0..21).map(|n| format!("https://api{n}")).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let client = client(&names);
+        for profile in [Profile::Standard, Profile::DropIn] {
+            let ask = |audiences: &[&str], resources: &[&str]| {
+                let policy = GrantPolicy { audience_required: true, ..policy(profile) };
+                claims_with_resources(&client, audiences, resources, &policy)
+                    .map(|claims| claims["aud"].clone())
+            };
+            assert_eq!(ask(&names[..2], &names[1..3]), Ok(json!(names[..3])));
+            assert_eq!(ask(&[], &names[..20]), Ok(json!(names[..20])));
+            assert_eq!(ask(&names[..10], &names[10..]), Err(GrantRefusal::TooManyAudiences));
+            for other in ["https://api99", "https://api1/", "HTTPS://api1", ISSUER] {
+                assert_eq!(ask(&names[..1], &[names[1], other]), Err(GrantRefusal::InvalidTarget), "{other}");
+            }
+            assert_eq!(ask(&[], &[]), Err(GrantRefusal::AudienceRequired));
+        }
+    }
+
+    #[test]
     fn t_cc_03_custom_claims_are_added_and_never_replace_ours() {
         let custom =
             json!({"tenant": {"id": 1}, "sub": "victim", "permissions": ["admin"], "scope": "admin"});
         let custom_claims = custom.as_object().unwrap().clone();
-        let request = GrantRequest { audiences: Vec::new(), custom_claims };
+        let request = GrantRequest { custom_claims, ..GrantRequest::default() };
         let now = Timestamp::from_unix_seconds(NOW);
         let random = Counting::default();
         let claims =
@@ -251,8 +353,8 @@ mod tests {
     #[test]
     fn a_token_that_gateways_would_refuse_is_not_granted() {
         let request = |length: usize| GrantRequest {
-            audiences: Vec::new(),
             custom_claims: Map::from_iter([("tenant".to_owned(), json!("t".repeat(length)))]),
+            ..GrantRequest::default()
         };
         let now = Timestamp::from_unix_seconds(NOW);
         let grant = |length| {

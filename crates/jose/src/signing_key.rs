@@ -32,9 +32,9 @@ pub struct SigningKey {
 pub enum SigningKeyError {
     #[error("there is no private key in PEM form (PKCS#1 or PKCS#8)")]
     NotAPrivateKey,
-    #[error("the private key is encrypted and no password is given")]
+    #[error("the private key is encrypted: PRIVATE_KEY_PASSWORD must hold its password")]
     PasswordMissing,
-    #[error("the password does not open the private key")]
+    #[error("the password in PRIVATE_KEY_PASSWORD does not open the private key")]
     WrongPassword,
     #[error("the private key is not an RSA key")]
     NotRsa,

@@ -11,6 +11,9 @@ use actix_web::{HttpMessage, HttpRequest};
 use crate::metrics::HttpMetrics;
 use crate::request_id;
 
+/// What a caller sends is cut to this many bytes: a caller must not write our log full (T-LOG-01, T-LOG-03).
+const MAX_SENT_TEXT: usize = 256;
+
 /// What a handler knows about its request beyond what HTTP shows.
 #[derive(Debug, Default)]
 pub struct Annotations {
@@ -81,7 +84,7 @@ fn completed(response: &ServiceResponse<impl MessageBody>, id: &str, started: In
                 http.response.statusCode = response.status().as_u16(),
                 http.response.body.bytes = bytes,
                 url.path = loggable_target(request.uri()),
-                host.hostname = header(request, "host").map(without_port),
+                host.hostname = hostname(request),
                 host.forwardedHost = header(request, "x-forwarded-host"),
                 host.ip = header(request, "x-forwarded-for"),
                 responseTime = took.as_secs_f64() * 1000.0,
@@ -98,7 +101,18 @@ fn completed(response: &ServiceResponse<impl MessageBody>, id: &str, started: In
 }
 
 fn header<'request>(request: &'request HttpRequest, name: &str) -> Option<&'request str> {
-    request.headers().get(name).and_then(|value| value.to_str().ok())
+    request.headers().get(name).and_then(|value| value.to_str().ok()).map(cut)
+}
+
+/// The host that the request names, without its port. `X-Forwarded-Host`, which any caller may send, has a field of its
+/// own.
+fn hostname(request: &HttpRequest) -> Option<&str> {
+    let host = request.uri().authority().map(|authority| cut(authority.as_str()));
+    host.or_else(|| header(request, "host")).map(without_port)
+}
+
+fn cut(text: &str) -> &str {
+    text.get(..text.floor_char_boundary(MAX_SENT_TEXT)).unwrap_or_default()
 }
 
 /// The host of a `Host` header; the colons of an IPv6 address are inside its brackets.
@@ -118,12 +132,14 @@ fn loggable_target(uri: &actix_web::http::Uri) -> String {
             .map(|pair| pair.split_once('=').map_or_else(|| "*".to_owned(), |(name, _)| format!("{name}=*")));
         format!("?{}", names.collect::<Vec<_>>().join("&"))
     });
-    format!("{}{}", uri.path(), query.unwrap_or_default())
+    cut(&format!("{}{}", uri.path(), query.unwrap_or_default())).to_owned()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{loggable_target, without_port};
+    use actix_web::test::TestRequest;
+
+    use super::{MAX_SENT_TEXT, header, hostname, loggable_target, without_port};
 
     #[test]
     fn contract_8_the_hostname_is_the_host_without_its_port() {
@@ -142,5 +158,40 @@ mod tests {
     fn c_6750_07_query_values_are_not_logged() {
         let target = "/oauth/token?client_secret=hunter2&hunter3&x=".parse().unwrap();
         assert_eq!(loggable_target(&target), "/oauth/token?client_secret=*&*&x=*");
+    }
+
+    #[test]
+    fn contract_8_the_host_is_that_of_the_request_without_its_port() {
+        for (host, expected) in [
+            ("api.example", "api.example"),
+            ("api.example:8080", "api.example"),
+            ("[::1]:8080", "[::1]"),
+            ("[::1]", "[::1]"),
+        ] {
+            let request = TestRequest::get()
+                .insert_header(("host", host))
+                .insert_header(("x-forwarded-host", "evil.example"))
+                .insert_header(("forwarded", "host=evil.example"))
+                .to_http_request();
+            assert_eq!(hostname(&request), Some(expected));
+        }
+        assert_eq!(hostname(&TestRequest::get().to_http_request()), None);
+    }
+
+    #[test]
+    fn t_log_01_what_a_caller_sends_is_cut() {
+        let long = "x".repeat(6_000);
+        let request = TestRequest::get()
+            .uri(&format!("/{long}?{long}=1"))
+            .insert_header(("host", long.as_str()))
+            .insert_header(("user-agent", long.as_str()))
+            .to_http_request();
+        for text in [
+            loggable_target(request.uri()).as_str(),
+            hostname(&request).unwrap(),
+            header(&request, "user-agent").unwrap(),
+        ] {
+            assert_eq!(text.len(), MAX_SENT_TEXT);
+        }
     }
 }

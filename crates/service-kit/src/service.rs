@@ -45,6 +45,14 @@ pub trait Service: Sized {
     /// How much to log and which port answers `/-/healthz`.
     fn telemetry(config: &Self::Config) -> Telemetry;
 
+    /// Checks what the variables lead to, as far as that can be read without starting; for `--check-config`.
+    ///
+    /// # Errors
+    /// A sentence that says what is wrong.
+    fn check(_config: &Self::Config) -> Result<(), StartError> {
+        Ok(())
+    }
+
     /// Opens stores, loads keys and rules, binds the listeners.
     fn build(config: Self::Config) -> impl Future<Output = Result<Self, StartError>>;
 
@@ -86,11 +94,21 @@ pub fn run<S: Service>(version: &'static str) -> ExitCode {
     };
     let telemetry = S::telemetry(&config);
     if arguments.subcommand_matches("healthcheck").is_some() {
-        return finish(S::NAME, health::check(telemetry.http_port).map_err(|error| error.to_string()));
+        return finish(
+            S::NAME,
+            health::check(telemetry.http_port).map_err(|error| {
+                format!("nothing well answers on 127.0.0.1:{}: {error}", telemetry.http_port)
+            }),
+        );
     }
     if arguments.get_flag("check-config") {
-        print("The variables are well formed.\n");
-        return ExitCode::SUCCESS;
+        return match S::check(&config) {
+            Ok(()) => {
+                print("The configuration is well formed.\n");
+                ExitCode::SUCCESS
+            }
+            Err(error) => finish(S::NAME, Err(error.to_string())),
+        };
     }
     logging::install(telemetry.log_level, Arc::new(SystemClock));
     finish(S::NAME, actix_web::rt::System::new().block_on(serve::<S>(config)))
@@ -109,7 +127,10 @@ fn command(name: &'static str, version: &'static str) -> Command {
         .version(version)
         .about("Serves until it is told to stop. Configured by environment variables alone.")
         .arg(flag("print-config", "Print every variable with its default and meaning, and exit"))
-        .arg(flag("check-config", "Check the variables, and exit (64 if one is wrong)"))
+        .arg(flag(
+            "check-config",
+            "Check the variables (64 if one is wrong) and the files they name (1 if one is broken), and exit",
+        ))
         .subcommand(
             Command::new("healthcheck").about("Ask the service running on this machine whether it is well"),
         )

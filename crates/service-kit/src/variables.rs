@@ -111,9 +111,21 @@ fn parse<T: DeserializeOwned>(text: Option<&str>) -> Result<T, String> {
         envy::Error::MissingValue(_) => "is required".to_owned(),
         envy::Error::Custom(text) => {
             let reason = text.split(" while parsing value").next().unwrap_or_default();
-            if reason.starts_with("unknown variant") { allowed_variants(reason) } else { reason.to_owned() }
+            in_plain_words(reason)
         }
     })
+}
+
+/// What the parsers of the standard library and serde say, for a person who wrote a variable.
+fn in_plain_words(reason: &str) -> String {
+    match reason {
+        "invalid digit found in string" => "must be a whole number".to_owned(),
+        "number too large to fit in target type" => "is too large".to_owned(),
+        "number too small to fit in target type" => "is too small".to_owned(),
+        "provided string was not `true` or `false`" => "must be true or false".to_owned(),
+        _ if reason.starts_with("unknown variant") => allowed_variants(reason),
+        _ => reason.to_owned(),
+    }
 }
 
 /// serde says "unknown variant `x`, expected `a` or `b`": the value goes, the choice stays.

@@ -54,6 +54,9 @@ fn every_mistake_is_listed_by_name_and_no_value_is_shown() {
     }
     assert!(!text.contains("hunter2"), "{text}");
     assert!(text.contains("calm or very-loud"), "{text}");
+    assert!(text.contains("must be a whole number") && text.contains("must be true or false"), "{text}");
+    let text = read(&[("HTTP_PORT", "65536"), ("ISSUER", "me")]).unwrap_err();
+    assert!(text.contains("is too large"), "{text}");
 }
 
 #[test]

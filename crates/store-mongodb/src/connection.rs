@@ -44,7 +44,10 @@ pub enum OpenError {
     CollectionName,
     #[error("the database refuses the user name or password of CREDENTIALS_MONGODB_URL")]
     Refused,
-    #[error("the database that CREDENTIALS_MONGODB_URL leads to does not answer: {0}")]
+    #[error(
+        "the database that CREDENTIALS_MONGODB_URL leads to does not answer ({0}); check that it runs, its host and \
+         port, and the network between"
+    )]
     Unreachable(String),
     #[error(
         "the index on {field} of the collection {collection} cannot be made: {reason}; check that no two documents \
@@ -135,9 +138,15 @@ async fn check(database: &Database) -> Result<(), OpenError> {
     match tokio::time::timeout(LIMIT, ping).await {
         Ok(Ok(_)) => Ok(()),
         Ok(Err(error)) if is_refusal(&error) => Err(OpenError::Refused),
-        Ok(Err(error)) => Err(OpenError::Unreachable(error.to_string())),
+        Ok(Err(error)) => Err(OpenError::Unreachable(reason(&error))),
         Err(_) => Err(OpenError::Unreachable("no answer in time".to_owned())),
     }
+}
+
+/// The driver's sentence, without the labels, codes and topology that it prints around it.
+fn reason(error: &Error) -> String {
+    let text = error.kind.to_string();
+    text.split(". Topology").next().unwrap_or_default().to_owned()
 }
 
 fn is_refusal(error: &Error) -> bool {

@@ -174,7 +174,12 @@ mod on_sqlite {
             store.insert_new(&client(id)).await.unwrap();
         }
         let raw = Connection::open(file(directory.path())).unwrap();
-        for record in ["{", "", "null", r#"{"clientId":"b","name":"canary"}"#, r#"["canary"]"#] {
+        let mut later_version = serde_json::to_value(client("b")).unwrap();
+        later_version["authMethod"] = "canary".into();
+        let later_version = later_version.to_string();
+        for record in
+            ["{", "", "null", r#"{"clientId":"b","name":"canary"}"#, r#"["canary"]"#, &later_version]
+        {
             raw.execute("UPDATE clients SET record = ? WHERE id = 'b'", [record]).unwrap();
             let list = store.list(None, 10).await.map(drop);
             for answer in [store.find(&client_id("b")).await.map(drop), list] {

@@ -54,6 +54,11 @@ pub fn demanding_clients() -> Vec<Client> {
     {
         clients.push(Client { state, ..client(&format!("state-{index}")) });
     }
+    clients.extend(AuthMethod::ALL.map(|auth_method| Client {
+        auth_method,
+        public_key: (auth_method == AuthMethod::PrivateKeyJwt).then(|| public_key("k")),
+        ..client(auth_method.as_str())
+    }));
     clients
 }
 

@@ -23,7 +23,7 @@ pub(crate) struct Server {
 
 impl Server {
     /// Starts `command` with its output in `logs/NAME.log` and waits until it listens on `address`.
-    pub(crate) fn start(
+    pub(crate) async fn start(
         name: &'static str,
         mut command: Command,
         address: SocketAddr,
@@ -39,11 +39,11 @@ impl Server {
         let child = command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file).spawn();
         let child = child.with_context(|| format!("{name} could not be started"))?;
         let mut server = Self { name, child, log };
-        server.wait_until_it_listens(address)?;
+        server.wait_until_it_listens(address).await?;
         Ok(server)
     }
 
-    fn wait_until_it_listens(&mut self, address: SocketAddr) -> Result<()> {
+    async fn wait_until_it_listens(&mut self, address: SocketAddr) -> Result<()> {
         let started = Instant::now();
         while TcpStream::connect_timeout(&address, PATIENCE).is_err() {
             if let Some(status) = self.child.try_wait()? {
@@ -56,7 +56,7 @@ impl Server {
                     self.last_words()
                 );
             }
-            std::thread::sleep(POLL);
+            tokio::time::sleep(POLL).await;
         }
         Ok(())
     }
@@ -94,6 +94,12 @@ pub(crate) struct Servers(Vec<Server>);
 impl Servers {
     pub(crate) fn add(&mut self, server: Server) {
         self.0.push(server);
+    }
+
+    /// One that has ended, if there is one.
+    pub(crate) fn ended(&mut self) -> Option<&'static str> {
+        let mut servers = self.0.iter_mut();
+        servers.find_map(|server| matches!(server.child.try_wait(), Ok(Some(_))).then_some(server.name))
     }
 }
 

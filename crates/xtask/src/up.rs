@@ -1,24 +1,24 @@
 //! `cargo xtask up`: both services, a demo API and a gateway on this machine, and the walk through them.
 
 use std::fs;
-use std::io::IsTerminal;
+use std::io::{ErrorKind, IsTerminal};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 use testkit::gateway::Addresses;
 use testkit::mongod::ReplicaSet;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::gateway::Gateway;
 use crate::server::{Server, Servers};
 use crate::walk::{Place, walk};
 use crate::{cargo, demo_api, tools};
 
-/// Everything the walk makes, relative to the workspace; emptied at each start.
-const FOLDER: &str = "target/up";
+const DEFAULT_PORT_BASE: u16 = 8080;
 
 /// Arguments of `cargo xtask up`.
 #[derive(Debug, Args)]
@@ -33,7 +33,7 @@ pub(crate) struct Options {
     #[arg(long, value_enum, default_value = "sqlite")]
     store: Store,
     /// The gateway listens here, the others on the ports that follow
-    #[arg(long, default_value_t = 8080)]
+    #[arg(long, default_value_t = DEFAULT_PORT_BASE)]
     port_base: u16,
 }
 
@@ -57,50 +57,202 @@ pub(crate) fn run(workspace: &Path, options: &Options) -> Result<()> {
     if let Some(tool) = options.gateway.tool() {
         tool.ready(workspace)?;
     }
+    if options.store == Store::Mongodb {
+        tools::MONGOD.ready(workspace)?;
+    }
     build(workspace)?;
-    let folder = workspace.join(FOLDER);
-    if folder.exists() {
-        fs::remove_dir_all(&folder).with_context(|| format!("{} could not be emptied", folder.display()))?;
-    }
-    fs::create_dir_all(folder.join("logs"))?;
-
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-    let mongod = match options.store {
-        Store::Sqlite => None,
-        Store::Mongodb => {
-            tools::MONGOD.ready(workspace)?;
-            eprintln!("starting mongod, a replica set of one (about 3 s)");
-            Some(runtime.block_on(ReplicaSet::start()))
-        }
-    };
-    let issuer = format!("http://localhost:{}", ports.addresses.gateway.port());
-    let database = mongod.as_ref().map(ReplicaSet::database_url);
-    let servers = start(workspace, options.gateway, ports, &issuer, database.as_deref())?;
-
-    let front = match options.gateway {
-        Gateway::Nginx => "nginx",
-        Gateway::Envoy => "Envoy",
-        Gateway::None => "A gateway",
-    };
-    let Ports { addresses, management } = ports;
-    walk(&Place {
-        workspace,
-        folder: FOLDER,
+    let run = Run {
+        workspace: workspace.to_owned(),
+        folder: folder(options.port_base),
+        ports,
         gateway: options.gateway,
-        addresses,
-        management,
-        issuer: &issuer,
-        front,
-    })
-    .with_context(|| format!("the walk did not reach its end. What each process said: {FOLDER}/logs/"))?;
-    println!("\nThe walk went as it should.");
-    if !options.once {
-        ports.print(options.gateway);
-        println!("Everything stays up, and every line above can be repeated. Ctrl-C stops it.");
-        runtime.block_on(tokio::signal::ctrl_c())?;
+    };
+    run.empty_folder()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let outcome = runtime.block_on(run.walk_and_stay(options));
+    // A line of an interrupted walk may still run, in a thread that nobody waits for.
+    runtime.shutdown_background();
+    outcome
+}
+
+/// Everything a run makes, relative to the workspace; emptied at each start. Runs on other ports have their own.
+fn folder(port_base: u16) -> String {
+    if port_base == DEFAULT_PORT_BASE { "target/up".to_owned() } else { format!("target/up-{port_base}") }
+}
+
+/// One run of `cargo xtask up`.
+#[derive(Debug)]
+struct Run {
+    workspace: PathBuf,
+    folder: String,
+    ports: Ports,
+    gateway: Gateway,
+}
+
+/// What runs. Dropped, it stops: first those who ask, last the database.
+struct Stage {
+    servers: Servers,
+    _mongod: Option<ReplicaSet>,
+}
+
+impl Run {
+    fn empty_folder(&self) -> Result<()> {
+        let folder = self.workspace.join(&self.folder);
+        if folder.exists() {
+            fs::remove_dir_all(&folder)
+                .with_context(|| format!("{} could not be emptied", folder.display()))?;
+        }
+        Ok(fs::create_dir_all(folder.join("logs"))?)
     }
-    drop((servers, mongod));
-    Ok(())
+
+    /// Whatever ends it, a step that goes wrong or a signal, ends what was started.
+    async fn walk_and_stay(&self, options: &Options) -> Result<()> {
+        let mut stop = Stop::listen()?;
+        let issuer = issuer(self.ports.addresses.gateway.port());
+        let mut stage = tokio::select! {
+            stage = self.set_stage(options.store, &issuer) => stage?,
+            () = stop.asked() => bail!("stopped before everything had started"),
+        };
+        let place = self.place(issuer);
+        tokio::select! {
+            walked = tokio::task::spawn_blocking(move || walk(&place)) => walked?.with_context(|| {
+                format!("the walk did not reach its end. What each process said: {}/logs/", self.folder)
+            })?,
+            () = stop.asked() => bail!("stopped before the end of the walk"),
+        }
+        println!("\nThe walk went as it should.");
+        if options.once {
+            return Ok(());
+        }
+        self.print_addresses();
+        println!(
+            "Everything stays up. In {}, every line above can be repeated, in its order. Ctrl-C stops it.",
+            self.workspace.display()
+        );
+        loop {
+            tokio::select! {
+                () = stop.asked() => return Ok(()),
+                () = tokio::time::sleep(Duration::from_secs(1)) => {}
+            }
+            if let Some(name) = stage.servers.ended() {
+                bail!("{name} has ended. What it said last: {}/logs/{name}.log", self.folder);
+            }
+        }
+    }
+
+    async fn set_stage(&self, store: Store, issuer: &str) -> Result<Stage> {
+        let mongod = match store {
+            Store::Sqlite => None,
+            Store::Mongodb => {
+                eprintln!("starting mongod, a replica set of one");
+                Some(ReplicaSet::start().await)
+            }
+        };
+        let database = mongod.as_ref().map(ReplicaSet::database_url);
+        Ok(Stage { servers: self.start(issuer, database.as_deref()).await?, _mongod: mongod })
+    }
+
+    fn place(&self, issuer: String) -> Place {
+        Place {
+            workspace: self.workspace.clone(),
+            folder: self.folder.clone(),
+            gateway: self.gateway,
+            addresses: self.ports.addresses,
+            management: self.ports.management,
+            issuer,
+            front: match self.gateway {
+                Gateway::Nginx => "nginx",
+                Gateway::Envoy => "Envoy",
+                Gateway::None => "A gateway",
+            },
+        }
+    }
+
+    async fn start(&self, issuer: &str, database: Option<&str>) -> Result<Servers> {
+        let folder = self.workspace.join(&self.folder);
+        let logs = folder.join("logs");
+        let Ports { addresses, management } = self.ports;
+        demo_api::start(addresses.service)?;
+
+        let mut client_credentials = self.service("client-credentials", addresses.client_credentials);
+        client_credentials
+            .env("MANAGEMENT_PORT", management.port().to_string())
+            .env("DATA_DIR", folder.join("data"))
+            .env("MIA_JWT_ISSUER", issuer);
+        if let Some(url) = database {
+            client_credentials.env("CREDENTIALS_MONGODB_URL", url);
+        }
+        let mut authorization_service =
+            self.service("authorization-service", addresses.authorization_service);
+        authorization_service
+            .env("USERINFO_URL", format!("http://{}/tokeninfo", addresses.client_credentials))
+            .env("CONFIGURATION_PATH", self.workspace.join("deploy/demo"))
+            .env("CONFIGURATION_FILE_NAME", "auth")
+            .env("CUSTOM_PERMISSIONS_KEY", "permissions")
+            .env("HEADERS_TO_PROXY", "authorization");
+
+        let mut servers = Servers::default();
+        let address = addresses.client_credentials;
+        servers.add(Server::start("client-credentials", client_credentials, address, &logs).await?);
+        let address = addresses.authorization_service;
+        servers.add(Server::start("authorization-service", authorization_service, address, &logs).await?);
+        if let Some(command) = self.gateway.command(&self.workspace, &folder.join("gateway"), &addresses)? {
+            servers.add(Server::start("gateway", command, addresses.gateway, &logs).await?);
+        }
+        Ok(servers)
+    }
+
+    /// A service that listens on `address`, with no variable of the caller's own environment.
+    fn service(&self, name: &str, address: SocketAddr) -> Command {
+        let mut command = Command::new(self.workspace.join("target/debug").join(name));
+        command
+            .env_clear()
+            .env("HTTP_HOST", address.ip().to_string())
+            .env("HTTP_PORT", address.port().to_string());
+        command.env("DELAY_SHUTDOWN_SECONDS", "0").current_dir(&self.workspace);
+        command
+    }
+
+    fn print_addresses(&self) {
+        println!();
+        for (name, address) in self.ports.named() {
+            if self.gateway != Gateway::None || name != "gateway" {
+                println!("  {name:<32} http://{address}");
+            }
+        }
+        println!("  {:<32} {}/logs\n", "logs", self.folder);
+    }
+}
+
+/// The gateway's address as callers know it. An issuer has no default port in it.
+fn issuer(gateway_port: u16) -> String {
+    if gateway_port == 80 {
+        "http://localhost".to_owned()
+    } else {
+        format!("http://localhost:{gateway_port}")
+    }
+}
+
+/// The signals by which a person or a system ends us.
+struct Stop([Signal; 3]);
+
+impl Stop {
+    fn listen() -> Result<Self> {
+        Ok(Self([
+            signal(SignalKind::interrupt())?,
+            signal(SignalKind::terminate())?,
+            signal(SignalKind::hangup())?,
+        ]))
+    }
+
+    async fn asked(&mut self) {
+        let [interrupt, terminate, hangup] = &mut self.0;
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            _ = hangup.recv() => {}
+        }
+    }
 }
 
 /// Builds both services; cargo itself shows the progress.
@@ -117,65 +269,6 @@ fn build(workspace: &Path) -> Result<()> {
         eprintln!("built in {:.0?}", started.elapsed());
     }
     Ok(())
-}
-
-fn start(
-    workspace: &Path,
-    gateway: Gateway,
-    ports: Ports,
-    issuer: &str,
-    database: Option<&str>,
-) -> Result<Servers> {
-    let folder = workspace.join(FOLDER);
-    let logs = folder.join("logs");
-    let Ports { addresses, management } = ports;
-    demo_api::start(addresses.service)?;
-
-    let mut client_credentials = service(workspace, "client-credentials", addresses.client_credentials);
-    client_credentials
-        .env("MANAGEMENT_PORT", management.port().to_string())
-        .env("DATA_DIR", folder.join("data"))
-        .env("MIA_JWT_ISSUER", issuer);
-    if let Some(url) = database {
-        client_credentials.env("CREDENTIALS_MONGODB_URL", url);
-    }
-    let mut authorization_service =
-        service(workspace, "authorization-service", addresses.authorization_service);
-    authorization_service
-        .env("USERINFO_URL", format!("http://{}/tokeninfo", addresses.client_credentials))
-        .env("CONFIGURATION_PATH", workspace.join("deploy/demo"))
-        .env("CONFIGURATION_FILE_NAME", "auth")
-        .env("CUSTOM_PERMISSIONS_KEY", "permissions")
-        .env("HEADERS_TO_PROXY", "authorization");
-
-    let mut servers = Servers::default();
-    servers.add(Server::start(
-        "client-credentials",
-        client_credentials,
-        addresses.client_credentials,
-        &logs,
-    )?);
-    servers.add(Server::start(
-        "authorization-service",
-        authorization_service,
-        addresses.authorization_service,
-        &logs,
-    )?);
-    if let Some(command) = gateway.command(workspace, &folder.join("gateway"), &addresses)? {
-        servers.add(Server::start("gateway", command, addresses.gateway, &logs)?);
-    }
-    Ok(servers)
-}
-
-/// A service that listens on `address`, with no variable of the caller's own environment.
-fn service(workspace: &Path, name: &str, address: SocketAddr) -> Command {
-    let mut command = Command::new(workspace.join("target/debug").join(name));
-    command
-        .env_clear()
-        .env("HTTP_HOST", address.ip().to_string())
-        .env("HTTP_PORT", address.port().to_string());
-    command.env("DELAY_SHUTDOWN_SECONDS", "0").current_dir(workspace);
-    command
 }
 
 /// The commands that the printed lines use.
@@ -220,20 +313,17 @@ impl Ports {
 
     fn check_free(&self) -> Result<()> {
         for (name, address) in self.named() {
-            TcpListener::bind(address).with_context(|| {
-                format!("port {} for the {name} is not free. Stop what listens there, or choose five other ports: --port-base 18080", address.port())
-            })?;
+            let Err(error) = TcpListener::bind(address) else { continue };
+            let port = address.port();
+            let what = match error.kind() {
+                ErrorKind::AddrInUse => "is in use: stop what listens there, or".to_owned(),
+                ErrorKind::PermissionDenied => "needs privileges:".to_owned(),
+                _ => format!("cannot be used ({error}):"),
+            };
+            bail!(
+                "port {port}, for the {name}, {what} choose other ports, for instance with --port-base 18080"
+            );
         }
         Ok(())
-    }
-
-    fn print(&self, gateway: Gateway) {
-        println!();
-        for (name, address) in self.named() {
-            if gateway != Gateway::None || name != "gateway" {
-                println!("  {name:<32} http://{address}");
-            }
-        }
-        println!("  {:<32} {}\n", "logs", PathBuf::from(FOLDER).join("logs").display());
     }
 }

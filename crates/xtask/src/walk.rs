@@ -1,6 +1,6 @@
 //! The whole way once, step by step: every line is printed as a person would type it, and run as printed.
 
-use std::path::Path;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -11,23 +11,26 @@ use crate::gateway::Gateway;
 
 /// Where the walk goes.
 #[derive(Debug)]
-pub(crate) struct Place<'up> {
-    pub(crate) workspace: &'up Path,
+pub(crate) struct Place {
+    pub(crate) workspace: PathBuf,
     /// Keys and tokens of the walk, relative to the workspace so that the printed lines are short.
-    pub(crate) folder: &'static str,
+    pub(crate) folder: String,
     pub(crate) gateway: Gateway,
     pub(crate) addresses: Addresses,
     pub(crate) management: std::net::SocketAddr,
-    pub(crate) issuer: &'up str,
+    pub(crate) issuer: String,
     /// Who stands in front of `/orders`, for the reader.
     pub(crate) front: &'static str,
 }
 
 /// Walks; fails at the first step whose answer is not the expected one.
-pub(crate) fn walk(place: &Place<'_>) -> Result<()> {
+pub(crate) fn walk(place: &Place) -> Result<()> {
     let mut steps = Steps { place, number: 0 };
     steps.tell("A developer makes a key pair. The private half never leaves this machine.");
-    steps.shell(&format!("openssl genrsa -out {}/key.pem 2048 2>/dev/null", place.folder))?;
+    steps.shell(&format!(
+        "[ -f {0}/key.pem ] || openssl genrsa -out {0}/key.pem 2048 2>/dev/null",
+        place.folder
+    ))?;
 
     steps.tell("The developer registers the public half. Anybody may: a new client has no permission.");
     steps.shell(&format!("sh deploy/demo/public-jwk.sh {0}/key.pem > {0}/public.jwk", place.folder))?;
@@ -70,7 +73,7 @@ pub(crate) fn walk(place: &Place<'_>) -> Result<()> {
     Ok(())
 }
 
-impl Place<'_> {
+impl Place {
     /// Where clients register and get tokens: through the gateway, if there is one.
     fn public(&self) -> String {
         let address = match self.gateway {
@@ -101,7 +104,7 @@ impl Place<'_> {
 }
 
 struct Steps<'walk> {
-    place: &'walk Place<'walk>,
+    place: &'walk Place,
     number: u32,
 }
 
@@ -144,7 +147,7 @@ impl Steps<'_> {
         println!("   $ {line}");
         let output = Command::new("sh")
             .args(["-c", line])
-            .current_dir(self.place.workspace)
+            .current_dir(&self.place.workspace)
             .stdin(Stdio::null())
             .output();
         let output = output.context("sh could not be started")?;

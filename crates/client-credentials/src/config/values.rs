@@ -85,22 +85,20 @@ pub(super) fn issuer_problem(issuer: &str, drop_in: bool) -> Option<&'static str
     if drop_in {
         return issuer.chars().any(char::is_control).then_some("must not hold control characters");
     }
-    let legal = Url::parse(issuer).is_ok_and(|url| {
-        let normal = url.as_str() == issuer || url.as_str().strip_suffix('/') == Some(issuer);
-        let secure = match url.scheme() {
-            "https" => true,
-            "http" => is_this_machine(&url),
-            _ => false,
-        };
-        normal
-            && secure
-            && url.query().is_none()
-            && url.fragment().is_none()
-            && !url.authority().contains('@')
-    });
-    (!legal).then_some(
+    let secure = issuer_url(issuer).is_some_and(|url| url.scheme() == "https" || is_this_machine(&url));
+    (!secure).then_some(
         "must be an https URL in its normal form, without user, query and fragment (or an http one on localhost)",
     )
+}
+
+/// The issuer as clients can look for it (RFC 8414 §2): an https or http URL in its normal form, without user, query and
+/// fragment. `None` for the other texts that drop-in allows.
+pub(crate) fn issuer_url(issuer: &str) -> Option<Url> {
+    let url = Url::parse(issuer).ok()?;
+    let web = matches!(url.scheme(), "https" | "http");
+    let normal = url.as_str() == issuer || url.as_str().strip_suffix('/') == Some(issuer);
+    let bare = url.query().is_none() && url.fragment().is_none() && !url.authority().contains('@');
+    (web && normal && bare).then_some(url)
 }
 
 fn is_this_machine(url: &Url) -> bool {

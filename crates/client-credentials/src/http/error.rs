@@ -233,9 +233,10 @@ fn token_request(defect: TokenRequestDefect, profile: Profile) -> Answer {
         Defect::SeveralAuthorizations => {
             bad_request("send one Authorization header with one credential", "authorization_repeated")
         }
-        Defect::SeveralMethods => {
-            bad_request("authenticate in one way: Basic or an assertion, not both", "several_methods")
-        }
+        Defect::SeveralMethods => bad_request(
+            "authenticate in one way: with Basic, with client_secret in the body, or with an assertion",
+            "several_methods",
+        ),
         Defect::SeveralAssertions => {
             bad_request("client_assertion must hold exactly one assertion", "several_assertions")
         }
@@ -332,6 +333,8 @@ fn not_granted(refusal: GrantRefusal, profile: Profile) -> Answer {
     };
     match refusal {
         GrantRefusal::InvalidTarget => new(target_status, "invalid_target", sentence, "audience_not_granted"),
+        // Ours alone: the service we replace knows no resources, so that both profiles follow RFC 8707 §2.
+        GrantRefusal::ResourceMalformed => new(400, "invalid_target", sentence, "resource_malformed"),
         GrantRefusal::TooManyAudiences => {
             new(target_status, "invalid_target", sentence, "too_many_audiences")
         }

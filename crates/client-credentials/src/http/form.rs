@@ -1,6 +1,8 @@
 //! Reading `application/x-www-form-urlencoded` strictly (RFC 6749 appendix B): one reading or none. Lenient parsers
 //! disagree about bad escapes, repeated names and invalid UTF-8, and such differences are attacks.
 
+use zeroize::Zeroizing;
+
 /// More parameters than any grant has (T-FRM-07).
 const MAX_PARAMETERS: usize = 64;
 
@@ -18,8 +20,8 @@ pub enum FormDefect {
     Repeated,
 }
 
-/// The parameters of a form, in the order they were given.
-pub(super) struct Form(Vec<(String, String)>);
+/// The parameters of a form, in the order they were given. One of them may be a secret.
+pub(super) struct Form(Vec<(String, Zeroizing<String>)>);
 
 impl Form {
     /// Reads a body, or a query.
@@ -28,7 +30,7 @@ impl Form {
     /// [`FormDefect`], the first that was found.
     pub(super) fn parse(text: &[u8]) -> Result<Self, FormDefect> {
         let pairs = text.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty());
-        let mut parameters: Vec<(String, String)> = Vec::new();
+        let mut parameters: Vec<(String, Zeroizing<String>)> = Vec::new();
         for pair in pairs {
             if parameters.len() == MAX_PARAMETERS {
                 return Err(FormDefect::TooManyParameters);
@@ -39,7 +41,7 @@ impl Form {
             if !REPEATABLE.contains(&name.as_str()) && parameters.iter().any(|(known, _)| *known == name) {
                 return Err(FormDefect::Repeated);
             }
-            parameters.push((name, value));
+            parameters.push((name, Zeroizing::new(value)));
         }
         Ok(Self(parameters))
     }

@@ -36,20 +36,24 @@ pub struct Endpoint {
     route: fn(Route) -> Route,
 }
 
+const REGISTER: &str = "/register";
+const TOKEN: &str = "/oauth/token";
+
 /// What the public listener serves in both profiles.
 pub const PUBLIC: &[Endpoint] = &[
-    Endpoint { method: Method::POST, path: "/register", route: |route| route.to(register::post) },
-    Endpoint { method: Method::POST, path: "/oauth/token", route: |route| route.to(oauth::token::post) },
+    Endpoint { method: Method::POST, path: REGISTER, route: |route| route.to(register::post) },
+    Endpoint { method: Method::POST, path: TOKEN, route: |route| route.to(oauth::token::post) },
     Endpoint { method: Method::GET, path: "/tokeninfo", route: |route| route.to(tokeninfo::get) },
+    Endpoint { method: Method::GET, path: well_known::JWKS, route: |route| route.to(well_known::jwks::get) },
     Endpoint {
         method: Method::GET,
-        path: "/.well-known/jwks.json",
-        route: |route| route.to(well_known::jwks::get),
+        path: well_known::OPENID_CONFIGURATION,
+        route: |route| route.to(well_known::openid_configuration::get),
     },
     Endpoint {
         method: Method::GET,
-        path: "/.well-known/openid-configuration",
-        route: |route| route.to(well_known::openid_configuration::get),
+        path: well_known::AUTHORIZATION_SERVER,
+        route: |route| route.to(well_known::authorization_server::get),
     },
 ];
 
@@ -90,6 +94,10 @@ pub fn public_routes(config: &mut ServiceConfig, deps: &Arc<Deps>, status: &Stat
     for resource in resources(prefix, PUBLIC) {
         config.service(resource);
     }
+    for (place, path) in deps.discovery.places() {
+        // The issuer may have any path: it is compared, and never read as a pattern.
+        config.service(resource("/{path:.*}", place, path, PUBLIC));
+    }
     if deps.profile == Profile::DropIn {
         for resource in resources(prefix, PUBLIC_IN_DROP_IN) {
             config.service(resource);
@@ -115,14 +123,19 @@ pub fn management_routes(config: &mut ServiceConfig, deps: &Arc<Deps>, status: &
 fn resources(prefix: &str, endpoints: &'static [Endpoint]) -> Vec<actix_web::Resource> {
     let mut paths: Vec<&'static str> = endpoints.iter().map(|endpoint| endpoint.path).collect();
     paths.dedup();
-    paths.into_iter().map(|path| resource(prefix, path, endpoints)).collect()
+    let with_prefix = |path| format!("{prefix}{path}");
+    paths.into_iter().map(|path| resource(&with_prefix(path), with_prefix(path), path, endpoints)).collect()
 }
 
-fn resource(prefix: &str, path: &'static str, endpoints: &'static [Endpoint]) -> actix_web::Resource {
-    let path_with_prefix = format!("{prefix}{path}");
+/// What the table has under `path`, served at `place` if the router's `pattern` matches it.
+fn resource(
+    pattern: &str,
+    place: String,
+    path: &'static str,
+    endpoints: &'static [Endpoint],
+) -> actix_web::Resource {
     let mut allowed = Vec::new();
-    let mut resource =
-        web::resource(path_with_prefix.clone()).guard(ExactPath(path_with_prefix)).app_data(RouteName(path));
+    let mut resource = web::resource(pattern).guard(ExactPath(place)).app_data(RouteName(path));
     for endpoint in endpoints.iter().filter(|endpoint| endpoint.path == path) {
         let mut methods = vec![endpoint.method.clone()];
         if endpoint.method == Method::GET {

@@ -148,6 +148,9 @@ fn contract_1_3_audiences_and_custom_claims_of_an_assertion() {
     assert_eq!((&claims["aud"], &claims["tenant"]), (&json!(["a", "b"]), &json!({"id": 7})));
     assert_eq!((&claims["permissions"], claims.get("colour")), (&json!([]), None));
 
+    let refused =
+        service.token(&[], &format!("{}&resource=urn:c", form_with(&service.assertion(&client, &wishes))));
+    assert_eq!(refused.refusal(), (400, "invalid_target".to_owned()));
     let refused = service.present(&service.assertion(&client, &json!({"requested_audiences": ["c"]})));
     assert_eq!(refused.refusal(), (400, "invalid_target".to_owned()));
 }

@@ -9,9 +9,13 @@ use serde_json::json;
 use crate::service::{Answer, BOOTSTRAP_TOKEN, GRANT, JSON, SALT, Service, call};
 
 fn conditional(service: &Service, path: &str, condition: &str, patch: &str) -> Answer {
+    conditional_call(service, "PATCH", path, condition, patch)
+}
+
+fn conditional_call(service: &Service, method: &str, path: &str, condition: &str, body: &str) -> Answer {
     let authorization = format!("Bearer {BOOTSTRAP_TOKEN}");
     let headers = [("Authorization", authorization.as_str()), JSON, ("If-Match", condition)];
-    call(service.management, "PATCH", path, &headers, patch)
+    call(service.management, method, path, &headers, body)
 }
 
 #[test]
@@ -154,4 +158,22 @@ fn an_expected_version_is_compared() {
     assert_eq!(conditional(&service, &path, "\"1\"", r#"{"name":"a"}"#).header("etag"), Some("\"2\""));
     assert_eq!(conditional(&service, &path, "\"1\"", r#"{"name":"b"}"#).status, 412);
     assert_eq!(conditional(&service, &path, "*", r#"{"name":"c"}"#).status, 200);
+}
+
+#[test]
+fn t_reg_06_only_the_expected_version_is_removed() {
+    let service = Service::standard(&[]);
+    let client = service.basic_client(&json!({}));
+    let path = format!("/clients/{}", client.id);
+    assert_eq!(service.manage("PATCH", &path, Some(&json!({"name": "changed"}))).status, 200);
+    let remove = |condition: &str| conditional_call(&service, "DELETE", &path, condition, "");
+    let token = || service.token(&[("Authorization", &client.basic())], GRANT).status;
+    for (condition, status) in [("\"1\"", 412), ("\"3\"", 412), ("2", 400), ("W/\"2\"", 400)] {
+        assert_eq!(remove(condition).status, status, "{condition}");
+    }
+    assert_eq!((service.manage("GET", &path, None).header("etag"), token()), (Some("\"2\""), 200));
+    assert_eq!((remove("\"2\"").status, token()), (204, 401));
+    assert_eq!(remove("\"2\"").status, 404);
+    let another = format!("/clients/{}", service.basic_client(&json!({})).id);
+    assert_eq!(conditional_call(&service, "DELETE", &another, "*", "").status, 204);
 }

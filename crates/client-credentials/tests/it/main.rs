@@ -9,10 +9,13 @@
 )]
 
 mod assertions;
+mod client_secret_post;
 mod clients;
+mod discovery;
 mod failing_stores;
 mod metrics;
 mod oauth_token;
+mod openssl_key;
 mod paths;
 mod process;
 mod profiles;

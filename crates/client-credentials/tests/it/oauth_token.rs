@@ -144,12 +144,11 @@ fn c_6749_what_does_not_matter_is_ignored() {
     let basic = client.basic();
     for (row, body) in [
         ("C-6749-01", GRANT.to_owned()),
-        ("C-6749-10", format!("{GRANT}&scope=&client_assertion=&audience=")),
+        ("C-6749-10", format!("{GRANT}&scope=&client_assertion=&audience=&resource=")),
         ("C-6749-11", format!("{GRANT}&foo=bar&grant_types=x")),
         ("C-6749-19", format!("{GRANT}&scope=a+b")),
         ("T-BAS-07", format!("{GRANT}&client_id={}", client.id)),
         ("contract 1.3", format!("{GRANT}&token_endpoint_auth_method=client_secret_basic")),
-        ("RFC 8707 comes later", format!("{GRANT}&resource=https://a.example&resource=https://b.example")),
     ] {
         let answer = service.token(&[("Authorization", &basic)], &body);
         assert_eq!(answer.status, 200, "{row}: {answer:?}");
@@ -195,12 +194,62 @@ fn t_cc_04_only_audiences_of_the_client_are_granted() {
 }
 
 #[test]
+fn c_8707_01_c_8693_03_a_resource_is_an_absolute_uri_without_a_fragment() {
+    for service in [Service::standard(&[]), Service::drop_in(&[])] {
+        let client = service.basic_client(&json!({"audience": ["https://api1", "foo", "foo#x"]}));
+        let basic = client.basic();
+        let ask = |form: &str| service.token(&[("Authorization", &basic)], &format!("{GRANT}&{form}"));
+        for resource in ["foo", "foo%23x", "https://api1%23", "//api1", "/path", "https://api1%2F+x"] {
+            for form in [format!("resource={resource}"), format!("resource=https://api1&resource={resource}")]
+            {
+                assert_eq!(ask(&form).refusal(), invalid(400, "invalid_target"), "{form}");
+            }
+        }
+        assert_eq!(audience_of(&ask("audience=foo%23x")), json!(["foo#x"]), "an audience is any text");
+    }
+}
+
+#[test]
+fn c_8707_02_a_token_is_for_the_resources_that_were_asked_for() {
+    for (service, not_granted) in [(Service::standard(&[]), 400), (Service::drop_in(&[]), 403)] {
+        let many: Vec<_> = (0..20).map(|number| format!("urn:many:{number}")).collect();
+        let mut audience = vec!["https://api1", "https://api2/v1?x=y", "plain"];
+        audience.extend(many.iter().map(String::as_str));
+        let client = service.basic_client(&json!({ "audience": audience }));
+        let basic = client.basic();
+        let ask = |form: &str| service.token(&[("Authorization", &basic)], &format!("{GRANT}&{form}"));
+        for (form, aud) in [
+            ("resource=https://api1", json!(["https://api1"])),
+            ("resource=https%3A%2F%2Fapi2%2Fv1%3Fx%3Dy", json!(["https://api2/v1?x=y"])),
+            ("resource=https://api1&resource=urn:many:0", json!(["https://api1", "urn:many:0"])),
+            ("resource=https://api1&audience=plain", json!(["plain", "https://api1"])),
+            ("audience=https://api1&resource=https://api1", json!(["https://api1"])),
+        ] {
+            assert_eq!(audience_of(&ask(form)), aud, "{form}");
+        }
+        let twenty = many.iter().map(|name| format!("resource={name}")).collect::<Vec<_>>().join("&");
+        assert_eq!(audience_of(&ask(&twenty)), json!(many));
+        for form in [
+            "resource=https://api3",
+            "resource=https://api1/",
+            "resource=https://api1&resource=https://api3",
+            "audience=https://api1&resource=https://api3",
+            "resource=https://auth.example",
+            &format!("{twenty}&audience=plain"),
+        ] {
+            assert_eq!(ask(form).refusal(), invalid(not_granted, "invalid_target"), "{form}");
+        }
+    }
+}
+
+#[test]
 fn an_audience_can_be_made_required() {
     let service = Service::standard(&[("REQUIRED_AUDIENCE_IN_TOKEN_REQUEST", "true")]);
-    let client = service.basic_client(&json!({"audience": ["a"]}));
+    let client = service.basic_client(&json!({"audience": ["a", "urn:a"]}));
     let ask = |form: &str| service.token(&[("Authorization", &client.basic())], form);
     assert_eq!(ask(GRANT).refusal(), invalid(400, "invalid_request"));
     assert_eq!(audience_of(&ask(&format!("{GRANT}&audience=a"))), json!(["a"]));
+    assert_eq!(audience_of(&ask(&format!("{GRANT}&resource=urn:a"))), json!(["urn:a"]));
 }
 
 #[test]

@@ -100,6 +100,14 @@ fn t_log_02_lines_name_the_client_and_the_reason_and_hold_no_secret() {
         let claims = json!({"iss": id, "sub": id, "aud": "https://auth.example", "exp": 1, "jti": "j"});
         let assertion = ClientKey::generate("k").sign(&claims);
         service.post("/oauth/token", &[FORM], &form_with(&assertion));
+        let client = r#"{"client_name":"c","token_endpoint_auth_method":"client_secret_post"}"#;
+        let client = service.post("/register", &[JSON], client).json();
+        let [post_id, post_secret] =
+            ["client_id", "client_secret"].map(|name| client[name].as_str().unwrap());
+        for secret in [post_secret, "hunter2-the-wrong-secret"] {
+            let form = format!("{GRANT}&client_id={post_id}&client_secret={secret}");
+            service.post("/oauth/token", &[FORM], &form);
+        }
         let bearer = format!("Bearer {token}");
         call(service.public.address(), "GET", "/tokeninfo", &[("Authorization", &bearer)], "");
         service.post(
@@ -114,6 +122,7 @@ fn t_log_02_lines_name_the_client_and_the_reason_and_hold_no_secret() {
         let bootstrap = std::fs::read_to_string(folder.path().join("bootstrap-token")).unwrap();
         for (what, canary) in [
             ("client secret", secret),
+            ("client secret in the body", post_secret),
             ("access token", token),
             ("signature of the access token", token.rsplit('.').next().unwrap()),
             ("assertion", &assertion),
@@ -136,6 +145,8 @@ fn t_log_02_lines_name_the_client_and_the_reason_and_hold_no_secret() {
                 (Some(id), Some("wrong_secret")),
                 (None, Some("credentials_in_query")),
                 (Some(id), Some("wrong_method")),
+                (Some(post_id), None),
+                (Some(post_id), Some("wrong_secret")),
                 (Some(id), None),
             ]
         );

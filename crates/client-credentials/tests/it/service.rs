@@ -187,7 +187,7 @@ pub(crate) const JSON: (&str, &str) = ("Content-Type", "application/json");
 pub(crate) const FORM: (&str, &str) = ("Content-Type", "application/x-www-form-urlencoded");
 pub(crate) const GRANT: &str = "grant_type=client_credentials";
 
-/// A client and its secret.
+/// A client and its secret; it sends them with Basic unless it registered otherwise.
 pub(crate) struct BasicClient {
     pub(crate) id: String,
     pub(crate) secret: String,

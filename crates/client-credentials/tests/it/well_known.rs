@@ -22,9 +22,13 @@ fn contract_1_6_the_operators_file_is_served_unchanged() {
     let answer = service.get("/.well-known/openid-configuration");
     assert_eq!((answer.status, answer.body.as_str()), (200, text));
     assert_eq!(answer.header("content-type"), Some("application/json"));
+    assert_eq!(answer.header("cache-control"), Some("public, max-age=300"));
 
-    let without = Service::standard(&[]).get("/.well-known/openid-configuration");
-    assert_eq!(without.refusal(), (404, "not_found".to_owned()));
+    let other = service.get("/.well-known/oauth-authorization-server").json();
+    assert_eq!(
+        other["token_endpoint"], "https://auth.example/oauth/token",
+        "this one is generated all the same"
+    );
 }
 
 #[test]

@@ -3,8 +3,9 @@
 
 use common::AccessTokenClaims;
 use serde_json::{Map, Value};
+use unicode_normalization::UnicodeNormalization;
 
-use super::ClientState;
+use super::{AuthMethod, ClientState};
 
 /// The longest name, permission, audience or claim name, in characters.
 const MAX_TEXT_LENGTH: usize = 256;
@@ -37,10 +38,10 @@ pub enum ClientDefect {
     #[error("public_key is missing: private_key_jwt needs one")]
     KeyMissing,
     #[error(
-        "public_key has no use with client_secret_basic: leave it out, or send \
-token_endpoint_auth_method private_key_jwt"
+        "public_key has no use with {}: leave it out, or send token_endpoint_auth_method private_key_jwt",
+        .0.as_str()
     )]
-    KeyWithoutUse,
+    KeyWithoutUse(AuthMethod),
     #[error("{0} is not supported: send one key as public_key")]
     KeySet(&'static str),
     #[error(
@@ -52,10 +53,11 @@ other members"
     Transition { from: ClientState, to: ClientState },
 }
 
-/// A name that a person can read and that hides nothing (T-FRM-15).
+/// A name that a person can read and that hides nothing, in normal form C: names that look the same are the same
+/// (T-FRM-15).
 pub(super) fn name(member: &'static str, value: &Value) -> Result<String, ClientDefect> {
     clean_text(value)
-        .map(str::to_owned)
+        .map(|text| text.nfc().collect())
         .ok_or(ClientDefect::Invalid { member, expected: "a text of 1 to 256 visible characters" })
 }
 
@@ -178,6 +180,9 @@ mod tests {
         let longest = "è".repeat(256);
         for good in ["a", "Ordini è 注文 🙂", "my client", "<b>", &longest] {
             assert_eq!(name("name", &json!(good)).as_deref(), Ok(good));
+        }
+        for (sent, kept) in [("e\u{300}", "è"), ("\u{212B}", "Å"), ("Ｆ", "Ｆ")] {
+            assert_eq!(name("name", &json!(sent)).as_deref(), Ok(kept), "{sent}");
         }
         let too_long = "è".repeat(257);
         for bad in [

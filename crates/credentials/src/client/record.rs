@@ -13,6 +13,7 @@ use crate::key::PublicKey;
 #[serde(rename_all = "snake_case")]
 pub enum AuthMethod {
     ClientSecretBasic,
+    ClientSecretPost,
     PrivateKeyJwt,
 }
 
@@ -62,6 +63,21 @@ impl Client {
     }
 }
 
+impl AuthMethod {
+    /// Every method a client may register, in the order in which they are advertised.
+    pub const ALL: [Self; 3] = [Self::ClientSecretBasic, Self::ClientSecretPost, Self::PrivateKeyJwt];
+
+    /// The method as it stands in documents and on the wire (RFC 7591 §2).
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ClientSecretBasic => "client_secret_basic",
+            Self::ClientSecretPost => "client_secret_post",
+            Self::PrivateKeyJwt => "private_key_jwt",
+        }
+    }
+}
+
 impl ClientState {
     /// All states.
     pub const ALL: [Self; 4] = [Self::Public, Self::Draft, Self::Trash, Self::Deleted];
@@ -90,6 +106,7 @@ impl ClientState {
 
 #[cfg(test)]
 mod tests {
+    use super::AuthMethod;
     use super::ClientState::{self, Deleted, Draft, Public, Trash};
 
     #[test]
@@ -110,6 +127,16 @@ mod tests {
     fn as_str_is_the_serialised_name() {
         for state in ClientState::ALL {
             assert_eq!(serde_json::to_value(state).unwrap(), state.as_str());
+        }
+        for method in AuthMethod::ALL {
+            assert_eq!(serde_json::to_value(method).unwrap(), method.as_str());
+        }
+    }
+
+    #[test]
+    fn a_stored_method_that_we_do_not_know_is_an_error() {
+        for unknown in ["none", "client_secret_jwt", "CLIENT_SECRET_POST", ""] {
+            assert!(serde_json::from_value::<AuthMethod>(unknown.into()).is_err(), "{unknown}");
         }
     }
 }

@@ -94,17 +94,16 @@ fn get<'a>(members: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
 }
 
 fn auth_method(members: &Map<String, Value>) -> Result<AuthMethod, ClientDefect> {
-    match get(members, "token_endpoint_auth_method").map(Value::as_str) {
-        None | Some(Some("client_secret_basic")) => Ok(AuthMethod::ClientSecretBasic),
-        Some(Some("private_key_jwt")) => Ok(AuthMethod::PrivateKeyJwt),
-        Some(_) => Err(ClientDefect::Invalid {
-            member: "token_endpoint_auth_method",
-            expected: "client_secret_basic or private_key_jwt",
-        }),
-    }
+    let Some(wanted) = get(members, "token_endpoint_auth_method") else {
+        return Ok(AuthMethod::ClientSecretBasic);
+    };
+    AuthMethod::ALL.into_iter().find(|method| wanted == method.as_str()).ok_or(ClientDefect::Invalid {
+        member: "token_endpoint_auth_method",
+        expected: "client_secret_basic, client_secret_post or private_key_jwt",
+    })
 }
 
-/// The key of a `private_key_jwt` client. With `client_secret_basic` a key is refused, not ignored: whoever sends one
+/// The key of a `private_key_jwt` client. With a secret a key is refused, not ignored: whoever sends one
 /// means to sign with it and has forgotten the method, and would learn that from a failing token request only. The empty
 /// object, which is how the platform writes "no key" (contract §1.7), counts as none.
 fn public_jwk(
@@ -123,7 +122,9 @@ fn public_jwk(
     };
     match (auth_method, jwk) {
         (AuthMethod::PrivateKeyJwt, None) => Err(ClientDefect::KeyMissing),
-        (AuthMethod::ClientSecretBasic, Some(_)) => Err(ClientDefect::KeyWithoutUse),
+        (method @ (AuthMethod::ClientSecretBasic | AuthMethod::ClientSecretPost), Some(_)) => {
+            Err(ClientDefect::KeyWithoutUse(method))
+        }
         (_, jwk) => Ok(jwk.cloned()),
     }
 }
@@ -149,6 +150,13 @@ mod tests {
         let client = registered(&json!({"client_name": "my client"})).unwrap();
         assert_eq!((client.name.as_str(), client.auth_method), ("my client", AuthMethod::ClientSecretBasic));
         assert_eq!((client.public_jwk, client.metadata, client.state), (None, Map::new(), None));
+    }
+
+    #[test]
+    fn c_21_01_the_method_is_the_one_that_was_asked_for() {
+        let members = json!({"client_name": "c", "token_endpoint_auth_method": "client_secret_post"});
+        let client = registered(&members).unwrap();
+        assert_eq!((client.auth_method, client.public_jwk), (AuthMethod::ClientSecretPost, None));
     }
 
     #[test]
@@ -219,11 +227,11 @@ mod tests {
             (json!({"client_name": ["c"]}), "client_name must be a text of 1 to 256 visible characters"),
             (
                 name(json!({"token_endpoint_auth_method": "none"})),
-                "token_endpoint_auth_method must be client_secret_basic or private_key_jwt",
+                "token_endpoint_auth_method must be client_secret_basic, client_secret_post or private_key_jwt",
             ),
             (
                 name(json!({"token_endpoint_auth_method": ["private_key_jwt"]})),
-                "token_endpoint_auth_method must be client_secret_basic or private_key_jwt",
+                "token_endpoint_auth_method must be client_secret_basic, client_secret_post or private_key_jwt",
             ),
             (
                 name(json!({"token_endpoint_auth_method": jwt})),
@@ -244,6 +252,11 @@ mod tests {
             (
                 name(json!({"public_key": key})),
                 "public_key has no use with client_secret_basic: leave it out, or send token_endpoint_auth_method \
+                 private_key_jwt",
+            ),
+            (
+                name(json!({"token_endpoint_auth_method": "client_secret_post", "public_key": key})),
+                "public_key has no use with client_secret_post: leave it out, or send token_endpoint_auth_method \
                  private_key_jwt",
             ),
             (

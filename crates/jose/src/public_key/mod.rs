@@ -4,6 +4,8 @@
 mod ec;
 mod rsa;
 
+use std::collections::HashSet;
+
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use credentials::jws::MAX_KID_LENGTH;
@@ -29,7 +31,7 @@ exposed"
     KeyType,
     #[error("public_key.use must be sig, or be left out")]
     Use,
-    #[error("public_key.key_ops must be an array that includes verify, or be left out")]
+    #[error("public_key.key_ops must be an array of distinct texts that includes verify, or be left out")]
     Operations,
     #[error("public_key.alg must be one of {0} for this key, or be left out")]
     Algorithm(&'static str),
@@ -138,9 +140,16 @@ fn check_use(jwk: &Map<String, Value>) -> Result<(), KeyDefect> {
     }
     match jwk.get("key_ops") {
         None => Ok(()),
-        Some(Value::Array(operations)) if operations.iter().any(|operation| operation == "verify") => Ok(()),
+        Some(Value::Array(operations)) if may_verify(operations) => Ok(()),
         Some(_) => Err(KeyDefect::Operations),
     }
+}
+
+/// Each operation is a text and stands once (RFC 7517 §4.3).
+fn may_verify(operations: &[Value]) -> bool {
+    let mut names = HashSet::new();
+    operations.iter().all(|operation| operation.as_str().is_some_and(|name| names.insert(name)))
+        && names.contains("verify")
 }
 
 fn text<'a>(jwk: &'a Map<String, Value>, name: &str) -> Option<&'a str> {

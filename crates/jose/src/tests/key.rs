@@ -254,7 +254,16 @@ fn t_key_12_purpose_and_algorithm_must_fit_the_key() {
     for value in [json!("enc"), json!("SIG"), json!(null), json!(["sig"])] {
         assert_eq!(defect(&rsa.with("use", value)), Some(KeyDefect::Use));
     }
-    for value in [json!(["encrypt"]), json!([]), json!("verify"), json!(null), json!(["sign"])] {
+    for value in [
+        json!(["encrypt"]),
+        json!([]),
+        json!("verify"),
+        json!(null),
+        json!(["sign"]),
+        // RFC 7517 §4.3: texts, each of them once.
+        json!(["verify", "verify"]),
+        json!(["verify", 7]),
+    ] {
         assert_eq!(defect(&rsa.with("key_ops", value)), Some(KeyDefect::Operations));
     }
     for alg in

@@ -45,7 +45,7 @@ async fn change(request: &HttpRequest, payload: Payload, deps: &Deps) -> Result<
 
 async fn remove(request: &HttpRequest, deps: &Deps) -> Result<HttpResponse, Refusal> {
     let id = client_id(request)?;
-    administer_clients::remove(deps, &id).await?;
+    administer_clients::remove(deps, &id, expected_version(request)?).await?;
     Ok(HttpResponse::NoContent().insert_header((CACHE_CONTROL, "no-store")).finish())
 }
 

@@ -103,6 +103,7 @@ fn refused_tokens() -> Vec<IssueTokenError> {
     all.extend(
         [
             GrantRefusal::InvalidTarget,
+            GrantRefusal::ResourceMalformed,
             GrantRefusal::TooManyAudiences,
             GrantRefusal::AudienceRequired,
             GrantRefusal::TooLarge,

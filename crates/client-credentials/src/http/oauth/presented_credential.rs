@@ -1,10 +1,11 @@
-//! Which credential a request presents, and in which of the ways (RFC 6749 §2.3, RFC 7521 §4.2). Whether it is right
+//! Which credential a request presents, and in which of the ways (RFC 6749 §2.3, RFC 7521 §4.2, OAuth 2.1 §2.4.1). Whether it is right
 //! is not known here.
 
 use actix_web::http::header::{AUTHORIZATION, HeaderMap};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use credentials::assertion::AssertionDefect;
+use credentials::client::AuthMethod;
 use credentials::jws::Jws;
 use zeroize::Zeroizing;
 
@@ -32,7 +33,7 @@ pub(super) fn find(headers: &HeaderMap, form: &Form) -> Result<PresentedCredenti
     match (authorization, assertion, form.get("client_secret")) {
         (Some(header), None, None) => from_header(header.as_bytes()),
         (None, Some(assertion), None) => Ok(assertion),
-        (None, None, Some(_)) => Ok(PresentedCredential::Unusable(CredentialDefect::MethodNotOffered)),
+        (None, None, Some(secret)) => Ok(in_body(form.get("client_id"), secret)),
         (None, None, None) => Ok(PresentedCredential::Unusable(CredentialDefect::Missing)),
         _ => Err(TokenRequestDefect::SeveralMethods),
     }
@@ -74,21 +75,28 @@ fn from_header(header: &[u8]) -> Result<PresentedCredential, TokenRequestDefect>
     Ok(basic(rest.trim_ascii()).unwrap_or(PresentedCredential::Unusable(CredentialDefect::Malformed)))
 }
 
+/// `client_id` and `client_secret` as parameters of the form (RFC 6749 §2.3.1).
+fn in_body(client_id: Option<&str>, secret: &str) -> PresentedCredential {
+    client_id
+        .and_then(|id| secret_of(AuthMethod::ClientSecretPost, id.to_owned(), secret.to_owned()))
+        .unwrap_or(PresentedCredential::Unusable(CredentialDefect::Malformed))
+}
+
 /// Id and secret, each form-encoded, then joined by a colon and encoded as base64 (RFC 6749 §2.3.1, RFC 7617).
 fn basic(base64: &[u8]) -> Option<PresentedCredential> {
     let text = Zeroizing::new(STANDARD.decode(base64).ok()?);
     let colon = text.iter().position(|byte| *byte == b':')?;
     let (id, secret) = (text.get(..colon)?, text.get(colon..)?.get(1..)?);
-    Some(PresentedCredential::Secret {
-        client_id: legal(decode(id)?)?,
-        secret: Zeroizing::new(legal(decode(secret)?)?),
-    })
+    secret_of(AuthMethod::ClientSecretBasic, decode(id)?, decode(secret)?)
 }
 
-/// Printable ASCII alone (RFC 6749 appendix A.1 and A.2).
-fn legal(text: String) -> Option<String> {
-    let legal = text.len() <= MAX_SECRET_LENGTH && text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
-    legal.then_some(text)
+/// Printable ASCII alone, in both (RFC 6749 appendix A.1 and A.2).
+fn secret_of(method: AuthMethod, client_id: String, secret: String) -> Option<PresentedCredential> {
+    let secret = Zeroizing::new(secret);
+    let legal =
+        |text: &str| text.len() <= MAX_SECRET_LENGTH && text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+    let readable = legal(&client_id) && legal(&secret);
+    readable.then_some(PresentedCredential::Secret { method, client_id, secret })
 }
 
 #[cfg(test)]
@@ -105,7 +113,12 @@ mod tests {
         }
         let form = Form::parse(body.as_bytes()).unwrap();
         Ok(match find(&headers, &form)? {
-            PresentedCredential::Secret { client_id, secret } => format!("{client_id}|{}", secret.as_str()),
+            PresentedCredential::Secret { method: AuthMethod::ClientSecretPost, client_id, secret } => {
+                format!("post {client_id}|{}", secret.as_str())
+            }
+            PresentedCredential::Secret { client_id, secret, .. } => {
+                format!("{client_id}|{}", secret.as_str())
+            }
             PresentedCredential::Assertion(jws) => format!("assertion {}", jws.algorithm()),
             PresentedCredential::UnusableAssertion(refusal) => refusal.to_string(),
             PresentedCredential::Unusable(defect) => format!("{defect:?}"),
@@ -182,7 +195,9 @@ mod tests {
             (&["Basic Yzpz"][..], ASSERTION),
             (&["Basic Yzpz"], "client_secret=s"),
             (&["Bearer x"], "client_secret=s"),
+            (&["Basic Yzpz"], "client_id=c&client_secret=s"),
             (&[], &format!("{ASSERTION}&client_secret=s")),
+            (&[], &format!("{ASSERTION}&client_id=c&client_secret=s")),
         ] {
             assert_eq!(found(headers, body), Err(TokenRequestDefect::SeveralMethods), "{body}");
         }
@@ -207,6 +222,29 @@ mod tests {
     #[test]
     fn c_6749_08_a_client_id_alone_proves_nothing() {
         assert_eq!(found(&[], "client_id=c"), Ok("Missing".to_owned()));
-        assert_eq!(found(&[], "client_id=c&client_secret=s"), Ok("MethodNotOffered".to_owned()));
+        assert_eq!(found(&[], "client_id=c&client_secret="), Ok("Missing".to_owned()));
+    }
+
+    #[test]
+    fn c_21_01_id_and_secret_may_be_in_the_body() {
+        for (body, expected) in [
+            ("client_id=c&client_secret=s", "post c|s"),
+            ("client_secret=a+%25%3A%2541&client_id=A%20b", "post A b|a %:%41"),
+            ("client_secret=s", "Malformed"),
+            ("client_id=&client_secret=s", "Malformed"),
+        ] {
+            assert_eq!(found(&[], body), Ok(expected.to_owned()), "{body}");
+        }
+    }
+
+    #[test]
+    fn t_bas_03_04_05_what_no_id_or_secret_holds_is_no_credential() {
+        let long = "s".repeat(MAX_SECRET_LENGTH + 1);
+        for (id, secret) in
+            [("c%00", "s"), ("c", "s%00"), ("c%c3%a9", "s"), ("c", "%7f"), ("c", "%0d%0a"), ("c", &long)]
+        {
+            let body = format!("client_id={id}&client_secret={secret}");
+            assert_eq!(found(&[], &body), Ok("Malformed".to_owned()), "{body}");
+        }
     }
 }

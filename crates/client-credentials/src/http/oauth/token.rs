@@ -13,6 +13,9 @@ use crate::http::error::{Refusal, reason, respond};
 use crate::http::form::{Form, FormDefect};
 use crate::issue_token::{self, TokenRequest};
 
+/// The one grant (RFC 6749 §4.4).
+pub(crate) const GRANT_TYPE: &str = "client_credentials";
+
 /// Parameters that must not be in the query, where logs and histories keep them (C-6749-05).
 const NEVER_IN_QUERY: [&str; 6] =
     ["client_id", "client_secret", "client_assertion", "client_assertion_type", "access_token", "password"];
@@ -92,7 +95,7 @@ fn check_query(request: &HttpRequest) -> Result<(), TokenRequestDefect> {
 fn read(request: &HttpRequest, body: &[u8]) -> Result<TokenRequest, TokenRequestDefect> {
     let form = Form::parse(body)?;
     match form.get("grant_type") {
-        Some("client_credentials") => {}
+        Some(GRANT_TYPE) => {}
         Some(_) => return Err(TokenRequestDefect::GrantTypeUnsupported),
         None => return Err(TokenRequestDefect::GrantTypeMissing),
     }
@@ -103,6 +106,7 @@ fn read(request: &HttpRequest, body: &[u8]) -> Result<TokenRequest, TokenRequest
         credential: presented_credential::find(request.headers(), &form)?,
         client_id: form.get("client_id").map(str::to_owned),
         audiences: form.all("audience").map(str::to_owned).collect(),
+        resources: form.all("resource").map(str::to_owned).collect(),
     })
 }
 

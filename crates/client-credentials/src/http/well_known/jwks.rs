@@ -6,10 +6,8 @@ use actix_web::web::Data;
 use credentials::key::PublicKey;
 use serde::Serialize;
 
+use super::CACHE;
 use crate::Deps;
-
-/// How long others may keep the keys. Those who meet an unknown `kid` ask again at once.
-const CACHE: &str = "public, max-age=300";
 
 #[derive(Serialize)]
 struct KeySet<'keys> {

@@ -1,19 +1,13 @@
-//! `GET /.well-known/openid-configuration` (upstream contract §1.6): the operator's file, unchanged.
+//! `GET /.well-known/openid-configuration` (OpenID Connect Discovery §4, upstream contract §1.6).
 
-use actix_web::http::header::{CACHE_CONTROL, ContentType};
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 
+use super::document;
 use crate::Deps;
-use crate::http::error::{Refusal, respond};
 
-/// Answers the file of `OPENID_CONFIG_PATH`, or 404 if there is none.
+/// Answers the file of `OPENID_CONFIG_PATH` unchanged; without one the generated document, or 404 if the issuer is no
+/// URL.
 pub async fn get(request: HttpRequest, deps: Data<Deps>) -> HttpResponse {
-    let outcome = deps.openid_configuration.clone().ok_or(Refusal::NoSuchPath).map(|file| {
-        HttpResponse::Ok()
-            .content_type(ContentType::json())
-            .insert_header((CACHE_CONTROL, "public, max-age=300"))
-            .body(file)
-    });
-    respond(&request, &deps, outcome)
+    document(&request, &deps, deps.discovery.openid_configuration.as_ref())
 }

@@ -211,7 +211,11 @@ mod tests {
     async fn whoever_waits_for_a_slow_failure_gets_it_and_does_not_look_again() {
         let (keys, directory) = keys(true);
         let clock = FakeClock::default();
-        let (first, second, ()) = tokio::join!(keys.refreshed(&clock), keys.refreshed(&clock), async {
+        let later = async {
+            clock.advance_seconds(2);
+            keys.refreshed(&clock).await
+        };
+        let (first, second, ()) = tokio::join!(keys.refreshed(&clock), later, async {
             clock.advance_seconds(5);
             directory.gate.add_permits(10);
         });

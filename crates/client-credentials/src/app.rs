@@ -17,7 +17,7 @@ use credentials::secret::{Pepper, SecretStore};
 use credentials::store::DeploymentStore;
 use credentials::{Random, SystemRandom};
 use jose::SigningKey;
-use service_kit::status::Status;
+use service_kit::status::{CheckUp, Status};
 use service_kit::{Problems, Secret, Service, StartError, SystemClock, Telemetry, Variable, Vars, server};
 use store_mongodb::MongoStore;
 use store_sqlite::SqliteStore;
@@ -156,7 +156,7 @@ impl ClientCredentials {
             bootstrap_token,
         };
         let this = Self {
-            status: Status::new(Self::NAME, version),
+            status: Status::new(Self::NAME, version).with_check_up(check_up(&deps.stores)),
             service_prefix: config.service_prefix,
             shutdown_delay: config.shutdown_delay,
             public: server::bind(&config.public.host, config.public.port, "HTTP_PORT")?,
@@ -264,6 +264,15 @@ fn signing_key(
     let password = source.password.as_ref().map(Secret::expose);
     SigningKey::from_pem(&pem, password, source.kid.as_deref())
         .map_err(|error| StartError::new(format!("{}: {error}", path.display())))
+}
+
+/// Whether the store answers now.
+fn check_up(stores: &Stores) -> CheckUp {
+    let clients = Arc::clone(&stores.clients);
+    Arc::new(move || {
+        let clients = Arc::clone(&clients);
+        Box::pin(async move { clients.ping().await.is_ok() })
+    })
 }
 
 /// A generated file; `instead` is the variable that makes it unnecessary.

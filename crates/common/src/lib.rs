@@ -1,5 +1,5 @@
-//! What both services share and nothing else: the claims of an access token, the principal, the header names of
-//! the platform, error bodies, the clock. No I/O, and nothing that only one of the two services needs.
+//! The words that the two services must agree on: the claims of an access token and the principal they become, the
+//! header names of the platform, error bodies, the profile, the clock, and JSON with one reading. No I/O.
 
 mod claims;
 mod clock;

@@ -18,6 +18,8 @@ const MAX_SENT_TEXT: usize = 256;
 #[derive(Debug, Default)]
 pub struct Annotations {
     pub client_id: Option<String>,
+    /// The request that a decision is about: verb and path.
+    pub asked: Option<String>,
     /// `allow` or `deny`.
     pub decision: Option<&'static str>,
     /// The rule that decided.
@@ -90,6 +92,7 @@ fn completed(response: &ServiceResponse<impl MessageBody>, id: &str, started: In
                 responseTime = took.as_secs_f64() * 1000.0,
                 client.id = noted.client_id,
                 decision.outcome = noted.decision,
+                decision.request = noted.asked,
                 decision.rule = noted.rule,
                 decision.reason = noted.reason,
                 error.message = noted.error,

@@ -1,5 +1,9 @@
-//! Status routes (upstream contract §8): outside `SERVICE_PREFIX`, unlogged, the same in every service.
+//! Status routes (upstream contract §8): outside `SERVICE_PREFIX`, unlogged, the same in every service. `/-/healthz` says
+//! that the process runs, `/-/ready` that it wants traffic; neither asks anybody, so that a database that is away does
+//! not take every replica out at once. `/-/check-up` asks what the service depends on: for people and dashboards.
 
+use std::fmt;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -7,12 +11,16 @@ use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpResponse, http::StatusCode};
 use serde::Serialize;
 
+/// Whether what a service depends on answers now.
+pub type CheckUp = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = bool>>> + Send + Sync>;
+
 /// Who answers, and whether it wants traffic.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Status {
     name: &'static str,
     version: String,
     stopping: Arc<AtomicBool>,
+    check_up: Option<CheckUp>,
 }
 
 /// Body of a status answer, members in this order.
@@ -27,7 +35,14 @@ impl Status {
     /// The status of a service that is starting.
     #[must_use]
     pub fn new(name: &'static str, version: impl Into<String>) -> Self {
-        Self { name, version: version.into(), stopping: Arc::default() }
+        Self { name, version: version.into(), stopping: Arc::default(), check_up: None }
+    }
+
+    /// With a service that depends on something.
+    #[must_use]
+    pub fn with_check_up(mut self, check_up: CheckUp) -> Self {
+        self.check_up = Some(check_up);
+        self
     }
 
     /// From now on `/-/ready` answers 503, so that no new traffic is sent here; everything else goes on.
@@ -37,15 +52,30 @@ impl Status {
 
     /// Mounts `/-/healthz`, `/-/ready` and `/-/check-up`.
     pub fn routes(&self, config: &mut ServiceConfig) {
-        for path in ["/-/healthz", "/-/check-up"] {
-            let status = self.clone();
-            config.service(web::resource(path).route(web::get().to(move || answer(status.clone(), true))));
-        }
+        let status = self.clone();
+        config
+            .service(web::resource("/-/healthz").route(web::get().to(move || answer(status.clone(), true))));
+        let status = self.clone();
+        config.service(web::resource("/-/check-up").route(web::get().to(move || check_up(status.clone()))));
         let status = self.clone();
         config.service(web::resource("/-/ready").route(web::get().to(move || {
             let ready = !status.stopping.load(Ordering::Relaxed);
             answer(status.clone(), ready)
         })));
+    }
+}
+
+async fn check_up(status: Status) -> HttpResponse {
+    let well = match &status.check_up {
+        Some(check_up) => check_up().await,
+        None => true,
+    };
+    answer(status, well).await
+}
+
+impl fmt::Debug for Status {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Status({}, stopping: {})", self.name, self.stopping.load(Ordering::Relaxed))
     }
 }
 

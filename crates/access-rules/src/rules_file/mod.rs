@@ -4,7 +4,7 @@
 mod finding;
 mod position;
 mod reader;
-mod strict_json;
+mod syntax;
 #[cfg(test)]
 mod tests;
 
@@ -53,7 +53,7 @@ pub fn load_rules(
         let (line, column) = position::Cursor::new(&valid).position(valid.len());
         whole_file(line, column, "the file is not UTF-8 from here on".to_owned())
     })?;
-    let root = strict_json::parse(text).map_err(|error| {
+    let root = syntax::parse(text).map_err(|error| {
         let (line, column) = position::Cursor::new(text).position(error.offset);
         whole_file(line, column, error.message)
     })?;

@@ -74,6 +74,8 @@ fn has_body(request: &HttpRequest) -> bool {
 /// What was found out about a request before it was answered.
 #[derive(Debug, Default)]
 struct Findings {
+    /// What the gateway asks about, as far as a log may show it.
+    asked: Option<String>,
     rule: Option<String>,
     caller: Option<Arc<UserinfoAnswer>>,
 }
@@ -108,6 +110,7 @@ impl DecisionRoute {
             return Err(Denial::UntrustedPeer);
         }
         let original = self.source.read(request, below_auth)?;
+        findings.asked = Some(original.loggable());
         let facts = Facts {
             client_type: facts::client_type(headers, &self.client_type_header)?,
             is_backoffice: facts::is_backoffice(headers, &self.backoffice_header),
@@ -115,7 +118,7 @@ impl DecisionRoute {
         let asked = Request { method: original.method, target: original.target, facts };
         let Verdict { denied, rule, caller } =
             self.decision_point.run(&asked, &self.presented(request)).await;
-        *findings = Findings { rule, caller };
+        (findings.rule, findings.caller) = (rule, caller);
         denied.map_or(Ok(()), |reason| Err(reason.into()))
     }
 
@@ -164,11 +167,12 @@ fn circumstances(request: &HttpRequest, findings: &Findings, identity: IdentityH
     }
 }
 
-/// Adds the decision to the access line. Nothing that the caller sent goes there.
+/// Adds the decision to the access line. Of what the caller sent, only verb and path go there.
 fn note(request: &HttpRequest, denial: Option<Denial>, findings: &Findings) {
     access_log::annotate(request, |annotations| {
         annotations.decision = Some(if denial.is_some() { "deny" } else { "allow" });
         annotations.reason = denial.map(Denial::word);
+        annotations.asked.clone_from(&findings.asked);
         annotations.rule.clone_from(&findings.rule);
         annotations.error = match (findings.caller.as_deref(), denial) {
             (Some(UserinfoAnswer::Unknown(failure)), _) => Some(format!("userinfo: {}", failure.cause)),

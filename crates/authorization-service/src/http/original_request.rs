@@ -36,6 +36,18 @@ pub(crate) enum Unclear {
     BadMethod,
 }
 
+/// The most of a target that a log shows, in bytes (T-LOG-01).
+const MAX_LOGGED: usize = 256;
+
+impl OriginalRequest<'_> {
+    /// Verb and path for the log; the query stays out of it, and bytes that are no text show as such.
+    pub(crate) fn loggable(&self) -> String {
+        let path = self.target.split(|byte| matches!(byte, b'?' | b'#')).next().unwrap_or_default();
+        let path = path.get(..MAX_LOGGED).unwrap_or(path);
+        format!("{} {}", String::from_utf8_lossy(self.method), String::from_utf8_lossy(path))
+    }
+}
+
 impl Source {
     /// Reads the original request; `below_auth` is what follows `/auth` in the target of the call, raw.
     pub(crate) fn read<'request>(

@@ -1,11 +1,11 @@
 //! The program itself: exit codes, and what its log holds and does not hold.
 
-use std::net::TcpListener;
-use std::process::{Child, Command, Output, Stdio};
-use std::thread;
+use std::process::{Command, Output, Stdio};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use testkit::port::ReservedPort;
+use testkit::process::{Process, Ready};
 
 use crate::service::{Answer, request};
 use crate::stub::{Reply, Stub};
@@ -46,25 +46,22 @@ fn broken_rules_end_it_with_1() {
     assert!(stderr(&output).contains("auth.json:1:"), "{}", stderr(&output));
 }
 
-/// Starts the program and waits until it answers.
-fn start(url: &str, path: &str) -> (Child, u16) {
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let child = program(&[
-        ("LOG_LEVEL", "trace"),
-        ("HTTP_HOST", "127.0.0.1"),
-        ("HTTP_PORT", &port.to_string()),
-        ("DELAY_SHUTDOWN_SECONDS", "0"),
-        ("CONFIGURATION_PATH", path),
-        ("USERINFO_URL", url),
-        ("HEADERS_TO_PROXY", "authorization,cookie"),
-        ("USER_PROPERTIES_TO_PROXY", "mail"),
-    ])
-    .spawn()
-    .unwrap();
-    while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
-        thread::yield_now();
-    }
-    (child, port)
+/// Starts the program and waits until it listens.
+async fn start(url: &str, path: &str) -> (ReservedPort, Process) {
+    Process::start_on_free_port(|port| {
+        let command = program(&[
+            ("LOG_LEVEL", "trace"),
+            ("HTTP_HOST", "127.0.0.1"),
+            ("HTTP_PORT", &port.number().to_string()),
+            ("DELAY_SHUTDOWN_SECONDS", "0"),
+            ("CONFIGURATION_PATH", path),
+            ("USERINFO_URL", url),
+            ("HEADERS_TO_PROXY", "authorization,cookie"),
+            ("USER_PROPERTIES_TO_PROXY", "mail"),
+        ]);
+        (command, Ready::Listens(port.address()))
+    })
+    .await
 }
 
 fn ask(port: u16, target: &str) -> Answer {
@@ -80,8 +77,8 @@ fn ask(port: u16, target: &str) -> Answer {
     Answer::read(connection)
 }
 
-#[test]
-fn the_log_tells_the_decision_and_no_credentials_and_sigterm_ends_it_well() {
+#[tokio::test(flavor = "multi_thread")]
+async fn the_log_tells_the_decision_and_no_credentials_and_sigterm_ends_it_well() {
     let rules = json!({
         "/admin": {"GET": {"authorization": {"expression": "groups.admin", "public": false}}},
         "/any": {"GET": {"authorization": {"expression": "true", "public": true}}},
@@ -95,18 +92,17 @@ fn the_log_tells_the_decision_and_no_credentials_and_sigterm_ends_it_well() {
         _ => Reply::new(500, "text/plain", "canary-body"),
     });
     let folder = folder(&rules.to_string());
-    let (child, port) = start(&stub.url(), folder.path().to_str().unwrap());
+    let (reserved, mut process) = start(&stub.url(), folder.path().to_str().unwrap()).await;
+    let port = reserved.number();
     assert_eq!(ask(port, "/admin").status, 403);
     assert_eq!(ask(port, "/admin").status, 503);
     assert_eq!(ask(port, "/admin").status, 503);
     assert_eq!(ask(port, "/any").status, 200);
-    assert_eq!(ask(port, "/canary-path/../x").status, 403);
-    assert!(Command::new("kill").arg(child.id().to_string()).status().unwrap().success());
-    let output = child.wait_with_output().unwrap();
-    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(ask(port, "/odd/../x?canary=canary#canary").status, 403);
+    assert_eq!(process.terminate().await.code(), Some(0));
 
-    let log = String::from_utf8(output.stdout.clone()).unwrap();
-    for text in [&log, &stderr(&output)] {
+    let log = process.stdout();
+    for text in [&log, &process.stderr()] {
         assert!(!text.contains("canary"), "{text}");
     }
     let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -121,6 +117,8 @@ fn the_log_tells_the_decision_and_no_credentials_and_sigterm_ends_it_well() {
     assert_eq!(told(completed[3]), (json!("allow"), Value::Null, json!("/any → GET → authorization")));
     assert_eq!(completed[3]["error"]["message"], "userinfo: status 500");
     assert_eq!(told(completed[4]), (json!("deny"), json!("path_refused"), Value::Null));
+    let asked: Vec<_> = completed.iter().map(|line| line["decision"]["request"].as_str().unwrap()).collect();
+    assert_eq!(asked, ["GET /admin", "GET /admin", "GET /admin", "GET /any", "GET /odd/../x"]);
     let failures: Vec<_> = lines
         .iter()
         .filter(|line| line["level"] == 50)

@@ -40,6 +40,18 @@ fn no_store_no_token_in_both_profiles() {
 }
 
 #[test]
+fn contract_8_check_up_tells_of_the_store_and_the_probes_do_not() {
+    let service = Service::standard(&[]);
+    assert_eq!(service.get("/-/check-up").status, 200);
+    service.stores.clients.fail();
+    let answer = service.get("/-/check-up");
+    assert_eq!((answer.status, &answer.json()["status"]), (503, &json!("KO")));
+    for probe in ["/-/healthz", "/-/ready"] {
+        assert_eq!(service.get(probe).status, 200, "{probe}");
+    }
+}
+
+#[test]
 fn a_registration_that_fails_half_way_leaves_no_client() {
     let service = Service::standard(&[]);
     for (name, switch) in [("clients", &service.stores.clients), ("secrets", &service.stores.secrets)] {

@@ -27,6 +27,7 @@ use crate::config::{Config, SigningKeySource, TokenSettings};
 use crate::generated_file::{GeneratedFile, read_or_create};
 use crate::http;
 use crate::http::well_known::Discovery;
+use crate::key_checks::KeyChecks;
 use crate::metrics::Metrics;
 use crate::signing_keys::SigningKeys;
 
@@ -52,6 +53,7 @@ pub struct Deps {
     pub random: Arc<dyn Random>,
     pub pepper: Pepper,
     pub signing_keys: SigningKeys,
+    pub key_checks: KeyChecks,
     pub profile: Profile,
     pub tokens: TokenSettings,
     pub default_client_state: ClientState,
@@ -149,6 +151,7 @@ impl ClientCredentials {
             random,
             pepper,
             signing_keys,
+            key_checks: KeyChecks::default(),
             profile: config.profile,
             discovery: Discovery::new(&config.tokens.issuer, &config.service_prefix, openid_configuration),
             tokens: config.tokens,

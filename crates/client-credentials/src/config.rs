@@ -190,11 +190,6 @@ fn check_together(vars: &Vars, problems: &mut Problems) {
     if let Some(problem) = text("MIA_JWT_ISSUER").and_then(|issuer| issuer_problem(issuer.trim(), drop_in)) {
         problems.note("MIA_JWT_ISSUER", problem);
     }
-    let issuer = text("MIA_JWT_ISSUER");
-    if issuer.is_some() && text("DEFAULT_AUDIENCE") == issuer {
-        problems
-            .note("DEFAULT_AUDIENCE", "must differ from MIA_JWT_ISSUER: that is the audience of assertions");
-    }
     if text("PRIVATE_RSA_KEY_ID")
         .is_some_and(|kid| kid.len() > MAX_KID_LENGTH || kid.chars().any(char::is_control))
     {
@@ -203,6 +198,12 @@ fn check_together(vars: &Vars, problems: &mut Problems) {
     let port =
         |name: &str, default: &str| text(name).map_or_else(|| default.to_owned(), |port| port.to_string());
     let (public, management) = (port("HTTP_PORT", "3000"), port("MANAGEMENT_PORT", "3001"));
+    let issuer = text("MIA_JWT_ISSUER")
+        .map_or_else(|| default_issuer(public.trim()), |issuer| issuer.trim().to_owned());
+    if text("DEFAULT_AUDIENCE").is_some_and(|audience| audience.trim() == issuer) {
+        problems
+            .note("DEFAULT_AUDIENCE", "must differ from MIA_JWT_ISSUER: that is the audience of assertions");
+    }
     if public.trim() == management.trim() && public.trim() != "0" {
         problems.note(
             "MANAGEMENT_PORT",
@@ -216,6 +217,11 @@ fn check_together(vars: &Vars, problems: &mut Problems) {
              crud-service. Unset it to start with an empty set of clients",
         );
     }
+}
+
+/// The issuer of a service that nobody told its address.
+fn default_issuer(http_port: impl std::fmt::Display) -> String {
+    format!("http://localhost:{http_port}")
 }
 
 impl From<Variables> for Config {
@@ -259,10 +265,7 @@ impl TokenSettings {
         let mut accepted_audiences = variables.accepted_audiences.0.clone();
         accepted_audiences.extend(default_audience.clone());
         Self {
-            issuer: variables
-                .mia_jwt_issuer
-                .clone()
-                .unwrap_or_else(|| format!("http://localhost:{}", variables.http_port)),
+            issuer: variables.mia_jwt_issuer.clone().unwrap_or_else(|| default_issuer(variables.http_port)),
             lifetime_seconds: variables
                 .mia_jwt_expires_in
                 .map_or(STANDARD_LIFETIME_SECONDS, |seconds| seconds.0),

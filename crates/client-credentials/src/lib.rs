@@ -9,6 +9,7 @@ pub mod describe_token;
 mod generated_file;
 pub mod http;
 pub mod issue_token;
+pub mod key_checks;
 mod metrics;
 pub mod register_client;
 pub mod signing_keys;

@@ -5,11 +5,12 @@ use credentials::client::{AuthMethod, Client, ClientDefect, ClientId, NewClient}
 use credentials::key::PublicKey;
 use credentials::secret::{self, StoredSecret};
 use credentials::{InsertError, RandomError, StoreError};
-use jose::{KeyDefect, public_key};
+use jose::KeyDefect;
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
 use crate::Deps;
+use crate::key_checks::Busy;
 
 /// Who asks for the client, and so what they may ask for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +36,8 @@ pub enum RegisterClientError {
     Client(#[from] ClientDefect),
     #[error(transparent)]
     Key(#[from] KeyDefect),
+    #[error(transparent)]
+    Busy(#[from] Busy),
     /// What we sign with it must never pass for an assertion of the client (T-KEY-10).
     #[error("public_key is a signing key of this service: send a key of your own")]
     OurKey,
@@ -78,10 +81,7 @@ pub async fn run(
 
 /// The key, checked, and none that a replica of ours signs with.
 async fn foreign_key(deps: &Deps, jwk: &Map<String, Value>) -> Result<PublicKey, RegisterClientError> {
-    let jwk = jwk.clone();
-    // Up to some 15 ms of arithmetic on a stranger's number: not on a thread that serves others meanwhile.
-    let checking = tokio::task::spawn_blocking(move || public_key::check(&jwk));
-    let key = checking.await.unwrap_or(Err(KeyDefect::OpenSsl))?;
+    let key = deps.key_checks.check(jwk.clone()).await??;
     let ours = deps.signing_keys.refreshed(&*deps.clock).await?;
     if ours.contain(&key)? { Err(RegisterClientError::OurKey) } else { Ok(key) }
 }

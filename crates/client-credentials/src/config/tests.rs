@@ -105,8 +105,13 @@ fn values_out_of_range_are_refused_by_name_and_not_shown() {
 #[test]
 fn t_cc_04_the_issuer_is_not_an_audience_of_tokens() {
     let issuer = "https://auth.example";
-    let text = read(&[("MIA_JWT_ISSUER", issuer), ("DEFAULT_AUDIENCE", issuer)]).unwrap_err();
-    assert!(text.contains("DEFAULT_AUDIENCE"), "{text}");
+    for variables in [
+        [("MIA_JWT_ISSUER", issuer), ("DEFAULT_AUDIENCE", issuer)],
+        [("HTTP_PORT", "3456"), ("DEFAULT_AUDIENCE", "http://localhost:3456")],
+    ] {
+        let text = read(&variables).unwrap_err();
+        assert!(text.contains("DEFAULT_AUDIENCE"), "{text}");
+    }
 }
 
 #[test]

@@ -9,7 +9,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use common::{ErrorBody, Profile};
 use credentials::assertion::AUTHENTICATION_FAILED;
 use credentials::grant::GrantRefusal;
-use jose::SignError;
+use jose::{KeyDefect, SignError};
 use service_kit::access_log::annotate;
 use service_kit::body::BodyError;
 
@@ -32,6 +32,7 @@ const BEARER_CHALLENGE_BAD_REQUEST: &str = r#"Bearer realm="client-credentials",
 /// When to come back after a 503, in seconds.
 const RETRY_AFTER_SECONDS: &str = "5";
 
+const BUSY: &str = "the key cannot be checked just now: send the request again a little later";
 const NO_RANDOMNESS: &str =
     "the service lacks randomness to make secrets of: nothing was changed, tell the operator";
 
@@ -354,7 +355,12 @@ fn describe_token(error: &DescribeTokenError) -> Answer {
 fn register_client(error: &RegisterClientError, profile: Profile) -> Answer {
     match error {
         RegisterClientError::Client(defect) => not_registered(defect.to_string(), "client_invalid", profile),
+        // Ours, not the caller's.
+        RegisterClientError::Key(KeyDefect::OpenSsl) => {
+            new(503, "temporarily_unavailable", BUSY, "openssl_failed")
+        }
         RegisterClientError::Key(defect) => not_registered(defect.to_string(), "key_refused", profile),
+        RegisterClientError::Busy(_) => new(503, "temporarily_unavailable", BUSY, "busy"),
         RegisterClientError::OurKey => not_registered(error.to_string(), "key_is_ours", profile),
         RegisterClientError::Duplicate => {
             new(409, "conflict", "the client could not be made: send the request again", "duplicate")

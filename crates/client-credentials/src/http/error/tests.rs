@@ -3,6 +3,8 @@ use credentials::client::ClientDefect;
 use credentials::{RandomError, StoreError};
 use jose::{AccessTokenRejection, KeyDefect, SignatureDefect};
 
+use crate::key_checks::Busy;
+
 use super::*;
 
 fn down() -> StoreError {
@@ -54,6 +56,8 @@ fn every_refusal() -> Vec<Refusal> {
         [
             RegisterClientError::Client(ClientDefect::Missing("client_name")),
             RegisterClientError::Key(KeyDefect::ModulusSize),
+            RegisterClientError::Key(KeyDefect::OpenSsl),
+            RegisterClientError::Busy(Busy),
             RegisterClientError::OurKey,
             RegisterClientError::Duplicate,
             RegisterClientError::Store(down()),

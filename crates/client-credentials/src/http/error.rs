@@ -8,6 +8,7 @@ use actix_web::http::header::{ALLOW, CACHE_CONTROL, PRAGMA, RETRY_AFTER, WWW_AUT
 use actix_web::{HttpRequest, HttpResponse};
 use common::{ErrorBody, Profile};
 use credentials::assertion::AUTHENTICATION_FAILED;
+use credentials::form::FormDefect;
 use credentials::grant::GrantRefusal;
 use jose::{KeyDefect, SignError};
 use service_kit::access_log::annotate;
@@ -15,7 +16,6 @@ use service_kit::body::BodyError;
 
 use super::bearer::BearerDefect;
 use super::clients::ManagementRequestDefect;
-use super::form::FormDefect;
 use super::json_body::JsonBodyDefect;
 use super::oauth::TokenRequestDefect;
 use crate::Deps;

@@ -3,6 +3,7 @@
 use actix_web::http::header::{CACHE_CONTROL, PRAGMA};
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
+use credentials::form::{Form, FormDefect};
 use serde::Serialize;
 use service_kit::access_log::annotate;
 use service_kit::body;
@@ -10,7 +11,6 @@ use service_kit::body;
 use super::presented_credential;
 use crate::Deps;
 use crate::http::error::{Refusal, reason, respond};
-use crate::http::form::{Form, FormDefect};
 use crate::issue_token::{self, TokenRequest};
 
 /// The one grant (RFC 6749 §4.4).

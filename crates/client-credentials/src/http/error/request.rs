@@ -1,9 +1,9 @@
 //! Requests that cannot be read, whatever they ask for.
 
+use credentials::form::FormDefect;
 use service_kit::body::BodyError;
 
 use super::answer::{Answer, bad_request, new};
-use crate::http::form::FormDefect;
 
 pub(super) const NOT_AN_OBJECT: &str = "the body must be one JSON object in UTF-8 with distinct member names";
 

@@ -1,11 +1,11 @@
 use credentials::assertion::AssertionDefect;
 use credentials::client::ClientDefect;
+use credentials::form::FormDefect;
 use credentials::grant::GrantRefusal;
 use credentials::{RandomError, StoreError};
 use jose::{AccessTokenRejection, KeyDefect, SignError, SignatureDefect};
 
 use crate::authenticate_client::{AssertionRefusal, CredentialDefect};
-use crate::http::form::FormDefect;
 use crate::key_checks::Busy;
 
 use super::*;

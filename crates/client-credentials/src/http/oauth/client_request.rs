@@ -3,13 +3,13 @@
 
 use actix_web::HttpRequest;
 use actix_web::web::Payload;
+use credentials::form::{Form, FormDefect};
 use service_kit::access_log::annotate;
 use service_kit::body;
 
 use super::presented_credential;
 use crate::authenticate_client::PresentedCredential;
 use crate::http::error::Refusal;
-use crate::http::form::{Form, FormDefect};
 
 /// Parameters that must not be in the query, where logs and histories keep them (C-6749-05).
 const NEVER_IN_QUERY: [&str; 7] = [

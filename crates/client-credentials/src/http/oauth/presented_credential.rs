@@ -2,22 +2,17 @@
 //! is not known here.
 
 use actix_web::http::header::{AUTHORIZATION, HeaderMap};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use credentials::assertion::AssertionDefect;
 use credentials::client::AuthMethod;
+use credentials::form::Form;
+use credentials::id_and_secret::IdAndSecret;
 use credentials::jws::Jws;
-use zeroize::Zeroizing;
 
 use super::client_request::ClientRequestDefect;
 use crate::authenticate_client::{AssertionRefusal, CredentialDefect, PresentedCredential};
-use crate::http::form::{Form, decode};
 
 /// The one `client_assertion_type` we know (RFC 7523 §2.2).
 const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
-
-/// Nobody's secret is longer; refused before it is hashed (T-BRU-05).
-const MAX_SECRET_LENGTH: usize = 1024;
 
 /// Finds the one credential of a request.
 ///
@@ -72,36 +67,28 @@ fn from_header(header: &[u8]) -> Result<PresentedCredential, ClientRequestDefect
     if !scheme.eq_ignore_ascii_case(b"basic") {
         return Ok(PresentedCredential::Unusable(CredentialDefect::MethodNotOffered));
     }
-    Ok(basic(rest.trim_ascii()).unwrap_or(PresentedCredential::Unusable(CredentialDefect::Malformed)))
+    Ok(secret_of(AuthMethod::ClientSecretBasic, IdAndSecret::from_basic(rest.trim_ascii())))
 }
 
 /// `client_id` and `client_secret` as parameters of the form (RFC 6749 §2.3.1).
 fn in_body(client_id: Option<&str>, secret: &str) -> PresentedCredential {
-    client_id
-        .and_then(|id| secret_of(AuthMethod::ClientSecretPost, id.to_owned(), secret.to_owned()))
-        .unwrap_or(PresentedCredential::Unusable(CredentialDefect::Malformed))
+    let read = client_id.and_then(|id| IdAndSecret::from_form(id, secret));
+    secret_of(AuthMethod::ClientSecretPost, read)
 }
 
-/// Id and secret, each form-encoded, then joined by a colon and encoded as base64 (RFC 6749 §2.3.1, RFC 7617).
-fn basic(base64: &[u8]) -> Option<PresentedCredential> {
-    let text = Zeroizing::new(STANDARD.decode(base64).ok()?);
-    let colon = text.iter().position(|byte| *byte == b':')?;
-    let (id, secret) = (text.get(..colon)?, text.get(colon..)?.get(1..)?);
-    secret_of(AuthMethod::ClientSecretBasic, decode(id)?, decode(secret)?)
-}
-
-/// Printable ASCII alone, in both (RFC 6749 appendix A.1 and A.2).
-fn secret_of(method: AuthMethod, client_id: String, secret: String) -> Option<PresentedCredential> {
-    let secret = Zeroizing::new(secret);
-    let legal =
-        |text: &str| text.len() <= MAX_SECRET_LENGTH && text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
-    let readable = legal(&client_id) && legal(&secret);
-    readable.then_some(PresentedCredential::Secret { method, client_id, secret })
+fn secret_of(method: AuthMethod, read: Option<IdAndSecret>) -> PresentedCredential {
+    match read {
+        Some(IdAndSecret { client_id, secret }) => PresentedCredential::Secret { method, client_id, secret },
+        None => PresentedCredential::Unusable(CredentialDefect::Malformed),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use actix_web::http::header::HeaderValue;
+    use base64::Engine;
+    use base64::engine::general_purpose::STANDARD;
+    use credentials::id_and_secret::MAX_LENGTH;
 
     use super::*;
 
@@ -239,7 +226,7 @@ mod tests {
 
     #[test]
     fn t_bas_03_04_05_what_no_id_or_secret_holds_is_no_credential() {
-        let long = "s".repeat(MAX_SECRET_LENGTH + 1);
+        let long = "s".repeat(MAX_LENGTH + 1);
         for (id, secret) in
             [("c%00", "s"), ("c", "s%00"), ("c%c3%a9", "s"), ("c", "%7f"), ("c", "%0d%0a"), ("c", &long)]
         {

@@ -3,12 +3,12 @@
 use actix_web::http::header::{CACHE_CONTROL, PRAGMA};
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
+use credentials::form::Form;
 use serde::Serialize;
 
 use super::client_request::{self, ClientRequestDefect};
 use crate::Deps;
 use crate::http::error::{Refusal, reason, respond};
-use crate::http::form::Form;
 use crate::issue_token::{self, TokenRequest};
 
 /// The one grant (RFC 6749 §4.4).

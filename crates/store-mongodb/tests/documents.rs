@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "tests may fail loudly")]
 
 use credentials::StoreError;
-use credentials::client::{AuthMethod, Client, ClientState, ClientStore, ReplaceOutcome};
+use credentials::client::{AuthMethod, Client, ClientFilter, ClientState, ClientStore, ReplaceOutcome};
 use credentials::key::KeyDirectory;
 use mongodb::bson::{Bson, DateTime, Document, doc};
 use mongodb::{Client as Driver, Database};
@@ -110,7 +110,7 @@ mod on_mongodb {
             broken.insert(field, value.clone());
             clients.delete_one(doc! { "clientId": "b" }).await.unwrap();
             clients.insert_one(broken).await.unwrap();
-            let list = store.list(None, 10).await.map(drop);
+            let list = store.list(&ClientFilter::default(), None, 10).await.map(drop);
             for answer in [store.find(&client_id("b")).await.map(drop), list] {
                 let error = answer.unwrap_err();
                 assert!(matches!(error, StoreError::Corrupt(_)), "{field} {value}: {error}");

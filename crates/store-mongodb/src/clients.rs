@@ -146,7 +146,6 @@ fn changeable_fields(client: &Client) -> (Document, Document) {
         fields::AUDIENCE: &client.audience,
         fields::ALLOWED_CUSTOM_CLAIMS: &client.allowed_custom_claims,
         fields::METADATA: json::to_bson(&client.metadata),
-        fields::ORIGIN: spelling(client.origin),
         fields::CREATED_AT: date(client.created_at),
         fields::UPDATED_AT: date(client.updated_at),
         fields::VERSION: stored_version(client.version),
@@ -154,6 +153,8 @@ fn changeable_fields(client: &Client) -> (Document, Document) {
     let keys = client.keys.iter().map(key_document).collect::<Vec<_>>();
     let optional = [
         (fields::PUBLIC_KEY, client.public_key.as_ref().map(|key| json::to_bson(key.members()))),
+        // Absent in documents of other tools, which all count as an operator's.
+        (fields::ORIGIN, (client.origin != ClientOrigin::default()).then(|| spelling(client.origin))),
         (fields::KEYS, (!keys.is_empty()).then(|| Bson::from(keys))),
         (fields::JWKS_URI, client.jwks_uri.clone().map(Bson::from)),
         (fields::ASSERTION_ALGORITHM, client.assertion_algorithm.clone().map(Bson::from)),
@@ -181,6 +182,12 @@ fn key_document(key: &ClientKey) -> Document {
         key_fields::ADDED_AT: date(key.added_at),
         key_fields::EXPIRES_AT: key.expires_at.map(date).map_or(Bson::Null, Bson::DateTime),
     }
+}
+
+fn keys(client: &Stored<'_>) -> Result<Vec<ClientKey>, Unreadable> {
+    let documents = client.documents(fields::KEYS)?;
+    let keys = documents.into_iter().map(key).collect::<Result<_, _>>();
+    keys.map_err(|_| client.unreadable(fields::KEYS))
 }
 
 fn key(document: &Document) -> Result<ClientKey, Unreadable> {
@@ -211,7 +218,7 @@ fn client(document: &Document) -> Result<Client, Unreadable> {
         audience: stored.strings(fields::AUDIENCE)?,
         allowed_custom_claims: stored.strings(fields::ALLOWED_CUSTOM_CLAIMS)?,
         metadata: stored.object(fields::METADATA)?,
-        keys: stored.documents(fields::KEYS)?.into_iter().map(key).collect::<Result<_, _>>()?,
+        keys: keys(&stored)?,
         jwks_uri: stored.optional_text(fields::JWKS_URI)?,
         assertion_algorithm: stored.optional_text(fields::ASSERTION_ALGORITHM)?,
         static_claims: stored.object(fields::STATIC_CLAIMS)?,
@@ -219,7 +226,7 @@ fn client(document: &Document) -> Result<Client, Unreadable> {
         registration: stored.object(fields::REGISTRATION)?,
         origin: match stored.field(fields::ORIGIN) {
             Some(_) => stored.spelled(fields::ORIGIN)?,
-            None => ClientOrigin::Operator,
+            None => ClientOrigin::default(),
         },
         last_login: stored.optional_date(fields::LAST_LOGIN)?,
         created_at: stored.date(fields::CREATED_AT)?,

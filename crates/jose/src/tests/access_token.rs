@@ -3,7 +3,7 @@
 use common::{AccessTokenClaims, Profile, Timestamp};
 use credentials::access_token::TokenDefect;
 use credentials::assertion::{self, AssertionDefect, AssertionPolicy};
-use credentials::client::{AuthMethod, Client, ClientId, ClientState};
+use credentials::client::{AuthMethod, Client, ClientId};
 use credentials::jws::{Jws, JwsDefect};
 use serde_json::{Map, json};
 

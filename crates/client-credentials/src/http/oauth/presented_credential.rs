@@ -8,8 +8,8 @@ use credentials::form::Form;
 use credentials::id_and_secret::IdAndSecret;
 use credentials::jws::Jws;
 
-use super::token::TokenRequestDefect;
-use crate::issue_token::{AssertionRefusal, CredentialDefect, PresentedCredential};
+use super::client_request::ClientRequestDefect;
+use crate::authenticate_client::{AssertionRefusal, CredentialDefect, PresentedCredential};
 
 /// The one `client_assertion_type` we know (RFC 7523 §2.2).
 const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
@@ -17,12 +17,12 @@ const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer
 /// Finds the one credential of a request.
 ///
 /// # Errors
-/// [`TokenRequestDefect`] if there are several, or half of one.
-pub(super) fn find(headers: &HeaderMap, form: &Form) -> Result<PresentedCredential, TokenRequestDefect> {
+/// [`ClientRequestDefect`] if there are several, or half of one.
+pub(super) fn find(headers: &HeaderMap, form: &Form) -> Result<PresentedCredential, ClientRequestDefect> {
     let mut authorizations = headers.get_all(AUTHORIZATION);
     let authorization = match (authorizations.next(), authorizations.next()) {
         (first, None) => first,
-        _ => return Err(TokenRequestDefect::SeveralAuthorizations),
+        _ => return Err(ClientRequestDefect::SeveralAuthorizations),
     };
     let assertion = assertion(form)?;
     match (authorization, assertion, form.get("client_secret")) {
@@ -30,14 +30,14 @@ pub(super) fn find(headers: &HeaderMap, form: &Form) -> Result<PresentedCredenti
         (None, Some(assertion), None) => Ok(assertion),
         (None, None, Some(secret)) => Ok(in_body(form.get("client_id"), secret)),
         (None, None, None) => Ok(PresentedCredential::Unusable(CredentialDefect::Missing)),
-        _ => Err(TokenRequestDefect::SeveralMethods),
+        _ => Err(ClientRequestDefect::SeveralMethods),
     }
 }
 
-fn assertion(form: &Form) -> Result<Option<PresentedCredential>, TokenRequestDefect> {
+fn assertion(form: &Form) -> Result<Option<PresentedCredential>, ClientRequestDefect> {
     match (form.get("client_assertion_type"), form.get("client_assertion")) {
         (Some(JWT_BEARER), Some(assertion)) if several_tokens(assertion) => {
-            Err(TokenRequestDefect::SeveralAssertions)
+            Err(ClientRequestDefect::SeveralAssertions)
         }
         (Some(JWT_BEARER), Some(assertion)) => Ok(Some(match Jws::parse(assertion) {
             Ok(jws) => PresentedCredential::Assertion(Box::new(jws)),
@@ -45,10 +45,10 @@ fn assertion(form: &Form) -> Result<Option<PresentedCredential>, TokenRequestDef
         })),
         (Some(_), Some(_)) => Ok(Some(PresentedCredential::UnusableAssertion(AssertionRefusal::UnknownType))),
         (None, None) if form.get("token_endpoint_auth_method") == Some("private_key_jwt") => {
-            Err(TokenRequestDefect::IncompleteAssertion)
+            Err(ClientRequestDefect::IncompleteAssertion)
         }
         (None, None) => Ok(None),
-        _ => Err(TokenRequestDefect::IncompleteAssertion),
+        _ => Err(ClientRequestDefect::IncompleteAssertion),
     }
 }
 
@@ -57,12 +57,12 @@ fn several_tokens(assertion: &str) -> bool {
     assertion.split_ascii_whitespace().filter(|part| part.matches('.').count() == 2).count() > 1
 }
 
-fn from_header(header: &[u8]) -> Result<PresentedCredential, TokenRequestDefect> {
+fn from_header(header: &[u8]) -> Result<PresentedCredential, ClientRequestDefect> {
     let (scheme, rest) =
         header.split_at(header.iter().position(|byte| *byte == b' ').unwrap_or(header.len()));
     if rest.contains(&b',') {
         // Two credentials in one field (RFC 9110 §5.3): no alphabet of base64 has a comma.
-        return Err(TokenRequestDefect::SeveralAuthorizations);
+        return Err(ClientRequestDefect::SeveralAuthorizations);
     }
     if !scheme.eq_ignore_ascii_case(b"basic") {
         return Ok(PresentedCredential::Unusable(CredentialDefect::MethodNotOffered));
@@ -93,7 +93,7 @@ mod tests {
     use super::*;
 
     /// What is found in a request with this `Authorization` and body.
-    fn found(authorization: &[&str], body: &str) -> Result<String, TokenRequestDefect> {
+    fn found(authorization: &[&str], body: &str) -> Result<String, ClientRequestDefect> {
         let mut headers = HeaderMap::new();
         for value in authorization {
             headers.append(AUTHORIZATION, HeaderValue::from_str(value).unwrap());
@@ -170,7 +170,7 @@ mod tests {
         for headers in
             [&["Basic Yzpz", "Basic Yzpz"][..], &["Basic Yzpz", "Bearer x"], &["Basic Yzpz, Basic Yzpz"]]
         {
-            assert_eq!(found(headers, ""), Err(TokenRequestDefect::SeveralAuthorizations));
+            assert_eq!(found(headers, ""), Err(ClientRequestDefect::SeveralAuthorizations));
         }
     }
 
@@ -186,7 +186,7 @@ mod tests {
             (&[], &format!("{ASSERTION}&client_secret=s")),
             (&[], &format!("{ASSERTION}&client_id=c&client_secret=s")),
         ] {
-            assert_eq!(found(headers, body), Err(TokenRequestDefect::SeveralMethods), "{body}");
+            assert_eq!(found(headers, body), Err(ClientRequestDefect::SeveralMethods), "{body}");
         }
     }
 
@@ -196,13 +196,13 @@ mod tests {
         assert_eq!(found(&["Basic Yzpz"], "client_assertion="), Ok("c|s".to_owned()));
         let saml = "client_assertion_type=urn:ietf:params:oauth:client-assertion-type:saml2-bearer&client_assertion=x";
         assert_eq!(found(&[], saml), Ok(AssertionRefusal::UnknownType.to_string()));
-        assert_eq!(found(&[], &format!("{ASSERTION}+d.e.f")), Err(TokenRequestDefect::SeveralAssertions));
+        assert_eq!(found(&[], &format!("{ASSERTION}+d.e.f")), Err(ClientRequestDefect::SeveralAssertions));
         for half in [
             "client_assertion=a.b.c",
             "client_assertion_type=urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
             "token_endpoint_auth_method=private_key_jwt&client_id=c",
         ] {
-            assert_eq!(found(&[], half), Err(TokenRequestDefect::IncompleteAssertion), "{half}");
+            assert_eq!(found(&[], half), Err(ClientRequestDefect::IncompleteAssertion), "{half}");
         }
     }
 

@@ -68,7 +68,13 @@ pub async fn change(
         }
         let after = before.patched(patch, &deps.tokens.issuer, now)?;
         match deps.stores.clients.replace(&after, before.version).await? {
-            ReplaceOutcome::Replaced => return Ok(after),
+            ReplaceOutcome::Replaced => {
+                if !after.may_obtain_tokens() {
+                    // Also if it was so before: whoever repeats a change that failed half-way completes it.
+                    deps.revocations.revoke_all_of(id, now).await?;
+                }
+                return Ok(after);
+            }
             ReplaceOutcome::Missing => return Err(AdministerClientsError::Missing),
             ReplaceOutcome::VersionConflict => {}
         }
@@ -76,9 +82,9 @@ pub async fn change(
     Err(AdministerClientsError::Conflict)
 }
 
-/// Forgets a client and its secrets. With `expected_version`, only that version is removed. The secrets go last, and also
-/// if the client is gone already: without a client they open nothing, and whoever repeats a removal that failed half-way
-/// completes it.
+/// Forgets a client and its secrets, and revokes its tokens (C-7592-08). With `expected_version`, only that version is
+/// removed. Tokens and secrets go last, and also if the client is gone already: without a client the secrets open nothing,
+/// and whoever repeats a removal that failed half-way completes it.
 ///
 /// # Errors
 /// [`AdministerClientsError::Missing`], [`AdministerClientsError::OtherVersion`] or [`AdministerClientsError::Store`].
@@ -91,6 +97,7 @@ pub async fn remove(
     if outcome == DeleteOutcome::VersionConflict {
         return Err(AdministerClientsError::OtherVersion);
     }
+    deps.revocations.revoke_all_of(id, deps.clock.now()).await?;
     deps.stores.secrets.delete_all(&deps.pepper.lookup(id)).await?;
     match outcome {
         DeleteOutcome::Deleted => Ok(()),

@@ -13,6 +13,7 @@ use credentials::client::{ClientState, ClientStore};
 use credentials::key::KeyDirectory;
 use credentials::random::letters;
 use credentials::replay::ReplayGuard;
+use credentials::revocation::RevocationStore;
 use credentials::secret::{Pepper, SecretStore};
 use credentials::store::DeploymentStore;
 use credentials::{Random, SystemRandom};
@@ -29,6 +30,7 @@ use crate::http;
 use crate::http::well_known::Discovery;
 use crate::key_checks::KeyChecks;
 use crate::metrics::Metrics;
+use crate::revocations::Revocations;
 use crate::signing_keys::SigningKeys;
 
 /// Length of a generated bootstrap token, in letters: 273 bits.
@@ -42,6 +44,7 @@ pub struct Stores {
     pub clients: Arc<dyn ClientStore>,
     pub secrets: Arc<dyn SecretStore>,
     pub replay: Arc<dyn ReplayGuard>,
+    pub revocations: Arc<dyn RevocationStore>,
     pub keys: Arc<dyn KeyDirectory>,
     pub deployment: Arc<dyn DeploymentStore>,
 }
@@ -53,6 +56,7 @@ pub struct Deps {
     pub random: Arc<dyn Random>,
     pub pepper: Pepper,
     pub signing_keys: SigningKeys,
+    pub revocations: Arc<Revocations>,
     pub key_checks: KeyChecks,
     pub profile: Profile,
     pub tokens: TokenSettings,
@@ -76,13 +80,20 @@ impl Stores {
     /// One store that implements every port.
     pub fn of<S>(store: S) -> Self
     where
-        S: ClientStore + SecretStore + ReplayGuard + KeyDirectory + DeploymentStore + 'static,
+        S: ClientStore
+            + SecretStore
+            + ReplayGuard
+            + RevocationStore
+            + KeyDirectory
+            + DeploymentStore
+            + 'static,
     {
         let store = Arc::new(store);
         Self {
             clients: Arc::clone(&store) as _,
             secrets: Arc::clone(&store) as _,
             replay: Arc::clone(&store) as _,
+            revocations: Arc::clone(&store) as _,
             keys: Arc::clone(&store) as _,
             deployment: store,
         }
@@ -141,6 +152,13 @@ impl ClientCredentials {
         let signing_keys = SigningKeys::publish(own_key, Arc::clone(&stores.keys), clock.now())
             .await
             .map_err(|error| StartError::new(format!("the signing key cannot be published: {error}")))?;
+        let revocations = Revocations::follow(
+            Arc::clone(&stores.revocations),
+            config.revocation_max_staleness,
+            Arc::clone(&clock),
+        )
+        .await
+        .map_err(|error| StartError::new(format!("it cannot be read which tokens are revoked: {error}")))?;
         let openid_configuration =
             config.openid_configuration.as_deref().map(openid_configuration).transpose()?;
         let version = config.service_version.unwrap_or_else(|| env!("CARGO_PKG_VERSION").to_owned());
@@ -151,6 +169,7 @@ impl ClientCredentials {
             random,
             pepper,
             signing_keys,
+            revocations,
             key_checks: KeyChecks::default(),
             profile: config.profile,
             discovery: Discovery::new(&config.tokens.issuer, &config.service_prefix, openid_configuration),

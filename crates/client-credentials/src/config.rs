@@ -12,7 +12,7 @@ use credentials::jws::MAX_KID_LENGTH;
 use service_kit::logging::LogLevel;
 use service_kit::{CommaList, Problems, Secret, Variable, Vars, variables};
 
-use values::{BootstrapToken, InitialState, Prefix, Seconds, issuer_problem};
+use values::{BootstrapToken, InitialState, Prefix, Seconds, Staleness, issuer_problem};
 
 pub(crate) use values::issuer_url;
 
@@ -90,6 +90,9 @@ variables! {
         default_audience: Option<String>,
         /// Seconds by which the clock of a client may differ from ours, 0 to 300. Default: 10 in standard, 0 in drop-in.
         clock_skew_seconds: Option<Seconds<0, 300>>,
+        /// How many seconds old may be what this replica knows of revocations, when it can follow them no more, before
+        /// `/tokeninfo` and introspection answer 503: 2 to 3600, or 0 for however old.
+        revocation_max_staleness_seconds: Staleness = "30",
         /// State of a new client: `PUBLIC`, or `DRAFT` to have each one approved before it gets tokens.
         default_client_state: InitialState = "PUBLIC",
         /// JSON file served unchanged at `/.well-known/openid-configuration`. Default: the document is generated, or 404
@@ -121,6 +124,8 @@ pub struct Config {
     pub pepper: Option<Secret>,
     pub signing_key: SigningKeySource,
     pub tokens: TokenSettings,
+    /// `None`: what is known of revocations counts, however old.
+    pub revocation_max_staleness: Option<Duration>,
     pub default_client_state: ClientState,
     pub openid_configuration: Option<PathBuf>,
     /// Sentences to log at start.
@@ -250,6 +255,7 @@ impl From<Variables> for Config {
                 kid: variables.private_rsa_key_id,
             },
             tokens,
+            revocation_max_staleness: variables.revocation_max_staleness_seconds.0,
             default_client_state: variables.default_client_state.0,
             openid_configuration: variables.openid_config_path,
             warnings,

@@ -1,6 +1,7 @@
 //! Issues and describes tokens. `app` builds everything, `http` speaks to the outside, and each use case has one file
-//! that orders its steps: `register_client`, `authenticate_client`, `issue_token`, `describe_token`, `administer_clients`. What
-//! they share and keep is in `signing_keys` and `key_checks`. The rules themselves are in `credentials`.
+//! that orders its steps: `register_client`, `authenticate_client`, `issue_token`, `describe_token`,
+//! `introspect_token`, `revoke_token`, `administer_clients`. What they share and keep is in `signing_keys`, `revocations` and
+//! `key_checks`. The rules themselves are in `credentials`.
 
 pub mod administer_clients;
 mod app;
@@ -9,11 +10,15 @@ pub mod config;
 pub mod describe_token;
 mod generated_file;
 pub mod http;
+pub mod introspect_token;
 pub mod issue_token;
 pub mod key_checks;
 mod metrics;
 pub mod register_client;
+pub mod revocations;
+pub mod revoke_token;
 pub mod signing_keys;
+mod token_rights;
 
 pub use app::{ClientCredentials, Deps, Stores};
 pub use metrics::Metrics;

@@ -3,7 +3,9 @@
 use actix_web::HttpResponse;
 use common::Timestamp;
 use credentials::client::AuthMethod;
-use service_kit::metrics::{Counter, Counters, HttpMetrics, Labels, MetricRegistry};
+use service_kit::metrics::{Counter, Counters, Gauge, HttpMetrics, Labels, MetricRegistry};
+
+use crate::revocations::Extent;
 
 /// The counters, and the page that shows them.
 #[derive(Debug)]
@@ -12,6 +14,11 @@ pub struct Metrics {
     tokens_issued: Counters<Labels<1>>,
     tokens_refused: Counters<Labels<1>>,
     tokeninfo: Counters<Labels<1>>,
+    introspections: Counters<Labels<1>>,
+    pub(crate) tokens_revoked: Counter,
+    revoked_tokens: Gauge,
+    revoked_clients: Gauge,
+    revocations_staleness: Gauge,
     pub(crate) clients_registered: Counter,
     /// Requests that the store failed.
     pub(crate) store_errors: Counter,
@@ -24,6 +31,15 @@ pub(crate) enum TokeninfoOutcome {
     Refused,
     /// The store could not tell.
     CannotKnow,
+}
+
+/// What became of a question to `/oauth/introspect`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum IntrospectionOutcome {
+    Active,
+    Inactive,
+    /// The question itself: it was not answered.
+    Refused,
 }
 
 impl Metrics {
@@ -48,6 +64,21 @@ impl Metrics {
                 "Questions to /tokeninfo, by what became of them",
                 outcomes,
             ),
+            introspections: registry.counters(
+                "introspections",
+                "Questions to /oauth/introspect, by what became of them",
+                IntrospectionOutcome::ALL.map(IntrospectionOutcome::labels),
+            ),
+            tokens_revoked: registry.counter("tokens_revoked", "Valid tokens that their client revoked"),
+            revoked_tokens: registry.gauge("revoked_tokens", "Single tokens known to be revoked"),
+            revoked_clients: registry.gauge(
+                "revoked_clients",
+                "Clients of which all tokens up to a moment are known to be revoked",
+            ),
+            revocations_staleness: registry.gauge_of_seconds(
+                "revocations_staleness",
+                "How old is what is known of revocations",
+            ),
             clients_registered: registry.counter("clients_registered", "Clients made, by whomever"),
             store_errors: registry.counter("store_errors", "Requests that the store failed"),
             registry,
@@ -67,6 +98,17 @@ impl Metrics {
         self.tokeninfo.get_or_create(&outcome.labels()).inc();
     }
 
+    pub(crate) fn introspection(&self, outcome: IntrospectionOutcome) {
+        self.introspections.get_or_create(&outcome.labels()).inc();
+    }
+
+    pub(crate) fn revocations(&self, extent: Extent) {
+        let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        self.revoked_tokens.set(number(extent.tokens));
+        self.revoked_clients.set(number(extent.clients));
+        self.revocations_staleness.set(i64::try_from(extent.staleness.as_secs()).unwrap_or(i64::MAX));
+    }
+
     pub(crate) fn http(&self) -> HttpMetrics {
         self.registry.http()
     }
@@ -83,6 +125,19 @@ impl TokeninfoOutcome {
             Self::Valid => "valid",
             Self::Refused => "refused",
             Self::CannotKnow => "cannot_know",
+        };
+        [("outcome", word)]
+    }
+}
+
+impl IntrospectionOutcome {
+    const ALL: [Self; 3] = [Self::Active, Self::Inactive, Self::Refused];
+
+    const fn labels(self) -> Labels<1> {
+        let word = match self {
+            Self::Active => "active",
+            Self::Inactive => "inactive",
+            Self::Refused => "refused",
         };
         [("outcome", word)]
     }

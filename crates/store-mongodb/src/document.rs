@@ -53,6 +53,15 @@ pub(crate) mod used_assertion_fields {
     pub(crate) const UNTIL: &str = "until";
 }
 
+/// Fields of `revocations`; `_id` is a document with one of the first two.
+pub(crate) mod revocation_fields {
+    pub(crate) const JTI: &str = "jti";
+    pub(crate) const CLIENT: &str = "clientId";
+    pub(crate) const EXP: &str = "exp";
+    pub(crate) const ISSUED_UNTIL: &str = "issuedUntil";
+    pub(crate) const END: &str = "end";
+}
+
 /// A document that is being read. Other tools may have written it: absent and null are the same.
 pub(crate) struct Stored<'a> {
     document: &'a Document,

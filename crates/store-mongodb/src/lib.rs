@@ -12,6 +12,7 @@ mod failure;
 mod json;
 mod keys;
 mod replay;
+mod revocations;
 mod secrets;
 
 use std::fmt;
@@ -29,6 +30,7 @@ pub struct MongoStore {
     clients: Collection<Document>,
     credentials: Collection<Document>,
     used_assertions: Collection<Document>,
+    revocations: Collection<Document>,
     signing_keys: Collection<Document>,
     deployment: Collection<Document>,
 }

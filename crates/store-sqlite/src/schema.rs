@@ -7,7 +7,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use crate::failure::OpenError;
 
 /// Each entry takes a file from the version before it to its own, counted from 1. Never edit one that was released.
-const MIGRATIONS: [&str; 2] = [
+const MIGRATIONS: [&str; 3] = [
     "
     CREATE TABLE clients (
         id TEXT NOT NULL PRIMARY KEY,
@@ -41,6 +41,19 @@ const MIGRATIONS: [&str; 2] = [
     "
     -- Beside the record: noting a login changes no version.
     ALTER TABLE clients ADD COLUMN last_login INTEGER;
+",
+    "
+    -- A change has a number above all before it, so that whoever knows one can ask for those after it.
+    CREATE TABLE revocations (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        kind TEXT NOT NULL,
+        subject TEXT NOT NULL,
+        issued_until INTEGER,
+        ends INTEGER NOT NULL,
+        record TEXT NOT NULL,
+        UNIQUE (kind, subject)
+    ) STRICT;
+    CREATE INDEX revocations_by_end ON revocations (ends);
 ",
 ];
 

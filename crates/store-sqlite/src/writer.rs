@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 
 use crate::failure::{Failure, OpenError};
 use crate::file::DataFile;
-use crate::replay;
+use crate::{replay, revocations};
 
 /// Writes that may wait, and so also the size of a transaction. More mean that the disk does not keep up; the caller
 /// answers 503.
@@ -157,12 +157,14 @@ impl WriterThread {
             self.apart(|connection| job.run(connection))?;
         }
         // Here it costs no wait for the disk of its own. If it fails, it fails alone.
-        self.apart(|connection| match replay::forget_ended(connection, self.clock.now()) {
-            Ok(()) => true,
-            Err(error) => {
-                tracing::warn!(%error, "used assertions that ended could not be removed");
-                false
+        let now = self.clock.now();
+        self.apart(|connection| {
+            let forgotten = replay::forget_ended(connection, now)
+                .and_then(|()| revocations::forget_ended(connection, now));
+            if let Err(error) = &forgotten {
+                tracing::warn!(%error, "used assertions and revocations that ended could not be removed");
             }
+            forgotten.is_ok()
         })?;
         database.prepare_cached("COMMIT")?.execute(())?;
         Ok(())

@@ -37,11 +37,15 @@ pub struct Endpoint {
 
 const REGISTER: &str = "/register";
 const TOKEN: &str = "/oauth/token";
+const INTROSPECT: &str = "/oauth/introspect";
+const REVOKE: &str = "/oauth/revoke";
 
 /// What the public listener serves in both profiles.
 pub const PUBLIC: &[Endpoint] = &[
     Endpoint { method: Method::POST, path: REGISTER, route: |route| route.to(register::post) },
     Endpoint { method: Method::POST, path: TOKEN, route: |route| route.to(oauth::token::post) },
+    Endpoint { method: Method::POST, path: INTROSPECT, route: |route| route.to(oauth::introspect::post) },
+    Endpoint { method: Method::POST, path: REVOKE, route: |route| route.to(oauth::revoke::post) },
     Endpoint { method: Method::GET, path: "/tokeninfo", route: |route| route.to(tokeninfo::get) },
     Endpoint { method: Method::GET, path: well_known::JWKS, route: |route| route.to(well_known::jwks::get) },
     Endpoint {

@@ -6,11 +6,13 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use async_trait::async_trait;
 use client_credentials::Stores;
 use common::Timestamp;
+use common::revocation::Revocation;
 use credentials::client::{
     Client, ClientFilter, ClientId, ClientPage, ClientStore, DeleteOutcome, ReplaceOutcome,
 };
 use credentials::key::{KeyDirectory, PublishedKey};
 use credentials::replay::{ReplayGuard, UseId};
+use credentials::revocation::{RevocationStore, RevocationWatch};
 use credentials::secret::{SecretLookup, SecretStore, StoredSecret};
 use credentials::store::DeploymentStore;
 use credentials::{InsertError, StoreError};
@@ -23,6 +25,7 @@ pub(crate) struct FailingStores {
     pub(crate) clients: Arc<Switch>,
     pub(crate) secrets: Arc<Switch>,
     pub(crate) replay: Arc<Switch>,
+    pub(crate) revocations: Arc<Switch>,
     pub(crate) keys: Arc<Switch>,
 }
 
@@ -63,6 +66,7 @@ impl FailingStores {
             clients: Arc::default(),
             secrets: Arc::default(),
             replay: Arc::default(),
+            revocations: Arc::default(),
             keys: Arc::default(),
         }
     }
@@ -71,8 +75,8 @@ impl FailingStores {
         Stores::of(self.clone())
     }
 
-    pub(crate) fn switches(&self) -> [&Switch; 4] {
-        [&self.clients, &self.secrets, &self.replay, &self.keys]
+    pub(crate) fn switches(&self) -> [&Switch; 5] {
+        [&self.clients, &self.secrets, &self.replay, &self.revocations, &self.keys]
     }
 }
 
@@ -146,6 +150,38 @@ impl ReplayGuard for FailingStores {
     async fn first_use(&self, id: UseId, until: Timestamp) -> Result<bool, StoreError> {
         self.replay.pass()?;
         self.store.first_use(id, until).await
+    }
+}
+
+#[async_trait]
+impl RevocationStore for FailingStores {
+    async fn revoke(&self, revocation: &Revocation) -> Result<(), StoreError> {
+        self.revocations.pass()?;
+        self.store.revoke(revocation).await
+    }
+
+    async fn revocations(&self) -> Result<Vec<Revocation>, StoreError> {
+        self.revocations.pass()?;
+        self.store.revocations().await
+    }
+
+    async fn watch(&self) -> Result<Box<dyn RevocationWatch>, StoreError> {
+        self.revocations.pass()?;
+        let watch = self.store.watch().await?;
+        Ok(Box::new(FailingWatch { watch, switch: Arc::clone(&self.revocations) }))
+    }
+}
+
+struct FailingWatch {
+    watch: Box<dyn RevocationWatch>,
+    switch: Arc<Switch>,
+}
+
+#[async_trait]
+impl RevocationWatch for FailingWatch {
+    async fn next(&mut self) -> Result<Option<Revocation>, StoreError> {
+        self.switch.pass()?;
+        self.watch.next().await
     }
 }
 

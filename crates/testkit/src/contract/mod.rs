@@ -7,6 +7,7 @@ pub mod keys;
 pub mod outage;
 pub mod replacement;
 pub mod replay;
+pub mod revocations;
 pub mod secrets;
 
 use std::future::Future;
@@ -17,6 +18,7 @@ use common::Timestamp;
 use credentials::client::ClientStore;
 use credentials::key::KeyDirectory;
 use credentials::replay::ReplayGuard;
+use credentials::revocation::RevocationStore;
 use credentials::secret::SecretStore;
 use credentials::store::DeploymentStore;
 
@@ -24,9 +26,15 @@ use credentials::store::DeploymentStore;
 pub const CALLERS: usize = 64;
 
 /// Everything a deployment keeps.
-pub trait Store: ClientStore + SecretStore + ReplayGuard + KeyDirectory + DeploymentStore + 'static {}
+pub trait Store:
+    ClientStore + SecretStore + ReplayGuard + RevocationStore + KeyDirectory + DeploymentStore + 'static
+{
+}
 
-impl<T: ClientStore + SecretStore + ReplayGuard + KeyDirectory + DeploymentStore + 'static> Store for T {}
+impl<T> Store for T where
+    T: ClientStore + SecretStore + ReplayGuard + RevocationStore + KeyDirectory + DeploymentStore + 'static
+{
+}
 
 /// Storage of one test: empty when made, gone when dropped.
 #[async_trait]
@@ -112,6 +120,15 @@ macro_rules! store_contract {
                 replay: t_clm_18_the_jti_of_another_client_is_another_use,
                 replay: t_clm_19_uses_around_their_end_stay_used,
                 replay: ends_at_the_edges_of_time_are_kept,
+                revocations: revocations_come_back_equal,
+                revocations: revoking_again_changes_nothing,
+                revocations: the_latest_of_a_client_stays,
+                revocations: of_concurrent_revocations_of_a_client_the_latest_stays,
+                revocations: c_7009_09_a_watch_tells_what_any_replica_revokes,
+                revocations: a_watch_misses_nothing_of_many_at_once,
+                revocations: a_quiet_watch_says_so,
+                revocations: revocations_outlive_a_restart,
+                revocations: what_has_not_ended_is_kept_however_many_others_arrive,
                 keys: keys_come_back_equal_and_in_order,
                 keys: publishing_again_replaces,
                 keys: an_empty_directory_is_empty,
@@ -146,6 +163,7 @@ mod tests {
             ("keys", include_str!("keys.rs")),
             ("replacement", include_str!("replacement.rs")),
             ("replay", include_str!("replay.rs")),
+            ("revocations", include_str!("revocations.rs")),
             ("secrets", include_str!("secrets.rs")),
         ];
         let suite = include_str!("mod.rs");

@@ -6,6 +6,7 @@ use credentials::StoreError;
 use credentials::client::{ClientFilter, ClientStore};
 use credentials::key::PublishedKey;
 use credentials::replay::UseId;
+use credentials::revocation::all_tokens_of;
 use credentials::secret::{Pepper, SecretStore, StoredSecret};
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, join_all};
@@ -14,16 +15,17 @@ use super::Store;
 use crate::clients::{client, client_id, public_key};
 
 /// Asks every method of every port at the same time. Returns the names of those that did not answer `Unavailable`: a
-/// working store gives all 14, a broken one none.
+/// working store gives all 17, a broken one none.
 pub async fn methods_that_answer(store: &impl Store) -> Vec<&'static str> {
     let id = client_id("outage");
     let owner = Pepper::new(vec![1]).lookup(&id);
     let moment = Timestamp::from_unix_seconds(1_795_291_200);
     let secret = StoredSecret { hash: Pepper::new(vec![1]).hash("s"), created_at: moment, expires_at: None };
     let key = PublishedKey { kid: "outage".to_owned(), key: public_key("outage"), published_at: moment };
+    let revoked = all_tokens_of(&id, moment);
     let everything = ClientFilter::default();
     let (new, changed) = (client("outage-new"), client("outage"));
-    let calls: [(&str, BoxFuture<'_, Result<(), StoreError>>); 14] = [
+    let calls: [(&str, BoxFuture<'_, Result<(), StoreError>>); 17] = [
         ("insert_new", store.insert_new(&new).map(without_duplicate).boxed()),
         ("find", ClientStore::find(store, &id).map(done).boxed()),
         ("list", store.list(&everything, None, 10).map(done).boxed()),
@@ -35,6 +37,9 @@ pub async fn methods_that_answer(store: &impl Store) -> Vec<&'static str> {
         ("find secrets", SecretStore::find(store, &owner).map(done).boxed()),
         ("delete_all secrets", store.delete_all(&owner).boxed()),
         ("first_use", store.first_use(UseId::of(&id, "outage"), moment).map(done).boxed()),
+        ("revoke", store.revoke(&revoked).boxed()),
+        ("revocations", store.revocations().map(done).boxed()),
+        ("watch", store.watch().map(done).boxed()),
         ("publish", store.publish(&key).boxed()),
         ("published", store.published().map(done).boxed()),
         ("agree", store.agree("outage", b"value").map(done).boxed()),

@@ -8,6 +8,7 @@ mod management;
 mod registration;
 mod request;
 mod token;
+mod token_state;
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{ALLOW, CACHE_CONTROL, PRAGMA, RETRY_AFTER, WWW_AUTHENTICATE};
@@ -24,8 +25,10 @@ use crate::Deps;
 use crate::administer_clients::AdministerClientsError;
 use crate::authenticate_client::AuthenticateClientError;
 use crate::describe_token::DescribeTokenError;
+use crate::introspect_token::IntrospectTokenError;
 use crate::issue_token::IssueTokenError;
 use crate::register_client::RegisterClientError;
+use crate::revoke_token::RevokeTokenError;
 use answer::{Answer, STORE_UNAVAILABLE, new};
 
 /// When to come back after a 503, in seconds.
@@ -58,6 +61,10 @@ pub(super) enum Refusal {
     IssueToken(#[from] IssueTokenError),
     #[error(transparent)]
     DescribeToken(#[from] DescribeTokenError),
+    #[error(transparent)]
+    IntrospectToken(#[from] IntrospectTokenError),
+    #[error(transparent)]
+    RevokeToken(#[from] RevokeTokenError),
     #[error(transparent)]
     RegisterClient(#[from] RegisterClientError),
     #[error(transparent)]
@@ -136,6 +143,8 @@ fn answer(refusal: &Refusal, profile: Profile) -> Answer {
         Refusal::AuthenticateClient(error) => authentication::authenticate_client(error, profile),
         Refusal::IssueToken(error) => token::issue_token(error, profile),
         Refusal::DescribeToken(error) => bearer::describe_token(error),
+        Refusal::IntrospectToken(error) => token_state::introspect_token(error, profile),
+        Refusal::RevokeToken(error) => token_state::revoke_token(error, profile),
         Refusal::RegisterClient(error) => registration::register_client(error, profile),
         Refusal::AdministerClients(error) => management::administer_clients(error),
     }

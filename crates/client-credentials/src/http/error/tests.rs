@@ -7,6 +7,7 @@ use jose::{AccessTokenRejection, KeyDefect, SignError, SignatureDefect};
 
 use crate::authenticate_client::{AssertionRefusal, CredentialDefect};
 use crate::key_checks::Busy;
+use crate::revocations::RevokeError;
 
 use super::*;
 
@@ -53,7 +54,29 @@ fn every_refusal() -> Vec<Refusal> {
     all.extend(
         [
             DescribeTokenError::Rejected(AccessTokenRejection::Signature(SignatureDefect::Mismatch)),
+            DescribeTokenError::Revoked,
             DescribeTokenError::KeysUnknown(down()),
+            DescribeTokenError::RevocationUnknown,
+        ]
+        .map(Refusal::from),
+    );
+    all.extend(
+        [
+            IntrospectTokenError::Authenticate(CredentialDefect::Missing.into()),
+            IntrospectTokenError::TokenMissing,
+            IntrospectTokenError::CannotKnow(DescribeTokenError::RevocationUnknown),
+            IntrospectTokenError::Store(down()),
+        ]
+        .map(Refusal::from),
+    );
+    all.extend(
+        [
+            RevokeTokenError::Authenticate(CredentialDefect::Missing.into()),
+            RevokeTokenError::TokenMissing,
+            RevokeTokenError::NotTheirs,
+            RevokeTokenError::KeysUnknown(down()),
+            RevokeTokenError::Revoke(RevokeError::Full),
+            RevokeTokenError::Revoke(RevokeError::Store(down())),
         ]
         .map(Refusal::from),
     );

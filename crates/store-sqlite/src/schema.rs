@@ -7,7 +7,8 @@ use rusqlite::{Connection, TransactionBehavior};
 use crate::failure::OpenError;
 
 /// Each entry takes a file from the version before it to its own, counted from 1. Never edit one that was released.
-const MIGRATIONS: [&str; 1] = ["
+const MIGRATIONS: [&str; 2] = [
+    "
     CREATE TABLE clients (
         id TEXT NOT NULL PRIMARY KEY,
         version INTEGER NOT NULL,
@@ -36,7 +37,23 @@ const MIGRATIONS: [&str; 1] = ["
         name TEXT NOT NULL PRIMARY KEY,
         value BLOB NOT NULL
     ) STRICT;
-"];
+",
+    // Each replica publishes its key anew when it starts: nothing is lost.
+    "
+    DROP TABLE signing_keys;
+    CREATE TABLE signing_keys (
+        kid TEXT NOT NULL PRIMARY KEY,
+        last_seen INTEGER NOT NULL,
+        record TEXT NOT NULL
+    ) STRICT;
+
+    CREATE TABLE key_ring (
+        id INTEGER NOT NULL PRIMARY KEY CHECK (id = 1),
+        version INTEGER NOT NULL,
+        record TEXT NOT NULL
+    ) STRICT;
+",
+];
 
 /// Makes `connection` durable and its file current.
 pub(crate) fn prepare(connection: &mut Connection, path: &Path) -> Result<(), OpenError> {

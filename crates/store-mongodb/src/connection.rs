@@ -250,9 +250,9 @@ mod tests {
                 });
                 assert_eq!(command.contains_key("txnNumber"), !of_many, "{command}");
             }
-            // insert_new, replace, delete, add, delete_all, first_use, publish, forget_unseen, withdraw,
+            // insert_new, replace, note_login, delete, add, delete_all, first_use, publish, forget_unseen, withdraw,
             // replace_key_ring, agree.
-            assert_eq!(writes.len(), 11);
+            assert_eq!(writes.len(), 12);
 
             let reads = named(&["find"]);
             for command in &reads {

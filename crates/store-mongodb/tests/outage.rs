@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use credentials::client::ClientStore;
+use credentials::client::{ClientFilter, ClientStore};
 use credentials::replay::{ReplayGuard, UseId};
 use credentials::store::DeploymentStore;
 use store_mongodb::{MongoStore, OpenError};
@@ -116,7 +116,7 @@ mod on_mongodb {
             })
             .collect();
         let probe = connect(&server.database_url()).await;
-        while store.list(None, 400).await.unwrap().clients.len() < 400 {
+        while store.list(&ClientFilter::default(), None, 400).await.unwrap().clients.len() < 400 {
             probe.ping().await.unwrap();
         }
         server.kill9();

@@ -7,7 +7,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use crate::failure::OpenError;
 
 /// Each entry takes a file from the version before it to its own, counted from 1. Never edit one that was released.
-const MIGRATIONS: [&str; 2] = [
+const MIGRATIONS: [&str; 3] = [
     "
     CREATE TABLE clients (
         id TEXT NOT NULL PRIMARY KEY,
@@ -38,8 +38,12 @@ const MIGRATIONS: [&str; 2] = [
         value BLOB NOT NULL
     ) STRICT;
 ",
-    // Each replica publishes its key anew when it starts: nothing is lost.
     "
+    -- Beside the record: noting a login changes no version.
+    ALTER TABLE clients ADD COLUMN last_login INTEGER;
+",
+    "
+    -- Each replica publishes its key anew when it starts: nothing is lost.
     DROP TABLE signing_keys;
     CREATE TABLE signing_keys (
         kid TEXT NOT NULL PRIMARY KEY,

@@ -3,7 +3,7 @@
 use common::{AccessTokenClaims, Profile, Timestamp};
 use credentials::access_token::TokenDefect;
 use credentials::assertion::{self, AssertionDefect, AssertionPolicy};
-use credentials::client::{AuthMethod, Client, ClientId, ClientState};
+use credentials::client::{AuthMethod, Client, ClientId};
 use credentials::jws::{Jws, JwsDefect};
 use serde_json::{Map, json};
 
@@ -81,19 +81,10 @@ fn t_hdr_09_t_tok_01_c_8725_10_only_the_diagonal_passes() {
     let ours = SigningKey::generate(Algorithm::Rs256, Some("ours")).unwrap();
     let pair = KeyPair::rsa(2048);
     let client_key = crate::public_key::check(&pair.with("kid", "ours")).unwrap();
+    let id = ClientId::parse("client-1").unwrap();
     let client = Client {
-        id: ClientId::parse("client-1").unwrap(),
-        name: "orders".to_owned(),
-        state: ClientState::Public,
-        auth_method: AuthMethod::PrivateKeyJwt,
         public_key: Some(client_key.clone()),
-        permissions: Vec::new(),
-        audience: Vec::new(),
-        allowed_custom_claims: Vec::new(),
-        metadata: Map::new(),
-        created_at: Timestamp::from_unix_seconds(0),
-        updated_at: Timestamp::from_unix_seconds(0),
-        version: 1,
+        ..Client::new(id, "orders".to_owned(), AuthMethod::PrivateKeyJwt, Timestamp::from_unix_seconds(0))
     };
     let policy = AssertionPolicy {
         issuer: ISSUER.to_owned(),

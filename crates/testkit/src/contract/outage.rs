@@ -3,7 +3,7 @@
 use common::Timestamp;
 use credentials::InsertError;
 use credentials::StoreError;
-use credentials::client::ClientStore;
+use credentials::client::{ClientFilter, ClientStore};
 use credentials::key::{KeyRing, PublishedKey};
 use credentials::replay::UseId;
 use credentials::secret::{Pepper, SecretStore, StoredSecret};
@@ -14,7 +14,7 @@ use super::Store;
 use crate::clients::{client, client_id, public_key};
 
 /// Methods of all ports.
-pub const METHODS: usize = 17;
+pub const METHODS: usize = 18;
 
 /// Asks every method of every port at the same time. Returns the names of those that did not answer `Unavailable`: a
 /// working store gives all of them, a broken one none.
@@ -29,14 +29,15 @@ pub async fn methods_that_answer(store: &impl Store) -> Vec<&'static str> {
         published_at: moment,
         last_seen: moment,
     };
-    let ring = KeyRing::default();
+    let (ring, everything) = (KeyRing::default(), ClientFilter::default());
     let (new, changed) = (client("outage-new"), client("outage"));
     let calls: [(&str, BoxFuture<'_, Result<(), StoreError>>); METHODS] = [
         ("insert_new", store.insert_new(&new).map(without_duplicate).boxed()),
         ("find", ClientStore::find(store, &id).map(done).boxed()),
-        ("list", store.list(None, 10).map(done).boxed()),
+        ("list", store.list(&everything, None, 10).map(done).boxed()),
         ("replace", store.replace(&changed, 1).map(done).boxed()),
-        ("delete", store.delete(&id).map(done).boxed()),
+        ("note_login", store.note_login(&id, moment).map(done).boxed()),
+        ("delete", store.delete(&id, None).map(done).boxed()),
         ("ping", store.ping().boxed()),
         ("add secret", store.add(&owner, &secret).boxed()),
         ("find secrets", SecretStore::find(store, &owner).map(done).boxed()),

@@ -20,10 +20,12 @@ pub(super) struct RsaClient {
 impl RsaClient {
     /// A new key: made by the `openssl` command, since ring makes none.
     pub(super) fn generate() -> Result<Self> {
-        let arguments = ["genpkey", "-quiet", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048", "-outform", "DER"];
+        let arguments =
+            ["genpkey", "-quiet", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048", "-outform", "DER"];
         let output = Command::new("openssl").args(arguments).output().context("openssl is not installed")?;
         ensure!(output.status.success(), "openssl made no key: {}", String::from_utf8_lossy(&output.stderr));
-        let pair = KeyPair::from_pkcs8(&output.stdout).map_err(|error| anyhow!("the key is not read: {error}"))?;
+        let pair =
+            KeyPair::from_pkcs8(&output.stdout).map_err(|error| anyhow!("the key is not read: {error}"))?;
         Ok(Self { pair, random: SystemRandom::new() })
     }
 

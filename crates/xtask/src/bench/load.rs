@@ -11,7 +11,8 @@ use anyhow::{Context, Result, anyhow, ensure};
 pub(super) fn send_all(address: SocketAddr, requests: &[Vec<u8>], connections: usize) -> Result<()> {
     let share = requests.len().div_ceil(connections).max(1);
     thread::scope(|scope| {
-        let senders: Vec<_> = requests.chunks(share).map(|part| scope.spawn(|| send(address, part))).collect();
+        let senders: Vec<_> =
+            requests.chunks(share).map(|part| scope.spawn(|| send(address, part))).collect();
         senders.into_iter().try_for_each(|sender| sender.join().map_err(|_| anyhow!("a sender failed"))?)
     })
 }

@@ -48,9 +48,13 @@ pub(crate) fn run(workspace: &Path, options: &Options) -> Result<()> {
     if !options.without_mongodb {
         tools::MONGOD.ready(workspace)?;
     }
-    let binaries = ["--package", "client-credentials", "--bin", "client-credentials", "--example", "bare_handler"];
+    let binaries =
+        ["--package", "client-credentials", "--bin", "client-credentials", "--example", "bare_handler"];
     cargo::run(workspace, &[&["build", "--locked", "--release"][..], &binaries].concat())?;
-    cargo::run(workspace, &["build", "--locked", "--release", "--package", "jose", "--example", "openssl_speed"])?;
+    cargo::run(
+        workspace,
+        &["build", "--locked", "--release", "--package", "jose", "--example", "openssl_speed"],
+    )?;
     let built = cargo::target_directory(workspace).join("release");
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let report = runtime.block_on(measure(&built, options))?;

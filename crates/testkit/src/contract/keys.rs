@@ -8,7 +8,7 @@ use credentials::key::{KeyDirectory, PublishedKey};
 use super::{CALLERS, Storage, all_at_once};
 use crate::clients::{demanding_clients, public_key};
 
-async fn open<S: Storage>(storage: &S) -> Arc<dyn KeyDirectory> {
+async fn open<S: Storage<Store: KeyDirectory>>(storage: &S) -> Arc<dyn KeyDirectory> {
     storage.open().await
 }
 
@@ -20,7 +20,7 @@ fn key(kid: &str, published: i64) -> PublishedKey {
     }
 }
 
-pub async fn keys_come_back_equal_and_in_order<S: Storage>(storage: &S) {
+pub async fn keys_come_back_equal_and_in_order<S: Storage<Store: KeyDirectory>>(storage: &S) {
     let store = open(storage).await;
     let odd =
         demanding_clients().into_iter().find_map(|client| client.public_key).expect("a client with a key");
@@ -36,7 +36,7 @@ pub async fn keys_come_back_equal_and_in_order<S: Storage>(storage: &S) {
     assert_eq!(store.published().await.unwrap(), keys);
 }
 
-pub async fn publishing_again_replaces<S: Storage>(storage: &S) {
+pub async fn publishing_again_replaces<S: Storage<Store: KeyDirectory>>(storage: &S) {
     let store = open(storage).await;
     store.publish(&key("k", 1)).await.unwrap();
     store.publish(&key("other", 1)).await.unwrap();
@@ -46,11 +46,11 @@ pub async fn publishing_again_replaces<S: Storage>(storage: &S) {
     assert_eq!(store.published().await.unwrap(), [replacement, key("other", 1)]);
 }
 
-pub async fn an_empty_directory_is_empty<S: Storage>(storage: &S) {
+pub async fn an_empty_directory_is_empty<S: Storage<Store: KeyDirectory>>(storage: &S) {
     assert_eq!(open(storage).await.published().await.unwrap(), []);
 }
 
-pub async fn replicas_publish_at_once_and_see_all<S: Storage>(storage: &S) {
+pub async fn replicas_publish_at_once_and_see_all<S: Storage<Store: KeyDirectory>>(storage: &S) {
     let replicas = [open(storage).await, open(storage).await];
     // Half of the callers publish one and the same key, the others one each.
     let kid =
@@ -68,7 +68,7 @@ pub async fn replicas_publish_at_once_and_see_all<S: Storage>(storage: &S) {
     }
 }
 
-pub async fn keys_outlive_a_restart<S: Storage>(storage: &S) {
+pub async fn keys_outlive_a_restart<S: Storage<Store: KeyDirectory>>(storage: &S) {
     open(storage).await.publish(&key("k", 1)).await.unwrap();
     assert_eq!(open(storage).await.published().await.unwrap(), [key("k", 1)]);
 }

@@ -116,10 +116,11 @@ impl Service for AuthorizationService {
         );
         let metrics = self.route.metrics.http();
         let routes = routes(self.status.clone(), Arc::clone(&self.route));
-        let mut servers = vec![server::serve(self.listener, metrics.clone(), routes)?];
+        let mut servers = vec![server::serve(self.listener, self.max_connections, metrics.clone(), routes)?];
         if let Some(listener) = self.management {
             servers.push(server::serve(
                 listener,
+                server::MANAGEMENT_CONNECTIONS,
                 metrics,
                 management_routes(self.status.clone(), self.route),
             )?);

@@ -35,6 +35,7 @@ pub struct AuthorizationService {
     route: Arc<DecisionRoute>,
     status: Status,
     delay: Duration,
+    max_connections: u32,
 }
 
 impl AuthorizationService {
@@ -88,6 +89,7 @@ impl Service for AuthorizationService {
             management,
             status: Status::new(Self::NAME, version),
             delay: Duration::from_secs(config.delay_shutdown_seconds),
+            max_connections: config.max_connections.0,
             route: Arc::new(DecisionRoute {
                 path: format!("{}/auth", config.service_prefix.0),
                 peer_secret: config.trusted_peer_secret,

@@ -5,7 +5,9 @@
 pub mod access_token;
 pub mod assertion;
 pub mod client;
+pub mod form;
 pub mod grant;
+pub mod id_and_secret;
 pub mod jws;
 pub mod key;
 pub mod random;

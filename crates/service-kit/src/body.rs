@@ -107,3 +107,25 @@ pub fn media_type(request: &HttpRequest) -> String {
         .any(|charset| charset.trim_matches('"') != "utf-8");
     if foreign { String::new() } else { media_type }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn t_frm_08_large_bodies_share_room_and_small_ones_need_none() {
+        let room = BodyRoom(Arc::new(Semaphore::new(1_000)));
+        let mut first = None;
+        assert_eq!(room.grow(&mut first, 0, FREE_BYTES), Ok(()));
+        assert_eq!(room.0.available_permits(), 1_000);
+        assert_eq!(room.grow(&mut first, FREE_BYTES, FREE_BYTES + 600), Ok(()));
+        assert_eq!(room.grow(&mut first, FREE_BYTES + 600, FREE_BYTES + 1_000), Ok(()));
+        assert_eq!(room.0.available_permits(), 0);
+        let mut second = None;
+        assert_eq!(room.grow(&mut second, 0, FREE_BYTES), Ok(()), "whatever others hold");
+        assert_eq!(room.grow(&mut second, FREE_BYTES, FREE_BYTES + 1), Err(BodyError::NoRoom));
+        drop(first);
+        assert_eq!(room.0.available_permits(), 1_000);
+        assert_eq!(room.grow(&mut second, FREE_BYTES, FREE_BYTES + 1), Ok(()));
+    }
+}

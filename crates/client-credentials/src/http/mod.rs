@@ -4,7 +4,6 @@
 mod bearer;
 pub mod clients;
 mod error;
-mod form;
 mod json_body;
 mod management_auth;
 pub mod metrics;

@@ -13,6 +13,7 @@ mod client_secret_post;
 mod clients;
 mod discovery;
 mod failing_stores;
+mod limits;
 mod metrics;
 mod oauth_token;
 mod openssl_key;

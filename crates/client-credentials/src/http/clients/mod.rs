@@ -6,10 +6,10 @@ use actix_web::http::header::CACHE_CONTROL;
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use credentials::client::{Client, ClientId};
+use credentials::form::{Form, FormDefect};
 use serde::Serialize;
 
 use super::error::{Refusal, respond};
-use super::form::{Form, FormDefect};
 use super::register::register;
 use crate::Deps;
 use crate::administer_clients;

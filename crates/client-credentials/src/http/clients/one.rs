@@ -4,13 +4,14 @@ use actix_web::http::header::{CACHE_CONTROL, ETAG, IF_MATCH};
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use credentials::client::{Client, ClientId};
+use credentials::form;
 use service_kit::access_log::annotate;
 
 use super::ManagementRequestDefect;
 use crate::Deps;
 use crate::administer_clients::{self, AdministerClientsError};
 use crate::http::error::{Refusal, respond};
-use crate::http::{form, json_body};
+use crate::http::json_body;
 
 /// Answers the client.
 pub async fn get(request: HttpRequest, deps: Data<Deps>) -> HttpResponse {

@@ -1,8 +1,11 @@
 use credentials::assertion::AssertionDefect;
 use credentials::client::ClientDefect;
+use credentials::form::FormDefect;
+use credentials::grant::GrantRefusal;
 use credentials::{RandomError, StoreError};
-use jose::{AccessTokenRejection, KeyDefect, SignatureDefect};
+use jose::{AccessTokenRejection, KeyDefect, SignError, SignatureDefect};
 
+use crate::authenticate_client::{AssertionRefusal, CredentialDefect};
 use crate::key_checks::Busy;
 
 use super::*;
@@ -13,10 +16,18 @@ fn down() -> StoreError {
 
 /// Every refusal once.
 fn every_refusal() -> Vec<Refusal> {
+    use ClientRequestDefect as Client;
     use TokenRequestDefect as Token;
     let mut all = vec![Refusal::NoSuchPath, Refusal::MethodNotAllowed { allowed: "GET, HEAD".to_owned() }];
     all.extend(
-        [BodyError::TooLarge, BodyError::TooSlow, BodyError::Broken, BodyError::Encoded].map(Refusal::from),
+        [
+            BodyError::TooLarge,
+            BodyError::TooSlow,
+            BodyError::Broken,
+            BodyError::NoRoom,
+            BodyError::Encoded,
+        ]
+        .map(Refusal::from),
     );
     for defect in [JsonBodyDefect::ContentType, JsonBodyDefect::NotAnObject] {
         all.extend([Refusal::RegistrationBody(defect), Refusal::PatchBody(defect)]);
@@ -24,27 +35,28 @@ fn every_refusal() -> Vec<Refusal> {
     let bearer = [BearerDefect::Missing, BearerDefect::Several, BearerDefect::Malformed, BearerDefect::Wrong];
     all.extend(bearer.map(Refusal::from));
     let forms = [FormDefect::TooManyParameters, FormDefect::Encoding, FormDefect::Repeated];
-    all.extend(forms.map(|defect| Token::Form(defect).into()));
+    all.extend(forms.map(|defect| Client::Form(defect).into()));
     all.extend(forms.map(|defect| ManagementRequestDefect::Query(defect).into()));
     all.extend(
         [
-            Token::NotAForm,
-            Token::CredentialsInQuery,
-            Token::SeveralAuthorizations,
-            Token::SeveralMethods,
-            Token::SeveralAssertions,
-            Token::IncompleteAssertion,
-            Token::GrantTypeMissing,
-            Token::GrantTypeUnsupported,
-            Token::ScopeMalformed,
+            Client::NotAForm,
+            Client::CredentialsInQuery,
+            Client::SeveralAuthorizations,
+            Client::SeveralMethods,
+            Client::SeveralAssertions,
+            Client::IncompleteAssertion,
         ]
         .map(Refusal::from),
+    );
+    all.extend(
+        [Token::GrantTypeMissing, Token::GrantTypeUnsupported, Token::ScopeMalformed].map(Refusal::from),
     );
     all.extend(
         [ManagementRequestDefect::Limit, ManagementRequestDefect::After, ManagementRequestDefect::IfMatch]
             .map(Refusal::from),
     );
-    all.extend(refused_tokens().into_iter().map(Refusal::from));
+    all.extend(unauthenticated().into_iter().map(Refusal::from));
+    all.extend(ungranted().into_iter().map(Refusal::from));
     all.extend(
         [
             DescribeTokenError::Rejected(AccessTokenRejection::Signature(SignatureDefect::Mismatch)),
@@ -78,8 +90,8 @@ fn every_refusal() -> Vec<Refusal> {
     all
 }
 
-fn refused_tokens() -> Vec<IssueTokenError> {
-    let mut all: Vec<IssueTokenError> = [
+fn unauthenticated() -> Vec<AuthenticateClientError> {
+    let mut all: Vec<AuthenticateClientError> = [
         CredentialDefect::Missing,
         CredentialDefect::Malformed,
         CredentialDefect::MethodNotOffered,
@@ -89,7 +101,7 @@ fn refused_tokens() -> Vec<IssueTokenError> {
         CredentialDefect::WrongSecret,
         CredentialDefect::NotPublic,
     ]
-    .map(IssueTokenError::from)
+    .map(AuthenticateClientError::from)
     .into();
     all.extend(
         [
@@ -102,20 +114,24 @@ fn refused_tokens() -> Vec<IssueTokenError> {
             AssertionRefusal::NotPublic,
             AssertionRefusal::UsedBefore,
         ]
-        .map(IssueTokenError::from),
-    );
-    all.extend(
-        [
-            GrantRefusal::InvalidTarget,
-            GrantRefusal::ResourceMalformed,
-            GrantRefusal::TooManyAudiences,
-            GrantRefusal::AudienceRequired,
-            GrantRefusal::TooLarge,
-            GrantRefusal::Random(RandomError),
-        ]
-        .map(IssueTokenError::from),
+        .map(AuthenticateClientError::from),
     );
     all.push(down().into());
+    all
+}
+
+fn ungranted() -> Vec<IssueTokenError> {
+    let mut all: Vec<IssueTokenError> = vec![
+        GrantRefusal::InvalidTarget,
+        GrantRefusal::ResourceMalformed,
+        GrantRefusal::TooManyAudiences,
+        GrantRefusal::AudienceRequired,
+        GrantRefusal::TooLarge,
+        GrantRefusal::Random(RandomError),
+    ]
+    .into_iter()
+    .map(IssueTokenError::from)
+    .collect();
     all.extend([SignError::TooLong(9000), SignError::Claims, SignError::OpenSsl].map(IssueTokenError::from));
     all
 }

@@ -2,32 +2,27 @@
 //! is not known here.
 
 use actix_web::http::header::{AUTHORIZATION, HeaderMap};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use credentials::assertion::AssertionDefect;
 use credentials::client::AuthMethod;
+use credentials::form::Form;
+use credentials::id_and_secret::IdAndSecret;
 use credentials::jws::Jws;
-use zeroize::Zeroizing;
 
-use super::token::TokenRequestDefect;
-use crate::http::form::{Form, decode};
-use crate::issue_token::{AssertionRefusal, CredentialDefect, PresentedCredential};
+use super::client_request::ClientRequestDefect;
+use crate::authenticate_client::{AssertionRefusal, CredentialDefect, PresentedCredential};
 
 /// The one `client_assertion_type` we know (RFC 7523 §2.2).
 const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
-/// Nobody's secret is longer; refused before it is hashed (T-BRU-05).
-const MAX_SECRET_LENGTH: usize = 1024;
-
 /// Finds the one credential of a request.
 ///
 /// # Errors
-/// [`TokenRequestDefect`] if there are several, or half of one.
-pub(super) fn find(headers: &HeaderMap, form: &Form) -> Result<PresentedCredential, TokenRequestDefect> {
+/// [`ClientRequestDefect`] if there are several, or half of one.
+pub(super) fn find(headers: &HeaderMap, form: &Form) -> Result<PresentedCredential, ClientRequestDefect> {
     let mut authorizations = headers.get_all(AUTHORIZATION);
     let authorization = match (authorizations.next(), authorizations.next()) {
         (first, None) => first,
-        _ => return Err(TokenRequestDefect::SeveralAuthorizations),
+        _ => return Err(ClientRequestDefect::SeveralAuthorizations),
     };
     let assertion = assertion(form)?;
     match (authorization, assertion, form.get("client_secret")) {
@@ -35,14 +30,14 @@ pub(super) fn find(headers: &HeaderMap, form: &Form) -> Result<PresentedCredenti
         (None, Some(assertion), None) => Ok(assertion),
         (None, None, Some(secret)) => Ok(in_body(form.get("client_id"), secret)),
         (None, None, None) => Ok(PresentedCredential::Unusable(CredentialDefect::Missing)),
-        _ => Err(TokenRequestDefect::SeveralMethods),
+        _ => Err(ClientRequestDefect::SeveralMethods),
     }
 }
 
-fn assertion(form: &Form) -> Result<Option<PresentedCredential>, TokenRequestDefect> {
+fn assertion(form: &Form) -> Result<Option<PresentedCredential>, ClientRequestDefect> {
     match (form.get("client_assertion_type"), form.get("client_assertion")) {
         (Some(JWT_BEARER), Some(assertion)) if several_tokens(assertion) => {
-            Err(TokenRequestDefect::SeveralAssertions)
+            Err(ClientRequestDefect::SeveralAssertions)
         }
         (Some(JWT_BEARER), Some(assertion)) => Ok(Some(match Jws::parse(assertion) {
             Ok(jws) => PresentedCredential::Assertion(Box::new(jws)),
@@ -50,10 +45,10 @@ fn assertion(form: &Form) -> Result<Option<PresentedCredential>, TokenRequestDef
         })),
         (Some(_), Some(_)) => Ok(Some(PresentedCredential::UnusableAssertion(AssertionRefusal::UnknownType))),
         (None, None) if form.get("token_endpoint_auth_method") == Some("private_key_jwt") => {
-            Err(TokenRequestDefect::IncompleteAssertion)
+            Err(ClientRequestDefect::IncompleteAssertion)
         }
         (None, None) => Ok(None),
-        _ => Err(TokenRequestDefect::IncompleteAssertion),
+        _ => Err(ClientRequestDefect::IncompleteAssertion),
     }
 }
 
@@ -62,51 +57,43 @@ fn several_tokens(assertion: &str) -> bool {
     assertion.split_ascii_whitespace().filter(|part| part.matches('.').count() == 2).count() > 1
 }
 
-fn from_header(header: &[u8]) -> Result<PresentedCredential, TokenRequestDefect> {
+fn from_header(header: &[u8]) -> Result<PresentedCredential, ClientRequestDefect> {
     let (scheme, rest) =
         header.split_at(header.iter().position(|byte| *byte == b' ').unwrap_or(header.len()));
     if rest.contains(&b',') {
         // Two credentials in one field (RFC 9110 §5.3): no alphabet of base64 has a comma.
-        return Err(TokenRequestDefect::SeveralAuthorizations);
+        return Err(ClientRequestDefect::SeveralAuthorizations);
     }
     if !scheme.eq_ignore_ascii_case(b"basic") {
         return Ok(PresentedCredential::Unusable(CredentialDefect::MethodNotOffered));
     }
-    Ok(basic(rest.trim_ascii()).unwrap_or(PresentedCredential::Unusable(CredentialDefect::Malformed)))
+    Ok(secret_of(AuthMethod::ClientSecretBasic, IdAndSecret::from_basic(rest.trim_ascii())))
 }
 
 /// `client_id` and `client_secret` as parameters of the form (RFC 6749 §2.3.1).
 fn in_body(client_id: Option<&str>, secret: &str) -> PresentedCredential {
-    client_id
-        .and_then(|id| secret_of(AuthMethod::ClientSecretPost, id.to_owned(), secret.to_owned()))
-        .unwrap_or(PresentedCredential::Unusable(CredentialDefect::Malformed))
+    let read = client_id.and_then(|id| IdAndSecret::from_form(id, secret));
+    secret_of(AuthMethod::ClientSecretPost, read)
 }
 
-/// Id and secret, each form-encoded, then joined by a colon and encoded as base64 (RFC 6749 §2.3.1, RFC 7617).
-fn basic(base64: &[u8]) -> Option<PresentedCredential> {
-    let text = Zeroizing::new(STANDARD.decode(base64).ok()?);
-    let colon = text.iter().position(|byte| *byte == b':')?;
-    let (id, secret) = (text.get(..colon)?, text.get(colon..)?.get(1..)?);
-    secret_of(AuthMethod::ClientSecretBasic, decode(id)?, decode(secret)?)
-}
-
-/// Printable ASCII alone, in both (RFC 6749 appendix A.1 and A.2).
-fn secret_of(method: AuthMethod, client_id: String, secret: String) -> Option<PresentedCredential> {
-    let secret = Zeroizing::new(secret);
-    let legal =
-        |text: &str| text.len() <= MAX_SECRET_LENGTH && text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
-    let readable = legal(&client_id) && legal(&secret);
-    readable.then_some(PresentedCredential::Secret { method, client_id, secret })
+fn secret_of(method: AuthMethod, read: Option<IdAndSecret>) -> PresentedCredential {
+    match read {
+        Some(IdAndSecret { client_id, secret }) => PresentedCredential::Secret { method, client_id, secret },
+        None => PresentedCredential::Unusable(CredentialDefect::Malformed),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use actix_web::http::header::HeaderValue;
+    use base64::Engine;
+    use base64::engine::general_purpose::STANDARD;
+    use credentials::id_and_secret::MAX_LENGTH;
 
     use super::*;
 
     /// What is found in a request with this `Authorization` and body.
-    fn found(authorization: &[&str], body: &str) -> Result<String, TokenRequestDefect> {
+    fn found(authorization: &[&str], body: &str) -> Result<String, ClientRequestDefect> {
         let mut headers = HeaderMap::new();
         for value in authorization {
             headers.append(AUTHORIZATION, HeaderValue::from_str(value).unwrap());
@@ -183,7 +170,7 @@ mod tests {
         for headers in
             [&["Basic Yzpz", "Basic Yzpz"][..], &["Basic Yzpz", "Bearer x"], &["Basic Yzpz, Basic Yzpz"]]
         {
-            assert_eq!(found(headers, ""), Err(TokenRequestDefect::SeveralAuthorizations));
+            assert_eq!(found(headers, ""), Err(ClientRequestDefect::SeveralAuthorizations));
         }
     }
 
@@ -199,7 +186,7 @@ mod tests {
             (&[], &format!("{ASSERTION}&client_secret=s")),
             (&[], &format!("{ASSERTION}&client_id=c&client_secret=s")),
         ] {
-            assert_eq!(found(headers, body), Err(TokenRequestDefect::SeveralMethods), "{body}");
+            assert_eq!(found(headers, body), Err(ClientRequestDefect::SeveralMethods), "{body}");
         }
     }
 
@@ -209,13 +196,13 @@ mod tests {
         assert_eq!(found(&["Basic Yzpz"], "client_assertion="), Ok("c|s".to_owned()));
         let saml = "client_assertion_type=urn:ietf:params:oauth:client-assertion-type:saml2-bearer&client_assertion=x";
         assert_eq!(found(&[], saml), Ok(AssertionRefusal::UnknownType.to_string()));
-        assert_eq!(found(&[], &format!("{ASSERTION}+d.e.f")), Err(TokenRequestDefect::SeveralAssertions));
+        assert_eq!(found(&[], &format!("{ASSERTION}+d.e.f")), Err(ClientRequestDefect::SeveralAssertions));
         for half in [
             "client_assertion=a.b.c",
             "client_assertion_type=urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
             "token_endpoint_auth_method=private_key_jwt&client_id=c",
         ] {
-            assert_eq!(found(&[], half), Err(TokenRequestDefect::IncompleteAssertion), "{half}");
+            assert_eq!(found(&[], half), Err(ClientRequestDefect::IncompleteAssertion), "{half}");
         }
     }
 
@@ -239,7 +226,7 @@ mod tests {
 
     #[test]
     fn t_bas_03_04_05_what_no_id_or_secret_holds_is_no_credential() {
-        let long = "s".repeat(MAX_SECRET_LENGTH + 1);
+        let long = "s".repeat(MAX_LENGTH + 1);
         for (id, secret) in
             [("c%00", "s"), ("c", "s%00"), ("c%c3%a9", "s"), ("c", "%7f"), ("c", "%0d%0a"), ("c", &long)]
         {

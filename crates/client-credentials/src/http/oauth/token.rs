@@ -3,40 +3,22 @@
 use actix_web::http::header::{CACHE_CONTROL, PRAGMA};
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
+use credentials::form::Form;
 use serde::Serialize;
-use service_kit::access_log::annotate;
-use service_kit::body;
 
-use super::presented_credential;
+use super::client_request::{self, ClientRequestDefect};
 use crate::Deps;
 use crate::http::error::{Refusal, reason, respond};
-use crate::http::form::{Form, FormDefect};
 use crate::issue_token::{self, TokenRequest};
 
 /// The one grant (RFC 6749 §4.4).
 pub(crate) const GRANT_TYPE: &str = "client_credentials";
 
-/// Parameters that must not be in the query, where logs and histories keep them (C-6749-05).
-const NEVER_IN_QUERY: [&str; 6] =
-    ["client_id", "client_secret", "client_assertion", "client_assertion_type", "access_token", "password"];
-
-/// Why a body is not a token request. Nothing about clients is known here.
+/// Why a form is not a token request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TokenRequestDefect {
-    #[error("the body is not application/x-www-form-urlencoded")]
-    NotAForm,
     #[error(transparent)]
-    Form(#[from] FormDefect),
-    #[error("the query holds credentials")]
-    CredentialsInQuery,
-    #[error("there are several Authorization headers, or several credentials in one")]
-    SeveralAuthorizations,
-    #[error("the client authenticates in more than one way")]
-    SeveralMethods,
-    #[error("client_assertion holds several assertions")]
-    SeveralAssertions,
-    #[error("client_assertion or client_assertion_type is missing")]
-    IncompleteAssertion,
+    Client(#[from] ClientRequestDefect),
     #[error("grant_type is missing")]
     GrantTypeMissing,
     #[error("grant_type is not client_credentials")]
@@ -63,15 +45,8 @@ pub async fn post(request: HttpRequest, payload: Payload, deps: Data<Deps>) -> H
 }
 
 async fn issue(request: &HttpRequest, payload: Payload, deps: &Deps) -> Result<HttpResponse, Refusal> {
-    check_query(request)?;
-    if body::media_type(request) != "application/x-www-form-urlencoded" {
-        return Err(TokenRequestDefect::NotAForm.into());
-    }
-    let body = body::read(request, payload).await?;
-    let token_request = read(request, &body)?;
-    if let Some(client) = token_request.credential.claimed_client() {
-        annotate(request, |line| line.client_id = Some(client.into()));
-    }
+    let form = client_request::form(request, payload).await?;
+    let token_request = read(request, &form)?;
     let issued = issue_token::run(deps, token_request).await?;
     deps.metrics.token_issued(issued.method);
     Ok(HttpResponse::Ok()
@@ -84,16 +59,7 @@ async fn issue(request: &HttpRequest, payload: Payload, deps: &Deps) -> Result<H
         }))
 }
 
-fn check_query(request: &HttpRequest) -> Result<(), TokenRequestDefect> {
-    let query = Form::parse(request.uri().query().unwrap_or_default().as_bytes())?;
-    if NEVER_IN_QUERY.iter().any(|name| query.names(name)) {
-        return Err(TokenRequestDefect::CredentialsInQuery);
-    }
-    Ok(())
-}
-
-fn read(request: &HttpRequest, body: &[u8]) -> Result<TokenRequest, TokenRequestDefect> {
-    let form = Form::parse(body)?;
+fn read(request: &HttpRequest, form: &Form) -> Result<TokenRequest, TokenRequestDefect> {
     match form.get("grant_type") {
         Some(GRANT_TYPE) => {}
         Some(_) => return Err(TokenRequestDefect::GrantTypeUnsupported),
@@ -103,7 +69,7 @@ fn read(request: &HttpRequest, body: &[u8]) -> Result<TokenRequest, TokenRequest
         return Err(TokenRequestDefect::ScopeMalformed);
     }
     Ok(TokenRequest {
-        credential: presented_credential::find(request.headers(), &form)?,
+        credential: client_request::credential(request, form)?,
         client_id: form.get("client_id").map(str::to_owned),
         audiences: form.all("audience").map(str::to_owned).collect(),
         resources: form.all("resource").map(str::to_owned).collect(),

@@ -1,6 +1,8 @@
 //! Reading `application/x-www-form-urlencoded` strictly (RFC 6749 appendix B): one reading or none. Lenient parsers
 //! disagree about bad escapes, repeated names and invalid UTF-8, and such differences are attacks.
 
+use std::fmt;
+
 use zeroize::Zeroizing;
 
 /// More parameters than any grant has (T-FRM-07).
@@ -21,14 +23,14 @@ pub enum FormDefect {
 }
 
 /// The parameters of a form, in the order they were given. One of them may be a secret.
-pub(super) struct Form(Vec<(String, Zeroizing<String>)>);
+pub struct Form(Vec<(String, Zeroizing<String>)>);
 
 impl Form {
     /// Reads a body, or a query.
     ///
     /// # Errors
     /// [`FormDefect`], the first that was found.
-    pub(super) fn parse(text: &[u8]) -> Result<Self, FormDefect> {
+    pub fn parse(text: &[u8]) -> Result<Self, FormDefect> {
         let pairs = text.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty());
         let mut parameters: Vec<(String, Zeroizing<String>)> = Vec::new();
         for pair in pairs {
@@ -47,12 +49,13 @@ impl Form {
     }
 
     /// The parameter of this name; one without a value is absent (RFC 6749 §3.2, C-6749-10).
-    pub(super) fn get(&self, name: &str) -> Option<&str> {
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&str> {
         self.all(name).next()
     }
 
     /// All values of a parameter that may be repeated.
-    pub(super) fn all(&self, name: &str) -> impl Iterator<Item = &str> {
+    pub fn all(&self, name: &str) -> impl Iterator<Item = &str> {
         self.0
             .iter()
             .filter(move |(known, value)| known == name && !value.is_empty())
@@ -60,18 +63,21 @@ impl Form {
     }
 
     /// Whether a parameter of this name is there, be it empty.
-    pub(super) fn names(&self, name: &str) -> bool {
+    #[must_use]
+    pub fn names(&self, name: &str) -> bool {
         self.0.iter().any(|(known, _)| known == name)
     }
 }
 
 /// Decodes `+` and percent-escapes, once. `None` if an escape is broken or the result is not UTF-8.
-pub(super) fn decode(text: &[u8]) -> Option<String> {
+#[must_use]
+pub fn decode(text: &[u8]) -> Option<String> {
     percent_decoded(text.iter().map(|byte| if *byte == b'+' { b' ' } else { *byte }))
 }
 
 /// Decodes the percent-escapes of a path segment, once; a `+` stays one. `None` as for [`decode`].
-pub(super) fn decode_path_segment(text: &str) -> Option<String> {
+#[must_use]
+pub fn decode_path_segment(text: &str) -> Option<String> {
     percent_decoded(text.bytes())
 }
 
@@ -88,6 +94,12 @@ fn percent_decoded(mut bytes: impl Iterator<Item = u8>) -> Option<String> {
 
 fn hex_digit(byte: u8) -> Option<u8> {
     char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
+}
+
+impl fmt::Debug for Form {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Form(..)")
+    }
 }
 
 #[cfg(test)]
@@ -121,6 +133,11 @@ mod tests {
         }
         assert_eq!(defect("a=%zz"), Some(FormDefect::Encoding));
         assert_eq!(defect("%zz=a"), Some(FormDefect::Encoding));
+    }
+
+    #[test]
+    fn debug_output_is_no_credential() {
+        assert_eq!(format!("{:?}", Form::parse(b"client_secret=s").unwrap()), "Form(..)");
     }
 
     #[test]

@@ -1,0 +1,220 @@
+//! Who a request comes from: the steps of client authentication (RFC 6749 §2.3, RFC 7523 §3), the same at every endpoint
+//! where clients authenticate. The use of an assertion is recorded by the caller, with [`Authenticated::spend`], when
+//! every other check has passed: a refused request uses nothing up.
+
+use common::{Profile, Timestamp};
+use credentials::StoreError;
+use credentials::assertion::{self, Assertion, AssertionDefect, AssertionPolicy};
+use credentials::client::{AuthMethod, Client, ClientId};
+use credentials::jws::Jws;
+use credentials::replay::UseId;
+use credentials::secret::StoredSecret;
+use jose::SignatureDefect;
+use zeroize::Zeroizing;
+
+use crate::Deps;
+
+/// What a client presents to prove who it is. Not checked yet.
+pub enum PresentedCredential {
+    Secret {
+        /// How it was sent; the client must be registered for exactly this (C-6749-07).
+        method: AuthMethod,
+        client_id: String,
+        secret: Zeroizing<String>,
+    },
+    Assertion(Box<Jws>),
+    UnusableAssertion(AssertionRefusal),
+    Unusable(CredentialDefect),
+}
+
+/// A client that proved who it is. If it did so with an assertion, that is not used up yet.
+#[derive(Debug)]
+pub struct Authenticated {
+    pub client: Client,
+    /// What the assertion asks for. Taken by whoever grants it.
+    pub assertion: Option<Assertion>,
+}
+
+/// Why nobody was authenticated.
+#[derive(Debug, thiserror::Error)]
+pub enum AuthenticateClientError {
+    #[error(transparent)]
+    Credential(#[from] CredentialDefect),
+    #[error(transparent)]
+    Assertion(#[from] AssertionRefusal),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// What is wrong with a secret, or with the lack of one. For the log: the caller is not told which (T-TIM-03).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum CredentialDefect {
+    #[error("the request has no credential")]
+    Missing,
+    #[error("the id and secret cannot be read")]
+    Malformed,
+    #[error("the request uses an authentication method that is not offered")]
+    MethodNotOffered,
+    #[error("client_id names another client than the credential")]
+    OtherClientId,
+    #[error("no client has this id")]
+    UnknownClient,
+    #[error("the client is registered for another authentication method")]
+    WrongMethod,
+    #[error("the secret is wrong or has expired")]
+    WrongSecret,
+    #[error("the client is not PUBLIC")]
+    NotPublic,
+}
+
+/// What is wrong with an assertion. For the log: the caller is not told which (C-7523-15).
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AssertionRefusal {
+    #[error("the client_assertion_type is not the one of RFC 7523")]
+    UnknownType,
+    #[error("client_id names another client than the assertion")]
+    OtherClientId,
+    #[error("no client has the id that the assertion names")]
+    UnknownClient,
+    #[error("the client is registered for another authentication method")]
+    WrongMethod,
+    #[error(transparent)]
+    Invalid(#[from] AssertionDefect),
+    #[error(transparent)]
+    Signature(#[from] SignatureDefect),
+    #[error("the client is not PUBLIC")]
+    NotPublic,
+    #[error("the assertion was used before")]
+    UsedBefore,
+}
+
+/// The client that presents `credential`. `client_id` is the parameter of that name: if given, it must name the client.
+///
+/// # Errors
+/// [`AuthenticateClientError`].
+pub async fn run(
+    deps: &Deps,
+    credential: PresentedCredential,
+    client_id: Option<&str>,
+    now: Timestamp,
+) -> Result<Authenticated, AuthenticateClientError> {
+    match credential {
+        PresentedCredential::Secret { method, client_id: id, secret } => {
+            let client = client_with_secret(deps, method, &id, &secret, client_id, now).await?;
+            Ok(Authenticated { client, assertion: None })
+        }
+        PresentedCredential::Assertion(jws) => {
+            let (client, assertion) = client_with_assertion(deps, &jws, client_id, now).await?;
+            Ok(Authenticated { client, assertion: Some(assertion) })
+        }
+        PresentedCredential::UnusableAssertion(refusal) => Err(refusal.into()),
+        PresentedCredential::Unusable(defect) => Err(defect.into()),
+    }
+}
+
+impl Authenticated {
+    /// Uses the assertion up, if there was one, and returns the client. Call it last.
+    ///
+    /// # Errors
+    /// [`AssertionRefusal::UsedBefore`], or [`StoreError`] if the store cannot tell; nothing may be granted then.
+    pub async fn spend(self, deps: &Deps) -> Result<Client, AuthenticateClientError> {
+        if let Some(assertion) = &self.assertion {
+            let id = UseId::of(&self.client.id, &assertion.jti);
+            if !deps.stores.replay.first_use(id, assertion.keep_until).await? {
+                return Err(AssertionRefusal::UsedBefore.into());
+            }
+        }
+        Ok(self.client)
+    }
+}
+
+/// The client that this id and secret belong to. The secret is hashed and both records are read whatever becomes of
+/// them, so that an unknown client takes as long as a wrong secret (T-TIM-01).
+async fn client_with_secret(
+    deps: &Deps,
+    method: AuthMethod,
+    id: &str,
+    secret: &str,
+    client_id: Option<&str>,
+    now: Timestamp,
+) -> Result<Client, AuthenticateClientError> {
+    let presented = deps.pepper.hash(secret);
+    if client_id.is_some_and(|client_id| client_id != id) {
+        return Err(CredentialDefect::OtherClientId.into());
+    }
+    let id = ClientId::parse(id).map_err(|_| CredentialDefect::UnknownClient)?;
+    let owner = deps.pepper.lookup(&id);
+    let (client, secrets) =
+        tokio::try_join!(deps.stores.clients.find(&id), deps.stores.secrets.find(&owner))?;
+    // All of them are compared, the matching one or not.
+    let matches = secrets
+        .iter()
+        .filter(|secret| is_live(secret, now))
+        .fold(false, |found, secret| found | secret.hash.matches(&presented));
+    let client = client.ok_or(CredentialDefect::UnknownClient)?;
+    if client.auth_method != method {
+        return Err(CredentialDefect::WrongMethod.into());
+    }
+    if !matches {
+        return Err(CredentialDefect::WrongSecret.into());
+    }
+    if client.may_obtain_tokens() { Ok(client) } else { Err(CredentialDefect::NotPublic.into()) }
+}
+
+fn is_live(secret: &StoredSecret, now: Timestamp) -> bool {
+    secret.expires_at.is_none_or(|end| now < end)
+}
+
+/// The client that made this assertion, and what it says. Its single use is not recorded yet.
+async fn client_with_assertion(
+    deps: &Deps,
+    jws: &Jws,
+    client_id: Option<&str>,
+    now: Timestamp,
+) -> Result<(Client, Assertion), AuthenticateClientError> {
+    let id = assertion::claimed_client(jws).map_err(AssertionRefusal::from)?;
+    if client_id.is_some_and(|client_id| client_id != id.as_str()) {
+        return Err(AssertionRefusal::OtherClientId.into());
+    }
+    let client = deps.stores.clients.find(&id).await?.ok_or(AssertionRefusal::UnknownClient)?;
+    let key = match (client.auth_method, &client.public_key) {
+        (AuthMethod::PrivateKeyJwt, Some(key)) => key,
+        _ => return Err(AssertionRefusal::WrongMethod.into()),
+    };
+    // The cheap checks first: a stranger's nonsense costs no cryptography.
+    let assertion =
+        assertion::check(jws, &client, &assertion_policy(deps), now).map_err(AssertionRefusal::from)?;
+    jose::verify(key, jws).map_err(AssertionRefusal::from)?;
+    if client.may_obtain_tokens() { Ok((client, assertion)) } else { Err(AssertionRefusal::NotPublic.into()) }
+}
+
+fn assertion_policy(deps: &Deps) -> AssertionPolicy {
+    AssertionPolicy {
+        issuer: deps.tokens.issuer.clone(),
+        // K-02: known clients of the service we replace sign for an hour.
+        max_lifetime_seconds: match deps.profile {
+            Profile::Standard => 300,
+            Profile::DropIn => 3600,
+        },
+        clock_skew_seconds: deps.tokens.clock_skew_seconds,
+        profile: deps.profile,
+    }
+}
+
+impl PresentedCredential {
+    /// Who it says it comes from, if that is a client id at all. Nothing is proved by it.
+    #[must_use]
+    pub fn claimed_client(&self) -> Option<ClientId> {
+        match self {
+            Self::Secret { client_id, .. } => ClientId::parse(client_id).ok(),
+            Self::Assertion(jws) => assertion::claimed_client(jws).ok(),
+            Self::UnusableAssertion(_) | Self::Unusable(_) => None,
+        }
+    }
+}
+
+impl std::fmt::Debug for PresentedCredential {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("PresentedCredential(..)")
+    }
+}

@@ -1,0 +1,66 @@
+//! A row of the table: what the caller sees, and the word of the log.
+
+use std::borrow::Cow;
+
+use actix_web::http::StatusCode;
+
+pub(super) const BASIC_CHALLENGE: &str = r#"Basic realm="client-credentials""#;
+pub(super) const BEARER_CHALLENGE: &str = r#"Bearer realm="client-credentials""#;
+pub(super) const BEARER_CHALLENGE_BAD_TOKEN: &str =
+    r#"Bearer realm="client-credentials", error="invalid_token""#;
+pub(super) const BEARER_CHALLENGE_BAD_REQUEST: &str =
+    r#"Bearer realm="client-credentials", error="invalid_request""#;
+
+pub(super) const STORE_UNAVAILABLE: &str = "store_unavailable";
+
+/// A write that was given up may have been made, and a removal may be half done: it must not be said that nothing was.
+const STORE_DOWN: &str =
+    "the service cannot reach its store: what was asked for is not confirmed, try again in a few seconds";
+
+const NO_RANDOMNESS: &str =
+    "the service lacks randomness to make secrets of: nothing was changed, tell the operator";
+
+/// A row of the table.
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    /// `error` of the body: a code of the RFC that governs the endpoint.
+    pub(super) code: &'static str,
+    pub(super) sentence: Cow<'static, str>,
+    pub(super) challenge: Option<&'static str>,
+    /// `decision.reason` of the log line.
+    pub(super) reason: &'static str,
+}
+
+impl Answer {
+    pub(super) fn challenging(self, challenge: &'static str) -> Self {
+        Self { challenge: Some(challenge), ..self }
+    }
+}
+
+pub(super) fn new(
+    status: u16,
+    code: &'static str,
+    sentence: impl Into<Cow<'static, str>>,
+    reason: &'static str,
+) -> Answer {
+    Answer {
+        status: StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
+        code,
+        sentence: sentence.into(),
+        challenge: None,
+        reason,
+    }
+}
+
+pub(super) fn bad_request(sentence: impl Into<Cow<'static, str>>, reason: &'static str) -> Answer {
+    new(400, "invalid_request", sentence, reason)
+}
+
+pub(super) fn store_unavailable() -> Answer {
+    new(503, "temporarily_unavailable", STORE_DOWN, STORE_UNAVAILABLE)
+}
+
+/// The random source failed.
+pub(super) fn no_randomness() -> Answer {
+    new(503, "temporarily_unavailable", NO_RANDOMNESS, "random_unavailable")
+}

@@ -1,0 +1,80 @@
+//! Clients that did not prove who they are, at any endpoint where they must.
+
+use actix_web::http::StatusCode;
+use common::Profile;
+use credentials::assertion::AUTHENTICATION_FAILED;
+
+use super::answer::{Answer, BASIC_CHALLENGE, bad_request, new, store_unavailable};
+use super::request::form;
+use crate::authenticate_client::{AssertionRefusal, AuthenticateClientError, CredentialDefect};
+use crate::http::oauth::ClientRequestDefect;
+
+pub(super) fn client_request(defect: ClientRequestDefect, profile: Profile) -> Answer {
+    use ClientRequestDefect as Defect;
+    match defect {
+        Defect::NotAForm => {
+            bad_request("send the parameters as application/x-www-form-urlencoded", "content_type")
+        }
+        Defect::Form(defect) => form(defect),
+        Defect::CredentialsInQuery => bad_request(
+            "credentials do not belong into the query: send them in the body",
+            "credentials_in_query",
+        ),
+        Defect::SeveralAuthorizations => {
+            bad_request("send one Authorization header with one credential", "authorization_repeated")
+        }
+        Defect::SeveralMethods => bad_request(
+            "authenticate in one way: with Basic, with client_secret in the body, or with an assertion",
+            "several_methods",
+        ),
+        Defect::SeveralAssertions => {
+            bad_request("client_assertion must hold exactly one assertion", "several_assertions")
+        }
+        Defect::IncompleteAssertion => Answer {
+            status: match profile {
+                Profile::Standard => StatusCode::BAD_REQUEST,
+                // Upstream contract §1.3: missing pieces of an assertion are forbidden.
+                Profile::DropIn => StatusCode::FORBIDDEN,
+            },
+            ..bad_request("send client_assertion together with client_assertion_type", "incomplete_assertion")
+        },
+    }
+}
+
+pub(super) fn authenticate_client(error: &AuthenticateClientError, profile: Profile) -> Answer {
+    match error {
+        AuthenticateClientError::Credential(defect) => unauthenticated(match defect {
+            CredentialDefect::Missing => "credential_missing",
+            CredentialDefect::Malformed => "credential_malformed",
+            CredentialDefect::MethodNotOffered => "method_not_offered",
+            CredentialDefect::OtherClientId => "other_client_id",
+            CredentialDefect::UnknownClient => "unknown_client",
+            CredentialDefect::WrongMethod => "wrong_method",
+            CredentialDefect::WrongSecret => "wrong_secret",
+            CredentialDefect::NotPublic => "client_not_public",
+        }),
+        AuthenticateClientError::Assertion(refusal) => {
+            let answer = unauthenticated(match refusal {
+                AssertionRefusal::UnknownType => "assertion_type_unknown",
+                AssertionRefusal::OtherClientId => "other_client_id",
+                AssertionRefusal::UnknownClient => "unknown_client",
+                AssertionRefusal::WrongMethod => "wrong_method",
+                AssertionRefusal::Invalid(_) => "assertion_invalid",
+                AssertionRefusal::Signature(_) => "assertion_signature",
+                AssertionRefusal::NotPublic => "client_not_public",
+                AssertionRefusal::UsedBefore => "assertion_used_before",
+            });
+            match profile {
+                Profile::Standard => answer,
+                // K-05: upstream forbids a bad assertion.
+                Profile::DropIn => Answer { status: StatusCode::FORBIDDEN, challenge: None, ..answer },
+            }
+        }
+        AuthenticateClientError::Store(_) => store_unavailable(),
+    }
+}
+
+/// The one answer to every failed client authentication, byte for byte (X-401C).
+fn unauthenticated(reason: &'static str) -> Answer {
+    new(401, "invalid_client", AUTHENTICATION_FAILED, reason).challenging(BASIC_CHALLENGE)
+}

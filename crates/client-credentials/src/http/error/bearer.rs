@@ -1,0 +1,38 @@
+//! Bearer tokens that are missing, wrong or not valid any more (RFC 6750 §3.1).
+
+use super::answer::{
+    Answer, BEARER_CHALLENGE, BEARER_CHALLENGE_BAD_REQUEST, BEARER_CHALLENGE_BAD_TOKEN, new,
+    store_unavailable,
+};
+use crate::describe_token::DescribeTokenError;
+use crate::http::bearer::BearerDefect;
+
+pub(super) fn bearer(defect: BearerDefect) -> Answer {
+    match defect {
+        BearerDefect::Missing => {
+            new(401, "invalid_token", "send a token: Authorization: Bearer <token>", "token_missing")
+                .challenging(BEARER_CHALLENGE)
+        }
+        BearerDefect::Several => new(
+            400,
+            "invalid_request",
+            "send one Authorization header, not several",
+            "authorization_repeated",
+        )
+        .challenging(BEARER_CHALLENGE_BAD_REQUEST),
+        BearerDefect::Malformed => bad_token("token_malformed"),
+        BearerDefect::Wrong => bad_token("token_wrong"),
+    }
+}
+
+fn bad_token(reason: &'static str) -> Answer {
+    new(401, "invalid_token", "the token is not valid here, or has expired: get a new one", reason)
+        .challenging(BEARER_CHALLENGE_BAD_TOKEN)
+}
+
+pub(super) fn describe_token(error: &DescribeTokenError) -> Answer {
+    match error {
+        DescribeTokenError::Rejected(_) => bad_token("token_invalid"),
+        DescribeTokenError::KeysUnknown(_) => store_unavailable(),
+    }
+}

@@ -1,0 +1,145 @@
+//! What every refusal looks like from outside: one exhaustive table of status, code, sentence and log word, for both
+//! profiles. Internal detail goes to the log and nowhere else. Each file has the rows of one kind of request.
+
+mod answer;
+mod authentication;
+mod bearer;
+mod management;
+mod registration;
+mod request;
+mod token;
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{ALLOW, CACHE_CONTROL, PRAGMA, RETRY_AFTER, WWW_AUTHENTICATE};
+use actix_web::{HttpRequest, HttpResponse};
+use common::{ErrorBody, Profile};
+use service_kit::access_log::annotate;
+use service_kit::body::BodyError;
+
+use super::bearer::BearerDefect;
+use super::clients::ManagementRequestDefect;
+use super::json_body::JsonBodyDefect;
+use super::oauth::{ClientRequestDefect, TokenRequestDefect};
+use crate::Deps;
+use crate::administer_clients::AdministerClientsError;
+use crate::authenticate_client::AuthenticateClientError;
+use crate::describe_token::DescribeTokenError;
+use crate::issue_token::IssueTokenError;
+use crate::register_client::RegisterClientError;
+use answer::{Answer, STORE_UNAVAILABLE, new};
+
+/// When to come back after a 503, in seconds.
+const RETRY_AFTER_SECONDS: &str = "5";
+
+/// Everything an endpoint may answer instead of what it was asked for.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Refusal {
+    #[error("no such path")]
+    NoSuchPath,
+    #[error("no such method on this path")]
+    MethodNotAllowed { allowed: String },
+    #[error(transparent)]
+    Body(#[from] BodyError),
+    #[error(transparent)]
+    RegistrationBody(JsonBodyDefect),
+    #[error(transparent)]
+    PatchBody(JsonBodyDefect),
+    #[error(transparent)]
+    Bearer(#[from] BearerDefect),
+    #[error(transparent)]
+    ClientRequest(#[from] ClientRequestDefect),
+    #[error(transparent)]
+    TokenRequest(#[from] TokenRequestDefect),
+    #[error(transparent)]
+    ManagementRequest(#[from] ManagementRequestDefect),
+    #[error(transparent)]
+    AuthenticateClient(#[from] AuthenticateClientError),
+    #[error(transparent)]
+    IssueToken(#[from] IssueTokenError),
+    #[error(transparent)]
+    DescribeToken(#[from] DescribeTokenError),
+    #[error(transparent)]
+    RegisterClient(#[from] RegisterClientError),
+    #[error(transparent)]
+    AdministerClients(#[from] AdministerClientsError),
+}
+
+/// The response of an endpoint; a refusal is logged and put into its form.
+pub(super) fn respond(
+    request: &HttpRequest,
+    deps: &Deps,
+    outcome: Result<HttpResponse, Refusal>,
+) -> HttpResponse {
+    match outcome {
+        Ok(response) => response,
+        Err(refusal) => {
+            let answer = answer(&refusal, deps.profile);
+            if answer.reason == STORE_UNAVAILABLE {
+                deps.metrics.store_errors.inc();
+            }
+            annotate(request, |line| {
+                line.reason = Some(answer.reason);
+                line.error = Some(refusal.to_string());
+            });
+            answer.into_response(&refusal)
+        }
+    }
+}
+
+/// `decision.reason` of the log line; the profiles agree on it.
+pub(super) fn reason(refusal: &Refusal) -> &'static str {
+    answer(refusal, Profile::Standard).reason
+}
+
+impl Answer {
+    fn into_response(self, refusal: &Refusal) -> HttpResponse {
+        let mut response = HttpResponse::build(self.status);
+        response.insert_header((CACHE_CONTROL, "no-store")).insert_header((PRAGMA, "no-cache"));
+        if let Some(challenge) = self.challenge {
+            response.insert_header((WWW_AUTHENTICATE, challenge));
+        }
+        if let Refusal::MethodNotAllowed { allowed } = refusal {
+            response.insert_header((ALLOW, allowed.as_str()));
+        }
+        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+            response.insert_header((RETRY_AFTER, RETRY_AFTER_SECONDS));
+        }
+        if matches!(refusal, Refusal::Body(_)) {
+            // The rest of the body is not read.
+            response.force_close();
+        }
+        response.json(ErrorBody::new(self.status.as_u16(), self.code, &self.sentence))
+    }
+}
+
+fn answer(refusal: &Refusal, profile: Profile) -> Answer {
+    match refusal {
+        Refusal::NoSuchPath => new(
+            404,
+            "not_found",
+            "there is nothing here: check the path, upper and lower case differ",
+            "no_such_path",
+        ),
+        Refusal::MethodNotAllowed { .. } => new(
+            405,
+            "method_not_allowed",
+            "this path does not answer this method: see the Allow header",
+            "method_not_allowed",
+        ),
+        Refusal::Body(defect) => request::body(*defect),
+        Refusal::RegistrationBody(defect) => registration::registration_body(*defect, profile),
+        Refusal::PatchBody(defect) => management::patch_body(*defect),
+        Refusal::Bearer(defect) => bearer::bearer(*defect),
+        Refusal::ClientRequest(defect) => authentication::client_request(*defect, profile),
+        Refusal::TokenRequest(defect) => token::token_request(*defect, profile),
+        Refusal::ManagementRequest(defect) => management::management_request(*defect),
+        Refusal::AuthenticateClient(error) => authentication::authenticate_client(error, profile),
+        Refusal::IssueToken(error) => token::issue_token(error, profile),
+        Refusal::DescribeToken(error) => bearer::describe_token(error),
+        Refusal::RegisterClient(error) => registration::register_client(error, profile),
+        Refusal::AdministerClients(error) => management::administer_clients(error),
+    }
+}
+
+#[cfg(test)]
+mod tests;

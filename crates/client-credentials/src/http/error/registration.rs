@@ -1,0 +1,50 @@
+//! Registrations that make no client (RFC 7591 §3.2.2).
+
+use std::borrow::Cow;
+
+use common::Profile;
+use jose::KeyDefect;
+
+use super::answer::{Answer, BEARER_CHALLENGE, new, no_randomness, store_unavailable};
+use super::request::NOT_AN_OBJECT;
+use crate::http::json_body::JsonBodyDefect;
+use crate::register_client::RegisterClientError;
+
+const BUSY: &str = "the key cannot be checked just now: send the request again a little later";
+
+pub(super) fn registration_body(defect: JsonBodyDefect, profile: Profile) -> Answer {
+    match defect {
+        JsonBodyDefect::ContentType => {
+            not_registered("send the client as application/json", "content_type", profile)
+        }
+        JsonBodyDefect::NotAnObject => not_registered(NOT_AN_OBJECT, "json_malformed", profile),
+    }
+}
+
+pub(super) fn register_client(error: &RegisterClientError, profile: Profile) -> Answer {
+    match error {
+        RegisterClientError::Client(defect) => not_registered(defect.to_string(), "client_invalid", profile),
+        // Ours, not the caller's.
+        RegisterClientError::Key(KeyDefect::OpenSsl) => {
+            new(503, "temporarily_unavailable", BUSY, "openssl_failed")
+        }
+        RegisterClientError::Key(defect) => not_registered(defect.to_string(), "key_refused", profile),
+        RegisterClientError::Busy(_) => new(503, "temporarily_unavailable", BUSY, "busy"),
+        RegisterClientError::OurKey => not_registered(error.to_string(), "key_is_ours", profile),
+        RegisterClientError::Duplicate => {
+            new(409, "conflict", "the client could not be made: send the request again", "duplicate")
+        }
+        RegisterClientError::Store(_) => store_unavailable(),
+        RegisterClientError::Random(_) => no_randomness(),
+    }
+}
+
+/// RFC 7591 §3.2.2; the service we replace answers every failed registration with 401 (upstream contract §1.1, K-05).
+fn not_registered(sentence: impl Into<Cow<'static, str>>, reason: &'static str, profile: Profile) -> Answer {
+    match profile {
+        Profile::Standard => new(400, "invalid_client_metadata", sentence, reason),
+        Profile::DropIn => {
+            new(401, "invalid_client_metadata", sentence, reason).challenging(BEARER_CHALLENGE)
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! Requests with which a client authenticates itself (RFC 6749 §2.3): a form in the body, and one credential. The same
+//! at every endpoint, so that none is a way around another (T-BRU-04).
+
+use actix_web::HttpRequest;
+use actix_web::web::Payload;
+use credentials::form::{Form, FormDefect};
+use service_kit::access_log::annotate;
+use service_kit::body;
+
+use super::presented_credential;
+use crate::authenticate_client::PresentedCredential;
+use crate::http::error::Refusal;
+
+/// Parameters that must not be in the query, where logs and histories keep them (C-6749-05).
+const NEVER_IN_QUERY: [&str; 7] = [
+    "client_id",
+    "client_secret",
+    "client_assertion",
+    "client_assertion_type",
+    "access_token",
+    "password",
+    "token",
+];
+
+/// Why a request cannot be read. Nothing about clients is known here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ClientRequestDefect {
+    #[error("the body is not application/x-www-form-urlencoded")]
+    NotAForm,
+    #[error(transparent)]
+    Form(#[from] FormDefect),
+    #[error("the query holds credentials")]
+    CredentialsInQuery,
+    #[error("there are several Authorization headers, or several credentials in one")]
+    SeveralAuthorizations,
+    #[error("the client authenticates in more than one way")]
+    SeveralMethods,
+    #[error("client_assertion holds several assertions")]
+    SeveralAssertions,
+    #[error("client_assertion or client_assertion_type is missing")]
+    IncompleteAssertion,
+}
+
+/// The parameters in the body of a request that has no credentials in its query.
+///
+/// # Errors
+/// [`ClientRequestDefect`] and [`BodyError`](body::BodyError) as refusals.
+pub(super) async fn form(request: &HttpRequest, payload: Payload) -> Result<Form, Refusal> {
+    check_query(request)?;
+    if body::media_type(request) != "application/x-www-form-urlencoded" {
+        return Err(ClientRequestDefect::NotAForm.into());
+    }
+    let body = body::read(request, payload).await?;
+    Ok(Form::parse(&body).map_err(ClientRequestDefect::from)?)
+}
+
+/// The one credential of a request; the log line names the client it claims to come from.
+///
+/// # Errors
+/// [`ClientRequestDefect`] if there are several, or half of one.
+pub(super) fn credential(
+    request: &HttpRequest,
+    form: &Form,
+) -> Result<PresentedCredential, ClientRequestDefect> {
+    let credential = presented_credential::find(request.headers(), form)?;
+    if let Some(client) = credential.claimed_client() {
+        annotate(request, |line| line.client_id = Some(client.into()));
+    }
+    Ok(credential)
+}
+
+fn check_query(request: &HttpRequest) -> Result<(), ClientRequestDefect> {
+    let query = Form::parse(request.uri().query().unwrap_or_default().as_bytes())?;
+    if NEVER_IN_QUERY.iter().any(|name| query.names(name)) {
+        return Err(ClientRequestDefect::CredentialsInQuery);
+    }
+    Ok(())
+}

@@ -153,6 +153,10 @@ impl HttpMetrics {
         registry.register_with_unit("http_server_request_duration", help, Unit::Seconds, durations);
         let help = "Requests refused before they were read, and their connections closed";
         registry.register("http_server_malformed_requests", help, this.malformed.clone());
+        for reason in ["head_too_large", "head_malformed", "head_too_slow", "chunks_malformed", "unreadable"]
+        {
+            drop(this.malformed.get_or_create(&[("reason", reason)]));
+        }
         this
     }
 

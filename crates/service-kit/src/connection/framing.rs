@@ -22,7 +22,9 @@ pub(crate) enum FramingDefect {
     BareLineFeed,
     #[error("a header is continued on a second line: send each on one line")]
     FoldedHeader,
-    #[error("the request must say once how long its body is: by Content-Length, or by Transfer-Encoding: chunked")]
+    #[error(
+        "the request must say once how long its body is: by Content-Length, or by Transfer-Encoding: chunked"
+    )]
     BodyLength,
     /// Of a request whose head was good.
     #[error("the chunks of the body are malformed")]
@@ -70,19 +72,23 @@ pub(crate) struct Framing {
 }
 
 impl Framing {
-    /// Reads on. The first number is how many of `bytes` belong to requests that ended well among them.
+    /// Reads on. The number is how many of `bytes` the parser may see: all but a head with a defect, and what is behind it
+    /// or behind a defect in a body.
     pub(crate) fn advance(&mut self, bytes: &[u8]) -> (usize, Result<(), FramingDefect>) {
         let (mut rest, mut whole) = (bytes, 0);
         while !rest.is_empty() {
             match self.step(rest) {
                 Ok(after) => rest = after,
+                Err(FramingDefect::Chunk) => {
+                    return (bytes.len().saturating_sub(rest.len()), Err(FramingDefect::Chunk));
+                }
                 Err(defect) => return (whole, Err(defect)),
             }
             if self.between_requests() {
                 whole = bytes.len().saturating_sub(rest.len());
             }
         }
-        (whole, Ok(()))
+        (bytes.len(), Ok(()))
     }
 
     /// A head has begun and not ended.
@@ -316,11 +322,15 @@ mod tests {
                 FramingDefect::Chunk,
             ),
         ] {
-            assert_eq!(outcome(request), (0, Err(defect)), "{request:?}");
+            let visible =
+                if defect == FramingDefect::Chunk { request.find("\r\n\r\n").unwrap() + 4 } else { 0 };
+            let (seen, found) = outcome(request);
+            assert_eq!(found, Err(defect), "{request:?}");
+            assert!(seen >= visible && seen < request.len(), "{request:?}: {seen}");
         }
         let extension = "x".repeat(MAX_CHUNK_LINE);
         let chunk = format!("GET / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1;{extension}");
-        assert_eq!(outcome(&chunk), (0, Err(FramingDefect::Chunk)));
+        assert_eq!(outcome(&chunk).1, Err(FramingDefect::Chunk));
     }
 
     #[test]
@@ -350,7 +360,7 @@ mod tests {
         let mut framing = Framing::default();
         assert!(!framing.in_head());
         for part in ["G", "ET / HTTP/1.1\r\n", "Host: a\r\nContent-Length: 1\r\n"] {
-            assert_eq!(framing.advance(part.as_bytes()), (0, Ok(())));
+            assert_eq!(framing.advance(part.as_bytes()).1, Ok(()));
             assert!(framing.in_head(), "{part}");
         }
         for part in ["\r\n", "x"] {

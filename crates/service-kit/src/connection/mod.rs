@@ -62,7 +62,10 @@ impl<S> Connection<S> {
     }
 
     fn refuse(&mut self, defect: Defect) {
-        tracing::debug!(decision.reason = defect.word(), "a request was refused before it was read: {defect}");
+        tracing::debug!(
+            decision.reason = defect.word(),
+            "a request was refused before it was read: {defect}"
+        );
         self.metrics.malformed(defect.word());
         self.head_time = None;
         self.closing = Some(Closing {
@@ -113,8 +116,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for Connection<S> {
         }
         let read = buffer.filled().get(before..).unwrap_or_default();
         this.burst = this.burst.saturating_add(read.len());
-        if let (whole, Err(defect)) = this.framing.advance(read) {
-            buffer.set_filled(before.saturating_add(whole));
+        if let (visible, Err(defect)) = this.framing.advance(read) {
+            buffer.set_filled(before.saturating_add(visible));
             this.refuse(defect.into());
         }
         Poll::Ready(Ok(()))

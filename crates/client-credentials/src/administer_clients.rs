@@ -1,7 +1,9 @@
 //! What an operator does with clients that exist: look, change, remove.
 
 use credentials::StoreError;
-use credentials::client::{Client, ClientDefect, ClientId, ClientPage, ClientState, ReplaceOutcome};
+use credentials::client::{
+    Client, ClientDefect, ClientFilter, ClientId, ClientPage, DeleteOutcome, ReplaceOutcome,
+};
 use serde_json::{Map, Value};
 
 use crate::Deps;
@@ -10,7 +12,7 @@ use crate::Deps;
 const ATTEMPTS: u32 = 5;
 
 /// Why the operator did not get what they asked for. Nothing was changed, unless it is [`Self::Store`]: a change that
-/// was given up may have been made, and a removal may have taken the secrets only.
+/// was given up may have been made, and a removal may have left the secrets: repeat it.
 #[derive(Debug, thiserror::Error)]
 pub enum AdministerClientsError {
     #[error("no client has this id")]
@@ -26,16 +28,17 @@ pub enum AdministerClientsError {
     Store(#[from] StoreError),
 }
 
-/// A page of clients.
+/// A page of the clients that `filter` matches.
 ///
 /// # Errors
 /// [`AdministerClientsError::Store`].
 pub async fn list(
     deps: &Deps,
+    filter: &ClientFilter,
     after: Option<&ClientId>,
     limit: u32,
 ) -> Result<ClientPage, AdministerClientsError> {
-    Ok(deps.stores.clients.list(after, limit).await?)
+    Ok(deps.stores.clients.list(filter, after, limit).await?)
 }
 
 /// One client.
@@ -73,8 +76,9 @@ pub async fn change(
     Err(AdministerClientsError::Conflict)
 }
 
-/// Forgets a client and its secrets. The secrets go first: if the client cannot be removed then, it can at least not get
-/// tokens with them, and the operator tries again. With `expected_version`, only that version is removed.
+/// Forgets a client and its secrets. With `expected_version`, only that version is removed. The secrets go last, and also
+/// if the client is gone already: without a client they open nothing, and whoever repeats a removal that failed half-way
+/// completes it.
 ///
 /// # Errors
 /// [`AdministerClientsError::Missing`], [`AdministerClientsError::OtherVersion`] or [`AdministerClientsError::Store`].
@@ -83,23 +87,13 @@ pub async fn remove(
     id: &ClientId,
     expected_version: Option<u64>,
 ) -> Result<(), AdministerClientsError> {
-    if let Some(expected) = expected_version {
-        retire(deps, id, expected).await?;
+    let outcome = deps.stores.clients.delete(id, expected_version).await?;
+    if outcome == DeleteOutcome::VersionConflict {
+        return Err(AdministerClientsError::OtherVersion);
     }
     deps.stores.secrets.delete_all(&deps.pepper.lookup(id)).await?;
-    if deps.stores.clients.delete(id).await? { Ok(()) } else { Err(AdministerClientsError::Missing) }
-}
-
-/// Puts this version of a client out of use. The store compares the versions while it writes, so that a change that
-/// comes in between is not removed unseen (RFC 9110 §13.1.1).
-async fn retire(deps: &Deps, id: &ClientId, expected_version: u64) -> Result<(), AdministerClientsError> {
-    let mut client = find(deps, id).await?;
-    client.state = ClientState::Deleted;
-    client.updated_at = deps.clock.now();
-    client.version = expected_version.saturating_add(1);
-    match deps.stores.clients.replace(&client, expected_version).await? {
-        ReplaceOutcome::Replaced => Ok(()),
-        ReplaceOutcome::Missing => Err(AdministerClientsError::Missing),
-        ReplaceOutcome::VersionConflict => Err(AdministerClientsError::OtherVersion),
+    match outcome {
+        DeleteOutcome::Deleted => Ok(()),
+        DeleteOutcome::VersionConflict | DeleteOutcome::Missing => Err(AdministerClientsError::Missing),
     }
 }

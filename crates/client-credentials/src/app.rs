@@ -16,7 +16,7 @@ use credentials::replay::ReplayGuard;
 use credentials::secret::{Pepper, SecretStore};
 use credentials::store::DeploymentStore;
 use credentials::{Random, SystemRandom};
-use jose::SigningKey;
+use jose::{Algorithm, SigningKey};
 use service_kit::status::{CheckUp, Status};
 use service_kit::{Problems, Secret, Service, StartError, SystemClock, Telemetry, Variable, Vars, server};
 use store_mongodb::MongoStore;
@@ -260,7 +260,7 @@ fn signing_key(
         })?,
         None => {
             generated(path, random, "PRIVATE_RSA_KEY_FILE_PATH", || {
-                let key = SigningKey::generate(None).map_err(io::Error::other)?;
+                let key = SigningKey::generate(Algorithm::Rs256, None).map_err(io::Error::other)?;
                 let pem = key.to_pem().map_err(io::Error::other)?;
                 Ok(Zeroizing::new(pem.as_bytes().to_vec()))
             })?
@@ -268,7 +268,7 @@ fn signing_key(
         }
     };
     let password = source.password.as_ref().map(Secret::expose);
-    SigningKey::from_pem(&pem, password, source.kid.as_deref())
+    SigningKey::from_pem(Algorithm::Rs256, &pem, password, source.kid.as_deref())
         .map_err(|error| StartError::new(format!("{}: {error}", path.display())))
 }
 

@@ -187,7 +187,7 @@ mod tests {
     /// Keys over a directory that has answered nothing yet.
     fn keys(fails: bool) -> (SigningKeys, Arc<Gated>) {
         let directory = Arc::new(Gated { gate: Semaphore::new(0), fails, looks: AtomicUsize::new(0) });
-        let own = SigningKey::generate(None).unwrap();
+        let own = SigningKey::generate(jose::Algorithm::Rs256, None).unwrap();
         let known = RwLock::new(Arc::new(KnownKeys::read(&own, Vec::new())));
         let keys = SigningKeys { own, directory: directory.clone(), known, last_refresh: Mutex::new(None) };
         (keys, directory)

@@ -1,12 +1,13 @@
 //! The only door to josekit and OpenSSL: checks public keys, verifies signatures, signs access tokens. What a token
 //! must say is decided in `credentials`; which key belongs to whom, by the caller.
 
-mod algorithm;
+mod decoy;
 pub mod public_key;
 mod signing_key;
 mod verifier;
 
-pub use algorithm::Algorithm;
+pub use credentials::key::Algorithm;
+pub use decoy::verify_decoy;
 pub use public_key::KeyDefect;
 pub use signing_key::{SignError, SigningKey, SigningKeyError};
 pub use verifier::{AccessTokenRejection, SignatureDefect, Verifier, verify, verify_access_token};

@@ -5,11 +5,12 @@ use std::fmt;
 use common::{AccessTokenClaims, Timestamp};
 use credentials::access_token::{self, TokenDefect};
 use credentials::jws::{Jws, JwsDefect};
-use credentials::key::PublicKey;
+use credentials::key::{Algorithm, PublicKey};
+use josekit::JoseError;
 use josekit::jwk::Jwk;
-use josekit::jws::JwsVerifier;
+use josekit::jws::{ES256, ES384, ES512, EdDSA, JwsVerifier, PS256, PS384, PS512, RS256, RS384, RS512};
 
-use crate::{Algorithm, KeyDefect, public_key};
+use crate::{KeyDefect, public_key, verify_decoy};
 
 /// A key ready to verify with. Making one costs about as much as one verification: keep it for keys that are used often.
 pub struct Verifier {
@@ -63,9 +64,19 @@ impl Verifier {
             Algorithm::Es256 => 64,
             Algorithm::Es384 => 96,
             Algorithm::Es512 => 132,
-            _ => public_key::modulus_length(key)?,
+            Algorithm::EdDsa => {
+                // Cheap, and all that keeps OpenSSL from believing everybody (T-KEY-07): so also for stored keys.
+                public_key::check_ed25519(key)?;
+                64
+            }
+            Algorithm::Ps256
+            | Algorithm::Ps384
+            | Algorithm::Ps512
+            | Algorithm::Rs256
+            | Algorithm::Rs384
+            | Algorithm::Rs512 => public_key::modulus_length(key)?,
         };
-        let inner = algorithm.verifier(&jwk).map_err(|_| KeyDefect::OpenSsl)?;
+        let inner = verifier(algorithm, &jwk).map_err(|_| KeyDefect::OpenSsl)?;
         Ok(Self { kid, algorithm, signature_length, inner })
     }
 
@@ -86,6 +97,30 @@ impl Verifier {
         }
         self.inner.verify(jws.signing_input(), jws.signature()).map_err(|_| SignatureDefect::Mismatch)
     }
+
+    /// Takes as long as a verification, whatever the signature, and tells nothing.
+    pub(crate) fn spend(&self, jws: &Jws) {
+        // OpenSSL returns at once from one of another length. This one is a number below every modulus and order.
+        let stand_in = vec![1; self.signature_length];
+        let signature =
+            if jws.signature().len() == self.signature_length { jws.signature() } else { &stand_in };
+        let _ = self.inner.verify(jws.signing_input(), signature);
+    }
+}
+
+fn verifier(algorithm: Algorithm, key: &Jwk) -> Result<Box<dyn JwsVerifier>, JoseError> {
+    Ok(match algorithm {
+        Algorithm::Es256 => Box::new(ES256.verifier_from_jwk(key)?),
+        Algorithm::Es384 => Box::new(ES384.verifier_from_jwk(key)?),
+        Algorithm::Es512 => Box::new(ES512.verifier_from_jwk(key)?),
+        Algorithm::EdDsa => Box::new(EdDSA.verifier_from_jwk(key)?),
+        Algorithm::Ps256 => Box::new(PS256.verifier_from_jwk(key)?),
+        Algorithm::Ps384 => Box::new(PS384.verifier_from_jwk(key)?),
+        Algorithm::Ps512 => Box::new(PS512.verifier_from_jwk(key)?),
+        Algorithm::Rs256 => Box::new(RS256.verifier_from_jwk(key)?),
+        Algorithm::Rs384 => Box::new(RS384.verifier_from_jwk(key)?),
+        Algorithm::Rs512 => Box::new(RS512.verifier_from_jwk(key)?),
+    })
 }
 
 impl fmt::Debug for Verifier {
@@ -94,12 +129,18 @@ impl fmt::Debug for Verifier {
     }
 }
 
-/// Verifies the signature of a token with a key that is used once. See [`Verifier::verify`].
+/// Verifies the signature of a client's token, with a key that is used once. See [`Verifier::verify`]. What is refused
+/// without cryptography costs the time of a verification all the same, as an unknown client does
+/// ([`verify_decoy`]): how long a refusal takes depends on the token alone (T-TIM-01, T-TIM-03).
 ///
 /// # Errors
 /// [`SignatureDefect`].
 pub fn verify(key: &PublicKey, jws: &Jws) -> Result<(), SignatureDefect> {
-    Verifier::new(key)?.verify(jws)
+    let verdict = Verifier::new(key).map_err(SignatureDefect::from).and_then(|verifier| verifier.verify(jws));
+    if verdict.as_ref().is_err_and(|defect| *defect != SignatureDefect::Mismatch) {
+        verify_decoy(jws);
+    }
+    verdict
 }
 
 /// Reads an access token of ours: well formed, signed by the key of ours that its `kid` names, and valid now by the rules

@@ -1,14 +1,19 @@
 //! Clients, in the platform's collection: one document each, of which other tools may have written parts.
 
 use async_trait::async_trait;
-use credentials::client::{AuthMethod, Client, ClientId, ClientPage, ClientStore, ReplaceOutcome};
+use common::Timestamp;
+use credentials::client::{
+    AuthMethod, Client, ClientFilter, ClientId, ClientKey, ClientOrigin, ClientPage, ClientStore,
+    DeleteOutcome, ReplaceOutcome,
+};
 use credentials::key::PublicKey;
 use credentials::{InsertError, StoreError};
 use futures_util::TryStreamExt;
 use mongodb::bson::{Bson, Document, doc};
+use serde_json::{Map, Value};
 
 use crate::MongoStore;
-use crate::document::{Stored, client_fields as fields, date};
+use crate::document::{Stored, client_fields as fields, client_key_fields as key_fields, date};
 use crate::failure::{Unreadable, unless_duplicate, within_limit};
 use crate::json;
 
@@ -16,9 +21,10 @@ use crate::json;
 impl ClientStore for MongoStore {
     async fn insert_new(&self, client: &Client) -> Result<(), InsertError> {
         let mut document = by_client_id(&client.id);
-        document.extend(changeable_fields(client));
-        if let Some(key) = &client.public_key {
-            document.insert(fields::PUBLIC_KEY, json::to_bson(key.members()));
+        let (set, _) = changeable_fields(client);
+        document.extend(set);
+        if let Some(at) = client.last_login {
+            document.insert(fields::LAST_LOGIN, date(at));
         }
         let inserted = unless_duplicate(self.clients.insert_one(document)).await?;
         inserted.map(drop).ok_or(InsertError::Duplicate)
@@ -29,49 +35,55 @@ impl ClientStore for MongoStore {
         Ok(found.map(|document| client(&document)).transpose()?)
     }
 
-    async fn list(&self, after: Option<&ClientId>, limit: u32) -> Result<ClientPage, StoreError> {
+    async fn list(
+        &self,
+        filter: &ClientFilter,
+        after: Option<&ClientId>,
+        limit: u32,
+    ) -> Result<ClientPage, StoreError> {
         if limit == 0 {
-            // To MongoDB it would mean: no limit.
             return Ok(ClientPage::default());
         }
-        // Every id comes after the empty text. One more than asked for tells whether a page follows.
-        let after = after.map(ClientId::as_str).unwrap_or_default();
-        let found = self
-            .clients
-            .find(doc! { fields::ID: { "$gt": after } })
-            .sort(doc! { fields::ID: 1 })
-            .limit(i64::from(limit).saturating_add(1));
-        let documents: Vec<Document> = within_limit(async { found.await?.try_collect().await }).await?;
-        let mut clients = documents.iter().map(client).collect::<Result<Vec<_>, _>>()?;
-        let full = usize::try_from(limit).unwrap_or(usize::MAX);
-        let more = clients.len() > full;
-        clients.truncate(full);
-        let next = clients.last().filter(|_| more).map(|client| client.id.clone());
-        Ok(ClientPage { clients, next })
+        within_limit(self.page(filter, after, limit)).await
     }
 
     async fn replace(&self, client: &Client, expected_version: u64) -> Result<ReplaceOutcome, StoreError> {
         // Only our fields are set, so that those of other tools stay.
-        let mut set = changeable_fields(client);
-        let mut update = Document::new();
-        match &client.public_key {
-            Some(key) => drop(set.insert(fields::PUBLIC_KEY, json::to_bson(key.members()))),
-            None => drop(update.insert("$unset", doc! { fields::PUBLIC_KEY: "" })),
+        let (set, unset) = changeable_fields(client);
+        let mut update = doc! { "$set": set };
+        if !unset.is_empty() {
+            update.insert("$unset", unset);
         }
-        update.insert("$set", set);
         let mut expected = by_client_id(&client.id);
         expected.insert(fields::VERSION, version_filter(expected_version));
         let updated = within_limit(self.clients.update_one(expected, update)).await?;
         if updated.matched_count == 1 {
             return Ok(ReplaceOutcome::Replaced);
         }
-        let exists = within_limit(self.clients.find_one(by_client_id(&client.id))).await?.is_some();
+        let exists = self.exists(&client.id).await?;
         Ok(if exists { ReplaceOutcome::VersionConflict } else { ReplaceOutcome::Missing })
     }
 
-    async fn delete(&self, id: &ClientId) -> Result<bool, StoreError> {
-        let deleted = within_limit(self.clients.delete_one(by_client_id(id))).await?;
-        Ok(deleted.deleted_count == 1)
+    async fn delete(
+        &self,
+        id: &ClientId,
+        expected_version: Option<u64>,
+    ) -> Result<DeleteOutcome, StoreError> {
+        let mut expected = by_client_id(id);
+        if let Some(version) = expected_version {
+            expected.insert(fields::VERSION, version_filter(version));
+        }
+        let deleted = within_limit(self.clients.delete_one(expected)).await?;
+        if deleted.deleted_count == 1 {
+            return Ok(DeleteOutcome::Deleted);
+        }
+        let conflict = expected_version.is_some() && self.exists(id).await?;
+        Ok(if conflict { DeleteOutcome::VersionConflict } else { DeleteOutcome::Missing })
+    }
+
+    async fn note_login(&self, id: &ClientId, at: Timestamp) -> Result<(), StoreError> {
+        let later = doc! { "$max": { fields::LAST_LOGIN: date(at) } };
+        within_limit(self.clients.update_one(by_client_id(id), later)).await.map(drop)
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
@@ -79,13 +91,54 @@ impl ClientStore for MongoStore {
     }
 }
 
+impl MongoStore {
+    /// The clients that match, read one after the other until the page is full and it is known whether another follows.
+    async fn page(
+        &self,
+        filter: &ClientFilter,
+        after: Option<&ClientId>,
+        limit: u32,
+    ) -> Result<ClientPage, mongodb::error::Error> {
+        let full = usize::try_from(limit).unwrap_or(usize::MAX);
+        // Every id comes after the empty text.
+        let after = after.map(ClientId::as_str).unwrap_or_default();
+        let mut found =
+            self.clients.find(doc! { fields::ID: { "$gt": after } }).sort(doc! { fields::ID: 1 }).await?;
+        let mut page = ClientPage::default();
+        while let Some(document) = found.try_next().await? {
+            let client = match client(&document) {
+                Ok(client) => client,
+                Err(unreadable) => {
+                    // Other tools write here too: one bad document must not hide the rest.
+                    tracing::error!(error.message = %unreadable, "left out of the list");
+                    continue;
+                }
+            };
+            if !filter.matches(&client) {
+                continue;
+            }
+            if page.clients.len() == full {
+                page.next = page.clients.last().map(|client| client.id.clone());
+                break;
+            }
+            page.clients.push(client);
+        }
+        Ok(page)
+    }
+
+    async fn exists(&self, id: &ClientId) -> Result<bool, StoreError> {
+        Ok(within_limit(self.clients.find_one(by_client_id(id))).await?.is_some())
+    }
+}
+
 fn by_client_id(id: &ClientId) -> Document {
     doc! { fields::ID: id.as_str() }
 }
 
-/// All fields but the id, which never changes, and the key, which may be absent.
-fn changeable_fields(client: &Client) -> Document {
-    doc! {
+/// All fields but the id, which never changes, and the last login, which has a method of its own: those to set, and
+/// those to remove.
+fn changeable_fields(client: &Client) -> (Document, Document) {
+    let mut set = doc! {
         fields::NAME: &client.name,
         fields::STATE: spelling(client.state),
         fields::AUTH_METHOD: spelling(client.auth_method),
@@ -96,7 +149,54 @@ fn changeable_fields(client: &Client) -> Document {
         fields::CREATED_AT: date(client.created_at),
         fields::UPDATED_AT: date(client.updated_at),
         fields::VERSION: stored_version(client.version),
+    };
+    let keys = client.keys.iter().map(key_document).collect::<Vec<_>>();
+    let optional = [
+        (fields::PUBLIC_KEY, client.public_key.as_ref().map(|key| json::to_bson(key.members()))),
+        // Absent in documents of other tools, which all count as an operator's.
+        (fields::ORIGIN, (client.origin != ClientOrigin::default()).then(|| spelling(client.origin))),
+        (fields::KEYS, (!keys.is_empty()).then(|| Bson::from(keys))),
+        (fields::JWKS_URI, client.jwks_uri.clone().map(Bson::from)),
+        (fields::ASSERTION_ALGORITHM, client.assertion_algorithm.clone().map(Bson::from)),
+        (fields::STATIC_CLAIMS, some_object(&client.static_claims)),
+        (fields::TOKEN_LIFETIME, client.token_lifetime_seconds.map(|seconds| Bson::Int64(seconds.into()))),
+        (fields::REGISTRATION, some_object(&client.registration)),
+    ];
+    let mut unset = Document::new();
+    for (name, value) in optional {
+        match value {
+            Some(value) => set.insert(name, value),
+            None => unset.insert(name, ""),
+        };
     }
+    (set, unset)
+}
+
+fn some_object(object: &Map<String, Value>) -> Option<Bson> {
+    (!object.is_empty()).then(|| json::to_bson(object))
+}
+
+fn key_document(key: &ClientKey) -> Document {
+    doc! {
+        key_fields::KEY: json::to_bson(key.key.members()),
+        key_fields::ADDED_AT: date(key.added_at),
+        key_fields::EXPIRES_AT: key.expires_at.map(date).map_or(Bson::Null, Bson::DateTime),
+    }
+}
+
+fn keys(client: &Stored<'_>) -> Result<Vec<ClientKey>, Unreadable> {
+    let documents = client.documents(fields::KEYS)?;
+    let keys = documents.into_iter().map(key).collect::<Result<_, _>>();
+    keys.map_err(|_| client.unreadable(fields::KEYS))
+}
+
+fn key(document: &Document) -> Result<ClientKey, Unreadable> {
+    let stored = Stored::new(document, "a key of a client".to_owned());
+    Ok(ClientKey {
+        key: PublicKey::from_checked(stored.object(key_fields::KEY)?),
+        added_at: stored.date(key_fields::ADDED_AT)?,
+        expires_at: stored.optional_date(key_fields::EXPIRES_AT)?,
+    })
 }
 
 fn client(document: &Document) -> Result<Client, Unreadable> {
@@ -118,11 +218,30 @@ fn client(document: &Document) -> Result<Client, Unreadable> {
         audience: stored.strings(fields::AUDIENCE)?,
         allowed_custom_claims: stored.strings(fields::ALLOWED_CUSTOM_CLAIMS)?,
         metadata: stored.object(fields::METADATA)?,
+        keys: keys(&stored)?,
+        jwks_uri: stored.optional_text(fields::JWKS_URI)?,
+        assertion_algorithm: stored.optional_text(fields::ASSERTION_ALGORITHM)?,
+        static_claims: stored.object(fields::STATIC_CLAIMS)?,
+        token_lifetime_seconds: token_lifetime(&stored)?,
+        registration: stored.object(fields::REGISTRATION)?,
+        origin: match stored.field(fields::ORIGIN) {
+            Some(_) => stored.spelled(fields::ORIGIN)?,
+            None => ClientOrigin::default(),
+        },
+        last_login: stored.optional_date(fields::LAST_LOGIN)?,
         created_at: stored.date(fields::CREATED_AT)?,
         updated_at: stored.date(fields::UPDATED_AT)?,
         version: stored.integer(fields::VERSION)?.cast_unsigned(),
         id: id.ok_or_else(|| stored.unreadable(fields::ID))?,
     })
+}
+
+fn token_lifetime(stored: &Stored<'_>) -> Result<Option<u32>, Unreadable> {
+    if stored.field(fields::TOKEN_LIFETIME).is_none() {
+        return Ok(None);
+    }
+    let seconds = u32::try_from(stored.integer(fields::TOKEN_LIFETIME)?);
+    seconds.map(Some).map_err(|_| stored.unreadable(fields::TOKEN_LIFETIME))
 }
 
 /// The wire spelling of a state or a method.

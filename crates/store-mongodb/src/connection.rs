@@ -216,7 +216,7 @@ mod tests {
             }));
             let store = MongoStore::with_options(options, None, "credentials").await.unwrap();
             sent.lock().unwrap().clear();
-            assert_eq!(methods_that_answer(&store).await.len(), 13);
+            assert_eq!(methods_that_answer(&store).await.len(), 14);
             sent.lock().unwrap().clone()
         }
 
@@ -244,8 +244,8 @@ mod tests {
                     command.get_str("delete").is_ok_and(|collection| collection == "credentials");
                 assert_eq!(command.contains_key("txnNumber"), !all_of_a_client, "{command}");
             }
-            // insert_new, replace, delete, add, delete_all, first_use, publish, agree.
-            assert_eq!(writes.len(), 8);
+            // insert_new, replace, note_login, delete, add, delete_all, first_use, publish, agree.
+            assert_eq!(writes.len(), 9);
 
             let reads = named(&["find"]);
             for command in &reads {

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use crate::failure::Unreadable;
 use crate::json;
 
-/// Fields of `clients`: those of the platform (contract §1.7), and `version`.
+/// Fields of `clients`: those of the platform (contract §1.7), and ours.
 pub(crate) mod client_fields {
     pub(crate) const ID: &str = "clientId";
     pub(crate) const NAME: &str = "name";
@@ -20,9 +20,24 @@ pub(crate) mod client_fields {
     pub(crate) const AUDIENCE: &str = "audience";
     pub(crate) const ALLOWED_CUSTOM_CLAIMS: &str = "allowedCustomClaims";
     pub(crate) const METADATA: &str = "metadata";
+    pub(crate) const KEYS: &str = "keys";
+    pub(crate) const JWKS_URI: &str = "jwksUri";
+    pub(crate) const ASSERTION_ALGORITHM: &str = "assertionAlgorithm";
+    pub(crate) const STATIC_CLAIMS: &str = "staticClaims";
+    pub(crate) const TOKEN_LIFETIME: &str = "tokenLifetimeSeconds";
+    pub(crate) const REGISTRATION: &str = "registration";
+    pub(crate) const ORIGIN: &str = "origin";
+    pub(crate) const LAST_LOGIN: &str = "lastLogin";
     pub(crate) const CREATED_AT: &str = "createdAt";
     pub(crate) const UPDATED_AT: &str = "updatedAt";
     pub(crate) const VERSION: &str = "version";
+}
+
+/// Fields of each of the further keys in a client.
+pub(crate) mod client_key_fields {
+    pub(crate) const KEY: &str = "key";
+    pub(crate) const ADDED_AT: &str = "addedAt";
+    pub(crate) const EXPIRES_AT: &str = "expiresAt";
 }
 
 /// Fields of the credentials collection.
@@ -68,6 +83,18 @@ impl<'a> Stored<'a> {
             let text = value.as_str()?;
             serde_json::from_value(Value::String(text.to_owned())).ok()
         })
+    }
+
+    /// A text; an absent one is none.
+    pub(crate) fn optional_text(&self, field: &'static str) -> Result<Option<String>, Unreadable> {
+        self.field(field).map(|_| self.spelled(field)).transpose()
+    }
+
+    /// A list of documents; an absent one is empty.
+    pub(crate) fn documents(&self, field: &'static str) -> Result<Vec<&'a Document>, Unreadable> {
+        let Some(value) = self.field(field) else { return Ok(Vec::new()) };
+        let documents = value.as_array().and_then(|items| items.iter().map(Bson::as_document).collect());
+        documents.ok_or_else(|| self.unreadable(field))
     }
 
     /// A list of strings; an absent one is empty.

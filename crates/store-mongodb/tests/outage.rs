@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use credentials::client::ClientStore;
+use credentials::client::{ClientFilter, ClientStore};
 use credentials::replay::{ReplayGuard, UseId};
 use credentials::store::DeploymentStore;
 use store_mongodb::{MongoStore, OpenError};
@@ -35,7 +35,7 @@ mod on_mongodb {
         let mut server = ReplicaSet::start().await;
         let url = server.database_url();
         let store = connect(&url).await;
-        assert_eq!(methods_that_answer(&store).await.len(), 13);
+        assert_eq!(methods_that_answer(&store).await.len(), 14);
 
         server.pause();
         // Twice: with connections from before, and without.
@@ -46,7 +46,7 @@ mod on_mongodb {
         }
         server.resume();
         wait_for_answer(&store).await;
-        assert_eq!(methods_that_answer(&store).await.len(), 13);
+        assert_eq!(methods_that_answer(&store).await.len(), 14);
 
         server.kill9();
         for _ in 0..2 {
@@ -61,7 +61,7 @@ mod on_mongodb {
 
         server.restart().await;
         wait_for_answer(&store).await;
-        assert_eq!(methods_that_answer(&store).await.len(), 13);
+        assert_eq!(methods_that_answer(&store).await.len(), 14);
     }
 
     #[tokio::test]
@@ -116,7 +116,7 @@ mod on_mongodb {
             })
             .collect();
         let probe = connect(&server.database_url()).await;
-        while store.list(None, 400).await.unwrap().clients.len() < 400 {
+        while store.list(&ClientFilter::default(), None, 400).await.unwrap().clients.len() < 400 {
             probe.ping().await.unwrap();
         }
         server.kill9();

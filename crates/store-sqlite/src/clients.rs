@@ -1,7 +1,10 @@
 //! Clients: one row each, the record as JSON, the version beside it for comparison.
 
 use async_trait::async_trait;
-use credentials::client::{Client, ClientId, ClientPage, ClientStore, ReplaceOutcome};
+use common::Timestamp;
+use credentials::client::{
+    Client, ClientFilter, ClientId, ClientPage, ClientStore, DeleteOutcome, ReplaceOutcome,
+};
 use credentials::{InsertError, StoreError};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
@@ -12,12 +15,13 @@ use crate::failure::{Failure, decode, encode};
 impl ClientStore for SqliteStore {
     async fn insert_new(&self, client: &Client) -> Result<(), InsertError> {
         let (id, version) = (client.id.as_str().to_owned(), stored_version(client.version));
+        let last_login = client.last_login.map(Timestamp::unix_millis);
         let record = encode(client).map_err(StoreError::from)?;
         let inserted = self.write(move |connection| {
             let mut statement = connection.prepare_cached(
-                "INSERT INTO clients (id, version, record) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+                "INSERT INTO clients (id, version, record, last_login) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
             )?;
-            Ok(statement.execute(params![id, version, record])? == 1)
+            Ok(statement.execute(params![id, version, record, last_login])? == 1)
         });
         if inserted.await.map_err(StoreError::from)? { Ok(()) } else { Err(InsertError::Duplicate) }
     }
@@ -25,28 +29,27 @@ impl ClientStore for SqliteStore {
     async fn find(&self, id: &ClientId) -> Result<Option<Client>, StoreError> {
         let id = id.as_str().to_owned();
         let found = self.read(move |connection| {
-            let mut statement = connection.prepare_cached("SELECT id, record FROM clients WHERE id = ?")?;
-            let row = statement.query_row([&id], columns).optional()?;
-            row.map(|(id, record)| client(&id, &record)).transpose()
+            let mut statement =
+                connection.prepare_cached("SELECT id, record, last_login FROM clients WHERE id = ?")?;
+            let row = statement.query_row([&id], StoredClient::read).optional()?;
+            row.map(StoredClient::decode).transpose()
         });
         Ok(found.await?)
     }
 
-    async fn list(&self, after: Option<&ClientId>, limit: u32) -> Result<ClientPage, StoreError> {
+    async fn list(
+        &self,
+        filter: &ClientFilter,
+        after: Option<&ClientId>,
+        limit: u32,
+    ) -> Result<ClientPage, StoreError> {
         // Every id comes after the empty text.
         let after = after.map(ClientId::as_str).unwrap_or_default().to_owned();
+        let filter = filter.clone();
         if limit == 0 {
             return Ok(ClientPage::default());
         }
-        let page = self.read(move |connection| {
-            let mut clients = clients_after(connection, &after, i64::from(limit).saturating_add(1))?;
-            let full = usize::try_from(limit).unwrap_or(usize::MAX);
-            let more = clients.len() > full;
-            clients.truncate(full);
-            let next = clients.last().filter(|_| more).map(|client| client.id.clone());
-            Ok(ClientPage { clients, next })
-        });
-        Ok(page.await?)
+        Ok(self.read(move |connection| page(connection, &filter, &after, limit)).await?)
     }
 
     async fn replace(&self, client: &Client, expected_version: u64) -> Result<ReplaceOutcome, StoreError> {
@@ -59,18 +62,43 @@ impl ClientStore for SqliteStore {
             if update.execute(params![version, record, id, expected])? == 1 {
                 return Ok(ReplaceOutcome::Replaced);
             }
-            let mut exists = connection.prepare_cached("SELECT 1 FROM clients WHERE id = ?")?;
-            Ok(if exists.exists([&id])? { ReplaceOutcome::VersionConflict } else { ReplaceOutcome::Missing })
+            Ok(if exists(connection, &id)? {
+                ReplaceOutcome::VersionConflict
+            } else {
+                ReplaceOutcome::Missing
+            })
         });
         Ok(outcome.await?)
     }
 
-    async fn delete(&self, id: &ClientId) -> Result<bool, StoreError> {
+    async fn delete(
+        &self,
+        id: &ClientId,
+        expected_version: Option<u64>,
+    ) -> Result<DeleteOutcome, StoreError> {
         let id = id.as_str().to_owned();
-        let deleted = self.write(move |connection| {
-            Ok(connection.prepare_cached("DELETE FROM clients WHERE id = ?")?.execute([id])? == 1)
+        let expected = expected_version.map(stored_version);
+        let outcome = self.write(move |connection| {
+            let mut delete = connection
+                .prepare_cached("DELETE FROM clients WHERE id = ?1 AND version = ifnull(?2, version)")?;
+            if delete.execute(params![id, expected])? == 1 {
+                return Ok(DeleteOutcome::Deleted);
+            }
+            Ok(if exists(connection, &id)? { DeleteOutcome::VersionConflict } else { DeleteOutcome::Missing })
         });
-        Ok(deleted.await?)
+        Ok(outcome.await?)
+    }
+
+    async fn note_login(&self, id: &ClientId, at: Timestamp) -> Result<(), StoreError> {
+        let id = id.as_str().to_owned();
+        let noted = self.write(move |connection| {
+            let mut update = connection.prepare_cached(
+                "UPDATE clients SET last_login = ?2 WHERE id = ?1 AND ifnull(last_login < ?2, TRUE)",
+            )?;
+            update.execute(params![id, at.unix_millis()])?;
+            Ok(())
+        });
+        Ok(noted.await?)
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
@@ -83,19 +111,51 @@ impl ClientStore for SqliteStore {
     }
 }
 
-fn clients_after(connection: &Connection, after: &str, limit: i64) -> Result<Vec<Client>, Failure> {
+/// A row as it is stored.
+struct StoredClient {
+    id: String,
+    record: String,
+    last_login: Option<i64>,
+}
+
+impl StoredClient {
+    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self { id: row.get(0)?, record: row.get(1)?, last_login: row.get(2)? })
+    }
+
+    fn decode(self) -> Result<Client, Failure> {
+        let client: Client = decode(|| format!("client {}", self.id), &self.record)?;
+        Ok(Client { last_login: self.last_login.map(Timestamp::from_unix_millis), ..client })
+    }
+}
+
+/// The clients that match, read one after the other until the page is full and it is known whether another follows.
+fn page(
+    connection: &Connection,
+    filter: &ClientFilter,
+    after: &str,
+    limit: u32,
+) -> Result<ClientPage, Failure> {
+    let full = usize::try_from(limit).unwrap_or(usize::MAX);
     let mut statement =
-        connection.prepare_cached("SELECT id, record FROM clients WHERE id > ? ORDER BY id LIMIT ?")?;
-    let rows = statement.query_map(params![after, limit], columns)?;
-    rows.map(|row| row.map_err(Failure::from).and_then(|(id, record)| client(&id, &record))).collect()
+        connection.prepare_cached("SELECT id, record, last_login FROM clients WHERE id > ? ORDER BY id")?;
+    let mut page = ClientPage::default();
+    for row in statement.query_map([after], StoredClient::read)? {
+        let client = row?.decode()?;
+        if !filter.matches(&client) {
+            continue;
+        }
+        if page.clients.len() == full {
+            page.next = page.clients.last().map(|client| client.id.clone());
+            break;
+        }
+        page.clients.push(client);
+    }
+    Ok(page)
 }
 
-fn columns(row: &Row<'_>) -> rusqlite::Result<(String, String)> {
-    Ok((row.get(0)?, row.get(1)?))
-}
-
-fn client(id: &str, record: &str) -> Result<Client, Failure> {
-    decode(|| format!("client {id}"), record)
+fn exists(connection: &Connection, id: &str) -> Result<bool, Failure> {
+    Ok(connection.prepare_cached("SELECT 1 FROM clients WHERE id = ?")?.exists([id])?)
 }
 
 /// SQLite's integers are signed. Versions are compared for equality only, so the bits are what matters.

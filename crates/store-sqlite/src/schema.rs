@@ -7,7 +7,8 @@ use rusqlite::{Connection, TransactionBehavior};
 use crate::failure::OpenError;
 
 /// Each entry takes a file from the version before it to its own, counted from 1. Never edit one that was released.
-const MIGRATIONS: [&str; 1] = ["
+const MIGRATIONS: [&str; 2] = [
+    "
     CREATE TABLE clients (
         id TEXT NOT NULL PRIMARY KEY,
         version INTEGER NOT NULL,
@@ -36,7 +37,12 @@ const MIGRATIONS: [&str; 1] = ["
         name TEXT NOT NULL PRIMARY KEY,
         value BLOB NOT NULL
     ) STRICT;
-"];
+",
+    "
+    -- Beside the record: noting a login changes no version.
+    ALTER TABLE clients ADD COLUMN last_login INTEGER;
+",
+];
 
 /// Makes `connection` durable and its file current.
 pub(crate) fn prepare(connection: &mut Connection, path: &Path) -> Result<(), OpenError> {

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use common::Clock;
 use credentials::InsertError;
-use credentials::client::{Client, ClientStore};
+use credentials::client::{Client, ClientFilter, ClientStore};
 use credentials::replay::{ReplayGuard, UseId};
 use serde_json::json;
 use store_sqlite::SqliteStore;
@@ -129,7 +129,7 @@ mod on_sqlite {
                 assert!(!first, "the use of {number} was acknowledged");
             }
             // What was not acknowledged is there whole or not at all.
-            for found in store.list(None, u32::MAX).await.unwrap().clients {
+            for found in store.list(&ClientFilter::default(), None, u32::MAX).await.unwrap().clients {
                 assert_eq!(found, record(found.id.as_str()));
             }
         }

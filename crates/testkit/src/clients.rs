@@ -1,7 +1,7 @@
 //! Client records, plain ones and ones that a careless store gets wrong.
 
 use common::Timestamp;
-use credentials::client::{AuthMethod, Client, ClientId, ClientState};
+use credentials::client::{AuthMethod, Client, ClientId, ClientKey, ClientOrigin, ClientState};
 use credentials::key::PublicKey;
 use serde_json::{Map, Value, json};
 
@@ -17,20 +17,8 @@ pub fn client_id(text: &str) -> ClientId {
 /// A plain client that may get tokens with its secret: no permissions, no audience, version 1.
 #[must_use]
 pub fn client(id: &str) -> Client {
-    Client {
-        id: client_id(id),
-        name: "Orders".to_owned(),
-        state: ClientState::Public,
-        auth_method: AuthMethod::ClientSecretBasic,
-        public_key: None,
-        permissions: Vec::new(),
-        audience: Vec::new(),
-        allowed_custom_claims: Vec::new(),
-        metadata: Map::new(),
-        created_at: Timestamp::from_unix_millis(1_795_291_200_123),
-        updated_at: Timestamp::from_unix_millis(1_795_291_200_123),
-        version: 1,
-    }
+    let now = Timestamp::from_unix_millis(1_795_291_200_123);
+    Client::new(client_id(id), "Orders".to_owned(), AuthMethod::ClientSecretBasic, now)
 }
 
 /// A P-256 key (RFC 7517 appendix A.1) under `kid`.
@@ -48,6 +36,7 @@ pub fn public_key(kid: &str) -> PublicKey {
 pub fn demanding_clients() -> Vec<Client> {
     let mut clients = odd_ids();
     clients.extend([unicode(), odd_member_names(), every_number(), deep(), large(), extreme_numbers()]);
+    clients.extend([with_everything(), with_key_set_uri()]);
     for (index, state) in [ClientState::Public, ClientState::Draft, ClientState::Trash, ClientState::Deleted]
         .into_iter()
         .enumerate()
@@ -140,6 +129,33 @@ fn large() -> Client {
         permissions: (0..5000).map(|index| format!("permission:{index}")).collect(),
         metadata: members(json!({"text": "è".repeat(500_000)})),
         ..client("large")
+    }
+}
+
+/// Every member that most clients do without.
+fn with_everything() -> Client {
+    let at = |millis| Timestamp::from_unix_millis(millis);
+    Client {
+        auth_method: AuthMethod::PrivateKeyJwt,
+        public_key: Some(public_key("first")),
+        keys: vec![
+            ClientKey { key: public_key("second"), added_at: at(1), expires_at: None },
+            ClientKey { key: public_key("third"), added_at: at(-1), expires_at: Some(at(i64::MAX)) },
+        ],
+        assertion_algorithm: Some("ES256".to_owned()),
+        static_claims: members(json!({"tenant": {"id": 1, "$x": [null]}, "a.b": "è"})),
+        token_lifetime_seconds: Some(u32::MAX),
+        registration: members(json!({"contacts": ["a@b"], "client_uri": "https://x", "client_name#it": "è"})),
+        origin: ClientOrigin::Registration,
+        ..client("with-everything")
+    }
+}
+
+fn with_key_set_uri() -> Client {
+    Client {
+        auth_method: AuthMethod::PrivateKeyJwt,
+        jwks_uri: Some("https://client.example/jwks.json?a=b".to_owned()),
+        ..client("with-key-set-uri")
     }
 }
 

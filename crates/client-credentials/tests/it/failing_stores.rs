@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use async_trait::async_trait;
 use client_credentials::Stores;
 use common::Timestamp;
-use credentials::client::{Client, ClientId, ClientPage, ClientStore, ReplaceOutcome};
+use credentials::client::{
+    Client, ClientFilter, ClientId, ClientPage, ClientStore, DeleteOutcome, ReplaceOutcome,
+};
 use credentials::key::{KeyDirectory, PublishedKey};
 use credentials::replay::{ReplayGuard, UseId};
 use credentials::secret::{SecretLookup, SecretStore, StoredSecret};
@@ -86,9 +88,14 @@ impl ClientStore for FailingStores {
         ClientStore::find(&self.store, id).await
     }
 
-    async fn list(&self, after: Option<&ClientId>, limit: u32) -> Result<ClientPage, StoreError> {
+    async fn list(
+        &self,
+        filter: &ClientFilter,
+        after: Option<&ClientId>,
+        limit: u32,
+    ) -> Result<ClientPage, StoreError> {
         self.clients.pass()?;
-        self.store.list(after, limit).await
+        self.store.list(filter, after, limit).await
     }
 
     async fn replace(&self, client: &Client, expected: u64) -> Result<ReplaceOutcome, StoreError> {
@@ -96,9 +103,18 @@ impl ClientStore for FailingStores {
         self.store.replace(client, expected).await
     }
 
-    async fn delete(&self, id: &ClientId) -> Result<bool, StoreError> {
+    async fn delete(
+        &self,
+        id: &ClientId,
+        expected_version: Option<u64>,
+    ) -> Result<DeleteOutcome, StoreError> {
         self.clients.pass()?;
-        self.store.delete(id).await
+        self.store.delete(id, expected_version).await
+    }
+
+    async fn note_login(&self, id: &ClientId, at: Timestamp) -> Result<(), StoreError> {
+        self.clients.pass()?;
+        self.store.note_login(id, at).await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

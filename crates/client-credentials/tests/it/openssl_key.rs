@@ -15,9 +15,13 @@ pub(crate) struct OpensslKey {
 }
 
 impl OpensslKey {
-    /// A new key pair for `alg`. Panics if it is none of RS, PS or ES: a new algorithm wants to be tried here too.
+    /// A new key pair for `alg`. Panics if it is none of RS, PS, ES or EdDSA: a new algorithm wants to be tried here too.
     pub(crate) fn generate(alg: &str) -> Self {
         let key = Self { folder: tempfile::tempdir().unwrap(), alg: alg.to_owned() };
+        if alg == "EdDSA" {
+            key.openssl(&["genpkey", "-algorithm", "ED25519", "-out", "key.pem"]);
+            return key;
+        }
         let option = match alg {
             "ES256" => "ec_paramgen_curve:P-256",
             "ES384" => "ec_paramgen_curve:P-384",
@@ -33,7 +37,10 @@ impl OpensslKey {
     /// The public half as JWK, for this algorithm alone.
     pub(crate) fn public_jwk(&self) -> Value {
         let number = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
-        if self.is_ec() {
+        if self.alg == "EdDSA" {
+            let der = self.openssl(&["pkey", "-in", "key.pem", "-pubout", "-outform", "DER"]);
+            json!({"kty": "OKP", "crv": "Ed25519", "alg": self.alg, "x": number(&der[der.len() - 32..])})
+        } else if self.is_ec() {
             // The end of the DER is the point: the two coordinates (SEC 1 §2.3.3).
             let der = self.openssl(&["pkey", "-in", "key.pem", "-pubout", "-outform", "DER"]);
             let (x, y) = der[der.len() - 2 * self.coordinate_length()..].split_at(self.coordinate_length());
@@ -60,6 +67,11 @@ impl OpensslKey {
             [&json!({"alg": self.alg}), claims].map(|part| URL_SAFE_NO_PAD.encode(part.to_string()));
         let input = format!("{header}.{claims}");
         std::fs::write(self.folder.path().join("input"), &input).unwrap();
+        if self.alg == "EdDSA" {
+            let signature =
+                self.openssl(&["pkeyutl", "-sign", "-inkey", "key.pem", "-rawin", "-in", "input"]);
+            return format!("{input}.{}", URL_SAFE_NO_PAD.encode(signature));
+        }
         let digest = format!("-sha{}", &self.alg[2..]);
         let mut arguments = vec!["dgst", &digest, "-sign", "key.pem"];
         if self.alg.starts_with("PS") {

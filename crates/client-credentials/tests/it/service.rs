@@ -42,7 +42,7 @@ impl Service {
     pub(crate) fn drop_in(variables: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let key = folder.path().join("key.pem");
-        let pem = jose::SigningKey::generate(None).unwrap().to_pem().unwrap();
+        let pem = jose::SigningKey::generate(jose::Algorithm::Rs256, None).unwrap().to_pem().unwrap();
         std::fs::write(&key, pem.as_bytes()).unwrap();
         let required = [
             ("PROFILE", "drop-in"),

@@ -4,10 +4,10 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use common::{Profile, Timestamp};
 use proptest::prelude::*;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::{Assertion, AssertionDefect, AssertionPolicy, check, claimed_client};
-use crate::client::{AuthMethod, Client, ClientId, ClientState};
+use crate::client::{AuthMethod, Client, ClientId};
 use crate::jws::Jws;
 
 const NOW: i64 = 1_700_000_000;
@@ -15,19 +15,11 @@ const ISSUER: &str = "https://auth.example";
 const CLIENT: &str = "client-1";
 
 fn client(allowed_custom_claims: &[&str]) -> Client {
+    let id = ClientId::parse(CLIENT).unwrap();
+    let now = Timestamp::from_unix_seconds(0);
     Client {
-        id: ClientId::parse(CLIENT).unwrap(),
-        name: "orders".to_owned(),
-        state: ClientState::Public,
-        auth_method: AuthMethod::PrivateKeyJwt,
-        public_key: None,
-        permissions: Vec::new(),
-        audience: Vec::new(),
         allowed_custom_claims: allowed_custom_claims.iter().map(|name| (*name).to_owned()).collect(),
-        metadata: Map::new(),
-        created_at: Timestamp::from_unix_seconds(0),
-        updated_at: Timestamp::from_unix_seconds(0),
-        version: 1,
+        ..Client::new(id, "orders".to_owned(), AuthMethod::PrivateKeyJwt, now)
     }
 }
 

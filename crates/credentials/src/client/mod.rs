@@ -1,5 +1,6 @@
 //! Clients: the record, its states, how one is registered and changed, and what a store of clients guarantees.
 
+mod filter;
 mod id;
 mod members;
 mod patch;
@@ -7,8 +8,9 @@ mod record;
 mod registration;
 mod store;
 
+pub use filter::ClientFilter;
 pub use id::{ClientId, NotAClientId};
 pub use members::ClientDefect;
-pub use record::{AuthMethod, Client, ClientState};
+pub use record::{AuthMethod, Client, ClientKey, ClientOrigin, ClientState};
 pub use registration::NewClient;
-pub use store::{ClientPage, ClientStore, ReplaceOutcome};
+pub use store::{ClientPage, ClientStore, DeleteOutcome, ReplaceOutcome};

@@ -27,6 +27,28 @@ pub enum ClientState {
     Deleted,
 }
 
+/// Who made a client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ClientOrigin {
+    /// An operator; or another tool, which does not tell.
+    #[default]
+    Operator,
+    /// Itself, at `/register`. If nobody ever uses it, it is removed one day (T-REG-11).
+    Registration,
+}
+
+/// A further key of a client.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ClientKey {
+    pub key: PublicKey,
+    pub added_at: Timestamp,
+    /// From then on it verifies nothing. `None`: never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Timestamp>,
+}
+
 /// A registered client.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -37,9 +59,20 @@ pub struct Client {
     #[serde(rename = "__STATE__")]
     pub state: ClientState,
     pub auth_method: AuthMethod,
-    /// Present exactly if the method is `private_key_jwt`.
+    /// The key the client was registered with, if it was one (contract §1.7). A `private_key_jwt` client has this, or
+    /// `keys`, or `jwks_uri`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub public_key: Option<PublicKey>,
+    /// Further keys, so that one can be replaced without a gap.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub keys: Vec<ClientKey>,
+    /// Where the client publishes its keys (RFC 7591 §2). Excludes the other two.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jwks_uri: Option<String>,
+    /// The one algorithm its assertions may have; without it, that of the key (`token_endpoint_auth_signing_alg`, RFC
+    /// 7591 by way of OIDC Registration §2).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub assertion_algorithm: Option<String>,
     pub permissions: Vec<String>,
     /// Audiences the client may ask for. Empty: none.
     #[serde(default)]
@@ -47,8 +80,22 @@ pub struct Client {
     /// Claims of the client's assertion that may be copied into its tokens. Never a reserved name.
     #[serde(default)]
     pub allowed_custom_claims: Vec<String>,
+    /// Claims that every token of the client carries. Never a reserved name.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub static_claims: Map<String, Value>,
+    /// Lifetime of the client's tokens in seconds; without it, that of everybody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_lifetime_seconds: Option<u32>,
     #[serde(default)]
     pub metadata: Map<String, Value>,
+    /// What the client says about itself at its registration, in the names of RFC 7591 §2. Shown, never acted upon.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub registration: Map<String, Value>,
+    #[serde(default)]
+    pub origin: ClientOrigin,
+    /// When it last got a token, as [`ClientStore::note_login`](super::ClientStore::note_login) was told (contract §1.3).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_login: Option<Timestamp>,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
     /// Grows by one with each change; a change names the version it is based on.
@@ -56,10 +103,57 @@ pub struct Client {
 }
 
 impl Client {
+    /// A powerless PUBLIC client without keys, version 1, made by an operator.
+    #[must_use]
+    pub fn new(id: ClientId, name: String, auth_method: AuthMethod, now: Timestamp) -> Self {
+        Self {
+            id,
+            name,
+            state: ClientState::Public,
+            auth_method,
+            public_key: None,
+            keys: Vec::new(),
+            jwks_uri: None,
+            assertion_algorithm: None,
+            permissions: Vec::new(),
+            audience: Vec::new(),
+            allowed_custom_claims: Vec::new(),
+            static_claims: Map::new(),
+            token_lifetime_seconds: None,
+            metadata: Map::new(),
+            registration: Map::new(),
+            origin: ClientOrigin::Operator,
+            last_login: None,
+            created_at: now,
+            updated_at: now,
+            version: 1,
+        }
+    }
+
     /// Whether the client gets tokens: only in state PUBLIC, however good its credentials are.
     #[must_use]
     pub fn may_obtain_tokens(&self) -> bool {
         self.state == ClientState::Public
+    }
+
+    /// The keys in the record that are good now. Those at its `jwks_uri` are not among them.
+    pub fn keys_at(&self, now: Timestamp) -> impl Iterator<Item = &PublicKey> {
+        let live = self.keys.iter().filter(move |key| key.expires_at.is_none_or(|end| now < end));
+        self.public_key.iter().chain(live.map(|key| &key.key))
+    }
+}
+
+impl ClientOrigin {
+    /// All origins.
+    pub const ALL: [Self; 2] = [Self::Operator, Self::Registration];
+
+    /// The origin as it stands in documents.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Operator => "operator",
+            Self::Registration => "registration",
+        }
     }
 }
 
@@ -106,8 +200,8 @@ impl ClientState {
 
 #[cfg(test)]
 mod tests {
-    use super::AuthMethod;
     use super::ClientState::{self, Deleted, Draft, Public, Trash};
+    use super::{AuthMethod, ClientOrigin};
 
     #[test]
     fn contract_7_2_transitions() {
@@ -130,6 +224,9 @@ mod tests {
         }
         for method in AuthMethod::ALL {
             assert_eq!(serde_json::to_value(method).unwrap(), method.as_str());
+        }
+        for origin in ClientOrigin::ALL {
+            assert_eq!(serde_json::to_value(origin).unwrap(), origin.as_str());
         }
     }
 

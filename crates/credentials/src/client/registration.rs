@@ -4,7 +4,7 @@ use common::Timestamp;
 use serde_json::{Map, Value};
 
 use super::members::{self, ClientDefect};
-use super::{AuthMethod, Client, ClientId, ClientState};
+use super::{AuthMethod, Client, ClientId, ClientOrigin, ClientState};
 use crate::key::PublicKey;
 
 /// A client that somebody asks for. Its key is not checked yet.
@@ -20,6 +20,7 @@ pub struct NewClient {
     pub metadata: Map<String, Value>,
     /// `None`: the configured default.
     pub state: Option<ClientState>,
+    pub origin: ClientOrigin,
 }
 
 impl NewClient {
@@ -42,6 +43,7 @@ impl NewClient {
             allowed_custom_claims: Vec::new(),
             metadata: get(members, "metadata").map_or_else(|| Ok(Map::new()), members::metadata)?,
             state: None,
+            origin: ClientOrigin::Registration,
         })
     }
 
@@ -58,6 +60,7 @@ impl NewClient {
             allowed_custom_claims: get(members, "allowedCustomClaims")
                 .map_or_else(|| Ok(Vec::new()), members::allowed_custom_claims)?,
             state: get(members, "__STATE__").map(members::state).transpose()?,
+            origin: ClientOrigin::Operator,
             ..powerless
         })
     }
@@ -72,18 +75,14 @@ impl NewClient {
         now: Timestamp,
     ) -> Client {
         Client {
-            id,
-            name: self.name,
             state: self.state.unwrap_or(default_state),
-            auth_method: self.auth_method,
             public_key,
             permissions: self.permissions,
             audience: self.audience,
             allowed_custom_claims: self.allowed_custom_claims,
             metadata: self.metadata,
-            created_at: now,
-            updated_at: now,
-            version: 1,
+            origin: self.origin,
+            ..Client::new(id, self.name, self.auth_method, now)
         }
     }
 }
@@ -135,7 +134,7 @@ mod tests {
     use serde_json::{Map, Value, json};
 
     use super::NewClient;
-    use crate::client::{AuthMethod, ClientDefect, ClientId, ClientState};
+    use crate::client::{AuthMethod, ClientDefect, ClientId, ClientOrigin, ClientState};
 
     fn registered(members: &Value) -> Result<NewClient, ClientDefect> {
         NewClient::self_registered(members.as_object().unwrap())
@@ -196,7 +195,9 @@ mod tests {
             (client.allowed_custom_claims, client.state),
             (vec!["tenant".to_owned()], Some(ClientState::Draft))
         );
-        assert_eq!(created(&json!({"client_name": "c"})), registered(&json!({"client_name": "c"})));
+        let powerless = registered(&json!({"client_name": "c"})).unwrap();
+        let expected = NewClient { origin: ClientOrigin::Operator, ..powerless };
+        assert_eq!(created(&json!({"client_name": "c"})), Ok(expected));
         for bad in [
             json!({"permissions": "a"}),
             json!({"audience": ["https://auth.example"]}),
@@ -278,7 +279,9 @@ mod tests {
         let nulls = json!({"client_name": "c", "token_endpoint_auth_method": null, "public_key": null, "metadata": null,
             "jwks": null, "jwks_uri": null, "permissions": null, "audience": null, "allowedCustomClaims": null,
             "__STATE__": null});
-        assert_eq!(created(&nulls), registered(&json!({"client_name": "c"})));
+        for reading in [registered, created] {
+            assert_eq!(reading(&nulls), reading(&json!({"client_name": "c"})));
+        }
         assert_eq!(registered(&json!({"client_name": "c", "public_key": {}})).unwrap().public_jwk, None);
     }
 

@@ -1,8 +1,9 @@
 //! The port behind which clients are kept.
 
 use async_trait::async_trait;
+use common::Timestamp;
 
-use super::{Client, ClientId};
+use super::{Client, ClientFilter, ClientId};
 use crate::store::{InsertError, StoreError};
 
 /// A page of clients in ascending order of their ids.
@@ -18,6 +19,16 @@ pub struct ClientPage {
 pub enum ReplaceOutcome {
     Replaced,
     /// The stored version is not the expected one; nothing was changed.
+    VersionConflict,
+    /// No client with this id.
+    Missing,
+}
+
+/// What became of a removal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeleteOutcome {
+    Deleted,
+    /// The stored version is not the expected one; nothing was removed.
     VersionConflict,
     /// No client with this id.
     Missing,
@@ -39,25 +50,40 @@ pub trait ClientStore: Send + Sync {
     /// [`StoreError`] if the store cannot tell.
     async fn find(&self, id: &ClientId) -> Result<Option<Client>, StoreError>;
 
-    /// At most `limit` clients whose ids come after `after`, in ascending byte order of the id, whatever their state.
+    /// The first `limit` clients that `filter` [matches](ClientFilter::matches) among those whose ids come after `after`,
+    /// in ascending byte order of the id. Law: exactly those, on every store.
     ///
     /// # Errors
     /// [`StoreError`] if the store cannot tell.
-    async fn list(&self, after: Option<&ClientId>, limit: u32) -> Result<ClientPage, StoreError>;
+    async fn list(
+        &self,
+        filter: &ClientFilter,
+        after: Option<&ClientId>,
+        limit: u32,
+    ) -> Result<ClientPage, StoreError>;
 
     /// Replaces the client with the same id if its stored version is `expected_version`. Law: of concurrent calls
     /// with one expected version, exactly one gets [`ReplaceOutcome::Replaced`]; no mixture is ever stored
-    /// (T-REG-06). The caller has set `client.version` to the new version.
+    /// (T-REG-06). The caller has set `client.version` to the new version. Law: `last_login` stays as it is stored.
     ///
     /// # Errors
     /// [`StoreError`] if the store cannot tell.
     async fn replace(&self, client: &Client, expected_version: u64) -> Result<ReplaceOutcome, StoreError>;
 
-    /// Removes the client. `true` if it was there.
+    /// Removes the client; if `expected_version` is given, only if that is the stored one. Law: of concurrent calls,
+    /// exactly one gets [`DeleteOutcome::Deleted`].
     ///
     /// # Errors
     /// [`StoreError`] if the store cannot tell.
-    async fn delete(&self, id: &ClientId) -> Result<bool, StoreError>;
+    async fn delete(&self, id: &ClientId, expected_version: Option<u64>)
+    -> Result<DeleteOutcome, StoreError>;
+
+    /// Sets `last_login` to `at`, unless it is later already; changes nothing else, the version neither. A client that
+    /// is not there is nothing to note. Best effort: it may be lost in a crash.
+    ///
+    /// # Errors
+    /// [`StoreError`] if it was not noted.
+    async fn note_login(&self, id: &ClientId, at: Timestamp) -> Result<(), StoreError>;
 
     /// Whether the store answers now. Not asked by `/-/ready`: replicas that all leave the gateway because their one
     /// store is down help nobody, and tokens are described without it (contract §8).

@@ -1,7 +1,10 @@
-//! Public keys: those of clients, and those our replicas sign with. Pure data; `jose` checks and uses them.
+//! Keys: the algorithms they are for, the public keys of clients, and those our replicas sign with. Pure; `jose` checks
+//! and uses keys.
 
+mod algorithm;
 mod directory;
 mod public_key;
 
+pub use algorithm::Algorithm;
 pub use directory::{KeyDirectory, PublishedKey};
 pub use public_key::PublicKey;

@@ -2,6 +2,7 @@
 //! and mathematically a key. Only the members that matter are kept.
 
 mod ec;
+mod okp;
 mod rsa;
 
 use std::collections::HashSet;
@@ -9,12 +10,10 @@ use std::collections::HashSet;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use credentials::jws::MAX_KID_LENGTH;
-use credentials::key::PublicKey;
+use credentials::key::{Algorithm, PublicKey};
 use openssl::error::ErrorStack;
 use openssl::hash::{MessageDigest, hash};
 use serde_json::{Map, Value};
-
-use crate::Algorithm;
 
 /// Members that only a private or a symmetric key has (RFC 7518 §6.2.2, §6.3.2, §6.4.1).
 const PRIVATE_MEMBERS: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
@@ -27,7 +26,7 @@ pub enum KeyDefect {
 exposed"
     )]
     Private,
-    #[error("public_key.kty must be RSA or EC")]
+    #[error("public_key.kty must be RSA, EC or OKP")]
     KeyType,
     #[error("public_key.use must be sig, or be left out")]
     Use,
@@ -57,6 +56,14 @@ exposed"
     CoordinateLength,
     #[error("public_key.x and public_key.y are not a point of the curve")]
     NotOnCurve,
+    #[error("public_key.crv must be Ed25519")]
+    EdwardsCurve,
+    #[error("public_key.x must have 32 bytes")]
+    PointLength,
+    #[error("public_key.x is not the encoding of a point of the curve")]
+    NotAPoint,
+    #[error("public_key.x is a point of small order, under which anybody can sign")]
+    SmallOrder,
     #[error("the key could not be checked: OpenSSL failed")]
     OpenSsl,
 }
@@ -68,7 +75,8 @@ impl From<ErrorStack> for KeyDefect {
 }
 
 /// Checks a JWK that somebody presented. The result has `use`, `alg` and `kid`, whether they were given or not: `alg` is
-/// RS256, ES256, ES384 or ES512 if left out, `kid` the thumbprint. `RSA256`, a historic spelling, means RS256 (K-04).
+/// RS256, EdDSA or that of the EC curve if left out, `kid` the thumbprint. `RSA256`, a historic spelling, means RS256
+/// (K-04).
 ///
 /// # Errors
 /// [`KeyDefect`], the first that was found.
@@ -84,6 +92,7 @@ pub fn check(jwk: &Map<String, Value>) -> Result<PublicKey, KeyDefect> {
             (kept, ec::Curve::P384) => (kept, Algorithm::Es384, "ES384"),
             (kept, ec::Curve::P521) => (kept, Algorithm::Es512, "ES512"),
         },
+        Some("OKP") => (okp::check(jwk)?, Algorithm::EdDsa, "EdDSA"),
         Some("oct") => return Err(KeyDefect::Private),
         Some(_) => return Err(KeyDefect::KeyType),
         None => return Err(KeyDefect::Missing("kty")),
@@ -123,6 +132,8 @@ fn thumbprint_of(members: &Map<String, Value>) -> Result<String, KeyDefect> {
     let required: &[&'static str] = match text(members, "kty") {
         Some("RSA") => &["e", "kty", "n"],
         Some("EC") => &["crv", "kty", "x", "y"],
+        // RFC 8037 §2.
+        Some("OKP") => &["crv", "kty", "x"],
         _ => return Err(KeyDefect::KeyType),
     };
     let mut parts = Vec::with_capacity(required.len());
@@ -161,6 +172,11 @@ fn bytes(jwk: &Map<String, Value>, name: &'static str) -> Result<Vec<u8>, KeyDef
     let value = jwk.get(name).ok_or(KeyDefect::Missing(name))?;
     let text = value.as_str().ok_or(KeyDefect::Number(name))?;
     URL_SAFE_NO_PAD.decode(text).map_err(|_| KeyDefect::Number(name))
+}
+
+/// That an Ed25519 key is one that [`check`] accepts.
+pub(crate) fn check_ed25519(key: &PublicKey) -> Result<(), KeyDefect> {
+    okp::check(key.members()).map(drop)
 }
 
 /// The length of an RSA key's signatures, in bytes: that of its modulus (RFC 8017 §8).

@@ -3,7 +3,7 @@
 use common::{AccessTokenClaims, Profile, Timestamp};
 use credentials::access_token::TokenDefect;
 use credentials::assertion::{self, AssertionDefect, AssertionPolicy};
-use credentials::client::{AuthMethod, Client, ClientId, ClientState};
+use credentials::client::{AuthMethod, Client, ClientId};
 use credentials::jws::{Jws, JwsDefect};
 use serde_json::{Map, json};
 
@@ -38,7 +38,7 @@ fn read(ours: &SigningKey, token: &str) -> Result<AccessTokenClaims, AccessToken
 
 #[test]
 fn what_was_signed_is_read_back() {
-    let ours = SigningKey::generate(Some("ours")).unwrap();
+    let ours = SigningKey::generate(Algorithm::Rs256, Some("ours")).unwrap();
     for typ in ["at+jwt", "JWT"] {
         assert_eq!(read(&ours, &ours.sign(typ, &claims()).unwrap()), Ok(claims()));
     }
@@ -49,11 +49,14 @@ fn what_was_signed_is_read_back() {
 
 #[test]
 fn t_key_14_t_tok_02_only_keys_of_ours_are_asked() {
-    let (ours, staging) =
-        (SigningKey::generate(Some("ours")).unwrap(), SigningKey::generate(Some("staging")).unwrap());
+    let (ours, staging) = (
+        SigningKey::generate(Algorithm::Rs256, Some("ours")).unwrap(),
+        SigningKey::generate(Algorithm::Rs256, Some("staging")).unwrap(),
+    );
     let foreign = staging.sign("JWT", &claims()).unwrap();
     assert_eq!(read(&ours, &foreign), Err(SignatureDefect::UnknownKey.into()));
-    let impostor = SigningKey::generate(Some("ours")).unwrap().sign("JWT", &claims()).unwrap();
+    let impostor =
+        SigningKey::generate(Algorithm::Rs256, Some("ours")).unwrap().sign("JWT", &claims()).unwrap();
     assert_eq!(read(&ours, &impostor), Err(SignatureDefect::Mismatch.into()));
     assert_eq!(read(&ours, "a.b"), Err(JwsDefect::NotThreeParts.into()));
 }
@@ -62,7 +65,7 @@ fn t_key_14_t_tok_02_only_keys_of_ours_are_asked() {
 fn contract_1_3_a_token_without_kid_is_invalid() {
     let pair = KeyPair::rsa(2048);
     let pem = josekit::jwk::alg::rsa::RsaKeyPair::from_jwk(&pair.private).unwrap().to_pem_private_key();
-    let ours = SigningKey::from_pem(&pem, None, Some("ours")).unwrap();
+    let ours = SigningKey::from_pem(Algorithm::Rs256, &pem, None, Some("ours")).unwrap();
     let payload = serde_json::to_value(claims()).unwrap();
     let named = pair.sign(Algorithm::Rs256, &json!({"alg": "RS256", "typ": "JWT", "kid": "ours"}), &payload);
     assert_eq!(read(&ours, &named), Ok(claims()));
@@ -75,22 +78,13 @@ fn contract_1_3_a_token_without_kid_is_invalid() {
 /// Both kinds of token, with both typ settings, at both doors.
 #[test]
 fn t_hdr_09_t_tok_01_c_8725_10_only_the_diagonal_passes() {
-    let ours = SigningKey::generate(Some("ours")).unwrap();
+    let ours = SigningKey::generate(Algorithm::Rs256, Some("ours")).unwrap();
     let pair = KeyPair::rsa(2048);
     let client_key = crate::public_key::check(&pair.with("kid", "ours")).unwrap();
+    let id = ClientId::parse("client-1").unwrap();
     let client = Client {
-        id: ClientId::parse("client-1").unwrap(),
-        name: "orders".to_owned(),
-        state: ClientState::Public,
-        auth_method: AuthMethod::PrivateKeyJwt,
         public_key: Some(client_key.clone()),
-        permissions: Vec::new(),
-        audience: Vec::new(),
-        allowed_custom_claims: Vec::new(),
-        metadata: Map::new(),
-        created_at: Timestamp::from_unix_seconds(0),
-        updated_at: Timestamp::from_unix_seconds(0),
-        version: 1,
+        ..Client::new(id, "orders".to_owned(), AuthMethod::PrivateKeyJwt, Timestamp::from_unix_seconds(0))
     };
     let policy = AssertionPolicy {
         issuer: ISSUER.to_owned(),

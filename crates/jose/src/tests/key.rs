@@ -35,7 +35,7 @@ zKnqDKgw"});
 
 #[test]
 fn c_7638_02_without_kid_the_thumbprint_is_the_kid() {
-    for pair in [KeyPair::rsa(2048), KeyPair::ec("P-256")] {
+    for pair in [KeyPair::rsa(2048), KeyPair::ec("P-256"), KeyPair::ed25519()] {
         let key = check(&pair.jwk).unwrap();
         assert_eq!(key.kid().unwrap(), thumbprint(&key).unwrap());
         let named = check(&pair.with("kid", "mine")).unwrap();
@@ -66,6 +66,7 @@ fn the_algorithm_follows_from_the_key_if_none_is_named() {
         (KeyPair::ec("P-256"), "ES256"),
         (KeyPair::ec("P-384"), "ES384"),
         (KeyPair::ec("P-521"), "ES512"),
+        (KeyPair::ed25519(), "EdDSA"),
     ] {
         assert_eq!(check(&pair.jwk).unwrap().algorithm(), Some(algorithm));
     }
@@ -190,7 +191,7 @@ fn t_key_06_c_7518_03_points_beside_the_curve_are_refused() {
 
 #[test]
 fn t_key_08_c_7517_06_private_and_symmetric_keys_are_refused_without_echo() {
-    for pair in [KeyPair::rsa(2048), KeyPair::ec("P-256")] {
+    for pair in [KeyPair::rsa(2048), KeyPair::ec("P-256"), KeyPair::ed25519()] {
         let private: Map<String, Value> = pair.private.clone().into();
         let secret = private["d"].as_str().unwrap().to_owned();
         let defect = check(&private).unwrap_err();
@@ -205,7 +206,7 @@ fn t_key_08_c_7517_06_private_and_symmetric_keys_are_refused_without_echo() {
 
 #[test]
 fn t_key_10_our_own_key_is_recognised_whatever_it_is_called() {
-    let ours = crate::SigningKey::generate(Some("ours")).unwrap();
+    let ours = crate::SigningKey::generate(Algorithm::Rs256, Some("ours")).unwrap();
     let mut stolen = ours.public().members().clone();
     stolen.insert("kid".to_owned(), json!("theirs"));
     stolen.insert("alg".to_owned(), json!("PS256"));
@@ -226,6 +227,8 @@ fn t_key_11_other_containers_than_a_jwk_are_refused() {
         json!({"kty": "RSA", "e": "AQAB"}),
         json!({"kty": "EC", "crv": "P-256", "x": "AA"}),
         json!({"kty": "OKP", "crv": "Ed25519", "x": "AA"}),
+        json!({"kty": "OKP", "crv": "Ed25519"}),
+        json!({"kty": "OKP", "x": "AA"}),
         json!({"kty": "XYZ"}),
         json!({"kty": 1}),
         json!({"kty": "rsa", "n": "AQAB", "e": "AQAB"}),
@@ -273,6 +276,10 @@ fn t_key_12_purpose_and_algorithm_must_fit_the_key() {
     }
     for alg in ["RS256", "RSA256", "ES384", "ES256K", "EdDSA"] {
         assert_eq!(defect(&ec.with("alg", alg)), Some(KeyDefect::Algorithm("ES256")), "{alg}");
+    }
+    let okp = KeyPair::ed25519();
+    for alg in ["Ed25519", "ES256", "RS256", "eddsa"] {
+        assert_eq!(defect(&okp.with("alg", alg)), Some(KeyDefect::Algorithm("EdDSA")), "{alg}");
     }
     for algorithm in Algorithm::ALL {
         assert_eq!(KeyPair::for_algorithm(algorithm).public(algorithm).algorithm(), Some(algorithm.name()));

@@ -1,6 +1,7 @@
 //! Rows of the attack tables with real keys, made when the test runs.
 
 mod access_token;
+mod ed25519;
 mod key;
 mod signature;
 mod signing_key;
@@ -9,7 +10,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use credentials::key::PublicKey;
 use josekit::jwk::Jwk;
-use josekit::jws::{ES256, ES384, ES512, JwsSigner, PS256, PS384, PS512, RS256, RS384, RS512};
+use josekit::jws::{ES256, ES384, ES512, EdDSA, JwsSigner, PS256, PS384, PS512, RS256, RS384, RS512};
 use serde_json::{Map, Value};
 
 use crate::{Algorithm, public_key};
@@ -37,12 +38,17 @@ impl KeyPair {
         Self::of(Jwk::generate_ec_key(curve).unwrap())
     }
 
+    fn ed25519() -> Self {
+        Self::of(Jwk::generate_ed_key(josekit::jwk::alg::ed::EdCurve::Ed25519).unwrap())
+    }
+
     /// A key pair of the kind that `algorithm` needs.
     fn for_algorithm(algorithm: Algorithm) -> Self {
         match algorithm {
             Algorithm::Es256 => Self::ec("P-256"),
             Algorithm::Es384 => Self::ec("P-384"),
             Algorithm::Es512 => Self::ec("P-521"),
+            Algorithm::EdDsa => Self::ed25519(),
             _ => Self::rsa(2048),
         }
     }
@@ -69,6 +75,7 @@ impl KeyPair {
             Algorithm::Es256 => Box::new(ES256.signer_from_jwk(&self.private).unwrap()),
             Algorithm::Es384 => Box::new(ES384.signer_from_jwk(&self.private).unwrap()),
             Algorithm::Es512 => Box::new(ES512.signer_from_jwk(&self.private).unwrap()),
+            Algorithm::EdDsa => Box::new(EdDSA.signer_from_jwk(&self.private).unwrap()),
             Algorithm::Ps256 => Box::new(PS256.signer_from_jwk(&self.private).unwrap()),
             Algorithm::Ps384 => Box::new(PS384.signer_from_jwk(&self.private).unwrap()),
             Algorithm::Ps512 => Box::new(PS512.signer_from_jwk(&self.private).unwrap()),

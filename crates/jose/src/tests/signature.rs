@@ -263,7 +263,7 @@ fn t_jws_07_pss_salt_is_as_long_as_the_digest() {
 
 #[test]
 fn t_jws_08_no_prefix_of_a_signature_verifies() {
-    for algorithm in [Algorithm::Rs256, Algorithm::Es256] {
+    for algorithm in [Algorithm::Rs256, Algorithm::Es256, Algorithm::EdDsa] {
         let pair = KeyPair::for_algorithm(algorithm);
         let verifier = Verifier::new(&pair.public(algorithm)).unwrap();
         let token = pair.sign(algorithm, &json!({"alg": algorithm.name()}), &claims());
@@ -300,6 +300,7 @@ fn a_stored_key_that_was_never_checked_is_an_error_and_not_a_panic() {
         json!({"kid": "k", "alg": "RS256", "kty": "RSA", "n": "AQAB", "e": "AQAB"}),
         json!({"kid": "k", "alg": "ES256", "kty": "EC", "crv": "P-256", "x": "AA", "y": "AA"}),
         json!({"kid": "k", "alg": "ES256", "kty": "RSA", "n": "AQAB", "e": "AQAB"}),
+        json!({"kid": "k", "alg": "EdDSA", "kty": "OKP", "crv": "Ed25519", "x": "AA"}),
     ] {
         let key = PublicKey::from_checked(jwk.as_object().unwrap().clone());
         assert!(Verifier::new(&key).is_err(), "{jwk}");

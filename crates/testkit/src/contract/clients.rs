@@ -2,8 +2,12 @@
 
 use std::sync::Arc;
 
+use common::Timestamp;
 use credentials::InsertError;
-use credentials::client::{Client, ClientId, ClientPage, ClientStore};
+use credentials::client::{
+    Client, ClientFilter, ClientId, ClientOrigin, ClientPage, ClientState, ClientStore, DeleteOutcome,
+    ReplaceOutcome,
+};
 use serde_json::json;
 
 use super::{CALLERS, Storage, all_at_once};
@@ -95,8 +99,8 @@ pub async fn pages_are_complete_and_in_byte_order<S: Storage>(storage: &S) {
         assert_eq!(read_pages(&*store, size).await, expected, "pages of {size}");
     }
     // Exactly full is still the last page, and no limit is none at all.
-    assert_eq!(store.list(None, all).await.unwrap().next, None);
-    assert_eq!(store.list(None, 0).await.unwrap().clients, []);
+    assert_eq!(store.list(&ClientFilter::default(), None, all).await.unwrap().next, None);
+    assert_eq!(store.list(&ClientFilter::default(), None, 0).await.unwrap().clients, []);
 }
 
 /// Reads all pages of `size`, checking each.
@@ -104,7 +108,7 @@ async fn read_pages(store: &dyn ClientStore, size: u32) -> Vec<Client> {
     let mut clients = Vec::new();
     let mut after: Option<ClientId> = None;
     loop {
-        let page = store.list(after.as_ref(), size).await.unwrap();
+        let page = store.list(&ClientFilter::default(), after.as_ref(), size).await.unwrap();
         assert!(page.clients.len() <= usize::try_from(size).unwrap());
         clients.extend(page.clients);
         let Some(next) = page.next else { return clients };
@@ -118,16 +122,16 @@ pub async fn a_page_may_start_after_an_id_that_is_gone<S: Storage>(storage: &S) 
     for id in ["a", "c", "e"] {
         store.insert_new(&client(id)).await.unwrap();
     }
-    store.delete(&client_id("c")).await.unwrap();
-    let page = store.list(Some(&client_id("c")), 10).await.unwrap();
+    store.delete(&client_id("c"), None).await.unwrap();
+    let page = store.list(&ClientFilter::default(), Some(&client_id("c")), 10).await.unwrap();
     assert_eq!(page, ClientPage { clients: vec![client("e")], next: None });
-    let page = store.list(Some(&client_id("e")), 10).await.unwrap();
+    let page = store.list(&ClientFilter::default(), Some(&client_id("e")), 10).await.unwrap();
     assert_eq!(page, ClientPage::default());
 }
 
 pub async fn an_empty_store_has_one_empty_page<S: Storage>(storage: &S) {
     let store = open(storage).await;
-    assert_eq!(store.list(None, 10).await.unwrap(), ClientPage::default());
+    assert_eq!(store.list(&ClientFilter::default(), None, 10).await.unwrap(), ClientPage::default());
 }
 
 pub async fn a_deleted_client_is_gone_and_its_id_free<S: Storage>(storage: &S) {
@@ -135,10 +139,10 @@ pub async fn a_deleted_client_is_gone_and_its_id_free<S: Storage>(storage: &S) {
     let (first, neighbour) = (client("first"), client("First"));
     store.insert_new(&first).await.unwrap();
     store.insert_new(&neighbour).await.unwrap();
-    assert!(store.delete(&first.id).await.unwrap());
-    assert!(!store.delete(&first.id).await.unwrap());
+    assert_eq!(store.delete(&first.id, None).await.unwrap(), DeleteOutcome::Deleted);
+    assert_eq!(store.delete(&first.id, None).await.unwrap(), DeleteOutcome::Missing);
     assert_eq!(store.find(&first.id).await.unwrap(), None);
-    assert_eq!(store.list(None, 10).await.unwrap().clients, [neighbour]);
+    assert_eq!(store.list(&ClientFilter::default(), None, 10).await.unwrap().clients, [neighbour]);
     let again = Client { name: "Again".to_owned(), ..first };
     store.insert_new(&again).await.unwrap();
     assert_eq!(store.find(&again.id).await.unwrap(), Some(again));
@@ -149,10 +153,76 @@ pub async fn of_concurrent_deletes_one_removes<S: Storage>(storage: &S) {
     replicas[0].insert_new(&client("doomed")).await.unwrap();
     let answers = all_at_once(|caller| {
         let store = Arc::clone(&replicas[caller % 2]);
-        async move { store.delete(&client_id("doomed")).await.unwrap() }
+        async move { store.delete(&client_id("doomed"), None).await.unwrap() }
     })
     .await;
-    assert_eq!(answers.into_iter().filter(|removed| *removed).count(), 1);
+    let removed = answers.iter().filter(|outcome| **outcome == DeleteOutcome::Deleted).count();
+    assert_eq!(removed, 1);
+    assert!(!answers.contains(&DeleteOutcome::VersionConflict));
+}
+
+pub async fn only_the_expected_version_is_deleted<S: Storage>(storage: &S) {
+    let store = open(storage).await;
+    let stored = Client { version: 5, ..client("versioned") };
+    store.insert_new(&stored).await.unwrap();
+    for other in [0, 4, 6, u64::MAX] {
+        let outcome = store.delete(&stored.id, Some(other)).await.unwrap();
+        assert_eq!(outcome, DeleteOutcome::VersionConflict, "{other}");
+    }
+    assert_eq!(store.find(&stored.id).await.unwrap().as_ref(), Some(&stored));
+    assert_eq!(store.delete(&stored.id, Some(5)).await.unwrap(), DeleteOutcome::Deleted);
+    assert_eq!(store.delete(&stored.id, Some(5)).await.unwrap(), DeleteOutcome::Missing);
+}
+
+pub async fn a_filter_leaves_out_exactly_what_it_does_not_match<S: Storage>(storage: &S) {
+    let store = open(storage).await;
+    let mut expected = demanding_clients();
+    expected.retain(|client| client.metadata.len() < 5);
+    for client in &expected {
+        store.insert_new(client).await.unwrap();
+    }
+    expected.sort_by(|one, other| one.id.as_str().as_bytes().cmp(other.id.as_str().as_bytes()));
+    let filters = [
+        ClientFilter { state: Some(ClientState::Draft), ..ClientFilter::default() },
+        ClientFilter { origin: Some(ClientOrigin::Registration), ..ClientFilter::default() },
+        ClientFilter { name_contains: Some("ORD".to_owned()), ..ClientFilter::default() },
+        ClientFilter { permission: Some("read:orders".to_owned()), ..ClientFilter::default() },
+        ClientFilter { name_contains: Some("nowhere in a name".to_owned()), ..ClientFilter::default() },
+    ];
+    for filter in filters {
+        let wanted: Vec<_> = expected.iter().filter(|client| filter.matches(client)).cloned().collect();
+        for size in [1, 2, u32::MAX] {
+            let mut found = Vec::new();
+            let mut after = None;
+            loop {
+                let page = store.list(&filter, after.as_ref(), size).await.unwrap();
+                found.extend(page.clients);
+                after = page.next;
+                if after.is_none() {
+                    break;
+                }
+            }
+            assert_eq!(found, wanted, "{filter:?} in pages of {size}");
+        }
+    }
+}
+
+pub async fn a_login_is_noted_beside_the_version<S: Storage>(storage: &S) {
+    let store = open(storage).await;
+    let at = Timestamp::from_unix_seconds;
+    let record = client("visitor");
+    store.insert_new(&record).await.unwrap();
+    store.note_login(&client_id("nobody"), at(1)).await.unwrap();
+    for (noted, expected) in [(100, 100), (50, 100), (200, 200)] {
+        store.note_login(&record.id, at(noted)).await.unwrap();
+        let found = store.find(&record.id).await.unwrap().unwrap();
+        assert_eq!(found, Client { last_login: Some(at(expected)), ..record.clone() });
+    }
+    // A change that was read before the login does not undo it.
+    let change = Client { name: "Changed".to_owned(), version: 2, ..record };
+    assert_eq!(store.replace(&change, 1).await.unwrap(), ReplaceOutcome::Replaced);
+    let expected = Client { last_login: Some(at(200)), ..change };
+    assert_eq!(store.list(&ClientFilter::default(), None, 10).await.unwrap().clients, [expected]);
 }
 
 pub async fn t_reg_10_an_acknowledged_client_outlives_a_restart<S: Storage>(storage: &S) {
@@ -179,7 +249,7 @@ pub async fn another_replica_sees_each_acknowledged_write<S: Storage>(storage: &
         record.version = 2;
         other.replace(&record, 1).await.unwrap();
         assert_eq!(one.find(&record.id).await.unwrap().as_ref(), Some(&record));
-        one.delete(&record.id).await.unwrap();
+        one.delete(&record.id, None).await.unwrap();
         assert_eq!(other.find(&record.id).await.unwrap(), None);
     }
 }

@@ -3,7 +3,7 @@
 use common::Timestamp;
 use credentials::InsertError;
 use credentials::StoreError;
-use credentials::client::ClientStore;
+use credentials::client::{ClientFilter, ClientStore};
 use credentials::key::PublishedKey;
 use credentials::replay::UseId;
 use credentials::secret::{Pepper, SecretStore, StoredSecret};
@@ -14,20 +14,22 @@ use super::Store;
 use crate::clients::{client, client_id, public_key};
 
 /// Asks every method of every port at the same time. Returns the names of those that did not answer `Unavailable`: a
-/// working store gives all 13, a broken one none.
+/// working store gives all 14, a broken one none.
 pub async fn methods_that_answer(store: &impl Store) -> Vec<&'static str> {
     let id = client_id("outage");
     let owner = Pepper::new(vec![1]).lookup(&id);
     let moment = Timestamp::from_unix_seconds(1_795_291_200);
     let secret = StoredSecret { hash: Pepper::new(vec![1]).hash("s"), created_at: moment, expires_at: None };
     let key = PublishedKey { kid: "outage".to_owned(), key: public_key("outage"), published_at: moment };
+    let everything = ClientFilter::default();
     let (new, changed) = (client("outage-new"), client("outage"));
-    let calls: [(&str, BoxFuture<'_, Result<(), StoreError>>); 13] = [
+    let calls: [(&str, BoxFuture<'_, Result<(), StoreError>>); 14] = [
         ("insert_new", store.insert_new(&new).map(without_duplicate).boxed()),
         ("find", ClientStore::find(store, &id).map(done).boxed()),
-        ("list", store.list(None, 10).map(done).boxed()),
+        ("list", store.list(&everything, None, 10).map(done).boxed()),
         ("replace", store.replace(&changed, 1).map(done).boxed()),
-        ("delete", store.delete(&id).map(done).boxed()),
+        ("note_login", store.note_login(&id, moment).map(done).boxed()),
+        ("delete", store.delete(&id, None).map(done).boxed()),
         ("ping", store.ping().boxed()),
         ("add secret", store.add(&owner, &secret).boxed()),
         ("find secrets", SecretStore::find(store, &owner).map(done).boxed()),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use credentials::client::{AuthMethod, Client, ClientState, ClientStore, ReplaceOutcome};
+use credentials::client::{AuthMethod, Client, ClientFilter, ClientState, ClientStore, ReplaceOutcome};
 use serde_json::json;
 
 use super::{CALLERS, Storage, all_at_once};
@@ -57,8 +57,14 @@ pub async fn only_the_named_client_changes<S: Storage>(storage: &S) {
     }
     let change = Client { name: "Changed".to_owned(), version: 2, ..client("orders") };
     assert_eq!(store.replace(&change, 1).await.unwrap(), ReplaceOutcome::Replaced);
-    let names: Vec<_> =
-        store.list(None, 10).await.unwrap().clients.into_iter().map(|client| client.name).collect();
+    let names: Vec<_> = store
+        .list(&ClientFilter::default(), None, 10)
+        .await
+        .unwrap()
+        .clients
+        .into_iter()
+        .map(|client| client.name)
+        .collect();
     assert_eq!(names, ["Orders", "Changed", "Orders"]);
 }
 

@@ -5,7 +5,7 @@ pub mod one;
 use actix_web::http::header::CACHE_CONTROL;
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
-use credentials::client::{Client, ClientId};
+use credentials::client::{Client, ClientFilter, ClientId};
 use credentials::form::{Form, FormDefect};
 use serde::Serialize;
 
@@ -63,7 +63,7 @@ async fn list(request: &HttpRequest, deps: &Deps) -> Result<HttpResponse, Refusa
     };
     let after = query.get("after").map(ClientId::parse).transpose();
     let after = after.map_err(|_| ManagementRequestDefect::After)?;
-    let page = administer_clients::list(deps, after.as_ref(), limit).await?;
+    let page = administer_clients::list(deps, &ClientFilter::default(), after.as_ref(), limit).await?;
     Ok(HttpResponse::Ok()
         .insert_header((CACHE_CONTROL, "no-store"))
         .json(PageAnswer { clients: page.clients, next: page.next }))

@@ -69,6 +69,7 @@ pub struct ClientCredentials {
     status: Status,
     service_prefix: String,
     shutdown_delay: Duration,
+    max_connections: u32,
     public: TcpListener,
     management: TcpListener,
 }
@@ -110,11 +111,12 @@ impl Service for ClientCredentials {
     }
 
     async fn run(self) -> io::Result<()> {
-        let public = server::serve(self.public, self.deps.metrics.http(), {
+        let public = server::serve(self.public, self.max_connections, self.deps.metrics.http(), {
             let (deps, status, prefix) = (Arc::clone(&self.deps), self.status.clone(), self.service_prefix);
             move |config| http::public_routes(config, &deps, &status, &prefix)
         })?;
-        let management = server::serve(self.management, self.deps.metrics.http(), {
+        let connections = server::MANAGEMENT_CONNECTIONS;
+        let management = server::serve(self.management, connections, self.deps.metrics.http(), {
             let (deps, status) = (self.deps, self.status.clone());
             move |config| http::management_routes(config, &deps, &status)
         })?;
@@ -163,6 +165,7 @@ impl ClientCredentials {
             status: Status::new(Self::NAME, version).with_check_up(check_up(&deps.stores)),
             service_prefix: config.service_prefix,
             shutdown_delay: config.shutdown_delay,
+            max_connections: config.max_connections,
             public: server::bind(&config.public.host, config.public.port, "HTTP_PORT")?,
             management: server::bind(&config.management.host, config.management.port, "MANAGEMENT_PORT")?,
             deps: Arc::new(deps),

@@ -11,7 +11,7 @@ use common::Profile;
 use credentials::client::ClientState;
 use credentials::jws::MAX_KID_LENGTH;
 use service_kit::logging::LogLevel;
-use service_kit::{CommaList, Problems, Secret, Variable, Vars, variables};
+use service_kit::{CommaList, Count, Problems, Secret, Variable, Vars, variables};
 
 use redis::{RedisHosts, RedisMode};
 use values::{BootstrapToken, InitialState, Prefix, Seconds, issuer_problem};
@@ -40,6 +40,9 @@ variables! {
         http_port: u16 = "3000",
         /// Address of the public listener.
         http_host: String = "0.0.0.0",
+        /// Connections that the public listener keeps open at a time, 1 to 1000000; more wait to be accepted. Needs as many
+        /// file descriptors.
+        max_connections: Count<1, 1_000_000> = "10000",
         /// Prefix of all public routes but the status routes, for instance `/auth`. Discovery names every endpoint as the
         /// host of `MIA_JWT_ISSUER`, this prefix and the path.
         service_prefix: Option<Prefix>,
@@ -135,6 +138,8 @@ pub struct Config {
     pub log_level: LogLevel,
     pub public: Address,
     pub management: Address,
+    /// On the public listener.
+    pub max_connections: u32,
     /// Empty, or `/` and at least one segment.
     pub service_prefix: String,
     pub service_version: Option<String>,
@@ -264,6 +269,7 @@ impl From<Variables> for Config {
             log_level: variables.log_level,
             public: Address { host: variables.http_host, port: variables.http_port },
             management: Address { host: variables.management_host, port: variables.management_port },
+            max_connections: variables.max_connections.0,
             service_prefix: variables.service_prefix.map(|prefix| prefix.0).unwrap_or_default(),
             service_version: variables.service_version,
             shutdown_delay: Duration::from_secs(variables.delay_shutdown_seconds.into()),

@@ -10,6 +10,7 @@ mod deployment;
 mod document;
 mod failure;
 mod json;
+mod key_ring;
 mod keys;
 mod replay;
 mod revocations;
@@ -32,6 +33,7 @@ pub struct MongoStore {
     used_assertions: Collection<Document>,
     revocations: Collection<Document>,
     signing_keys: Collection<Document>,
+    key_ring: Collection<Document>,
     deployment: Collection<Document>,
 }
 

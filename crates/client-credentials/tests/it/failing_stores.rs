@@ -10,7 +10,7 @@ use common::revocation::Revocation;
 use credentials::client::{
     Client, ClientFilter, ClientId, ClientPage, ClientStore, DeleteOutcome, ReplaceOutcome,
 };
-use credentials::key::{KeyDirectory, PublishedKey};
+use credentials::key::{KeyDirectory, KeyRing, KeyRingStore, PublishedKey, StoredRing};
 use credentials::replay::{ReplayGuard, UseId};
 use credentials::revocation::{RevocationStore, RevocationWatch};
 use credentials::secret::{SecretLookup, SecretStore, StoredSecret};
@@ -51,6 +51,11 @@ impl Switch {
 
     fn pass(&self) -> Result<(), StoreError> {
         self.calls.fetch_add(1, Ordering::SeqCst);
+        self.check()
+    }
+
+    /// Fails or not, and is no call: a watch is open all the time.
+    fn check(&self) -> Result<(), StoreError> {
         if self.down.load(Ordering::SeqCst) {
             Err(StoreError::Unavailable("hunter2: connection refused".into()))
         } else {
@@ -180,7 +185,7 @@ struct FailingWatch {
 #[async_trait]
 impl RevocationWatch for FailingWatch {
     async fn next(&mut self) -> Result<Option<Revocation>, StoreError> {
-        self.switch.pass()?;
+        self.switch.check()?;
         self.watch.next().await
     }
 }
@@ -195,6 +200,29 @@ impl KeyDirectory for FailingStores {
     async fn published(&self) -> Result<Vec<PublishedKey>, StoreError> {
         self.keys.pass()?;
         self.store.published().await
+    }
+
+    async fn forget_unseen(&self, since: Timestamp) -> Result<(), StoreError> {
+        self.keys.pass()?;
+        self.store.forget_unseen(since).await
+    }
+
+    async fn withdraw(&self, kid: &str) -> Result<bool, StoreError> {
+        self.keys.pass()?;
+        self.store.withdraw(kid).await
+    }
+}
+
+#[async_trait]
+impl KeyRingStore for FailingStores {
+    async fn key_ring(&self) -> Result<StoredRing, StoreError> {
+        self.keys.pass()?;
+        self.store.key_ring().await
+    }
+
+    async fn replace_key_ring(&self, ring: &KeyRing, expected: u64) -> Result<bool, StoreError> {
+        self.keys.pass()?;
+        self.store.replace_key_ring(ring, expected).await
     }
 }
 

@@ -11,7 +11,7 @@ use super::{CALLERS, Storage, all_at_once};
 /// Looks of a watch before a test gives up: each waits a second at most.
 const PATIENCE: usize = 30;
 
-async fn open<S: Storage>(storage: &S) -> Arc<dyn RevocationStore> {
+async fn open<S: Storage<Store: RevocationStore>>(storage: &S) -> Arc<dyn RevocationStore> {
     storage.open().await
 }
 
@@ -56,7 +56,7 @@ async fn tells(watch: &mut Box<dyn RevocationWatch>, expected: &[Revocation]) {
     }
 }
 
-pub async fn revocations_come_back_equal<S: Storage>(storage: &S) {
+pub async fn revocations_come_back_equal<S: Storage<Store: RevocationStore>>(storage: &S) {
     let (store, replica) = (open(storage).await, open(storage).await);
     assert_eq!(recorded(&*store).await, Vec::<String>::new());
     let long = "j".repeat(4000);
@@ -70,7 +70,7 @@ pub async fn revocations_come_back_equal<S: Storage>(storage: &S) {
     assert_eq!(recorded(&*replica).await, sorted(&entries), "acknowledged is acknowledged everywhere");
 }
 
-pub async fn revoking_again_changes_nothing<S: Storage>(storage: &S) {
+pub async fn revoking_again_changes_nothing<S: Storage<Store: RevocationStore>>(storage: &S) {
     let store = open(storage).await;
     let entries = [token(storage, "j"), client(storage, "c", 0)];
     for _ in 0..3 {
@@ -81,7 +81,7 @@ pub async fn revoking_again_changes_nothing<S: Storage>(storage: &S) {
     assert_eq!(recorded(&*store).await, sorted(&entries));
 }
 
-pub async fn the_latest_of_a_client_stays<S: Storage>(storage: &S) {
+pub async fn the_latest_of_a_client_stays<S: Storage<Store: RevocationStore>>(storage: &S) {
     let store = open(storage).await;
     for millis in [10, 0, 20, 19, -5000, 20] {
         store.revoke(&client(storage, "c", millis)).await.unwrap();
@@ -89,7 +89,7 @@ pub async fn the_latest_of_a_client_stays<S: Storage>(storage: &S) {
     assert_eq!(recorded(&*store).await, sorted(&[client(storage, "c", 20)]));
 }
 
-pub async fn of_concurrent_revocations_of_a_client_the_latest_stays<S: Storage>(storage: &S) {
+pub async fn of_concurrent_revocations_of_a_client_the_latest_stays<S: Storage<Store: RevocationStore>>(storage: &S) {
     let replicas = [open(storage).await, open(storage).await];
     let entries: Vec<_> = (0..CALLERS).map(|caller| client(storage, "c", caller as i64)).collect();
     let answers = all_at_once(|caller| {
@@ -101,7 +101,7 @@ pub async fn of_concurrent_revocations_of_a_client_the_latest_stays<S: Storage>(
     assert_eq!(recorded(&*replicas[0]).await, sorted(&entries[CALLERS - 1..]));
 }
 
-pub async fn c_7009_09_a_watch_tells_what_any_replica_revokes<S: Storage>(storage: &S) {
+pub async fn c_7009_09_a_watch_tells_what_any_replica_revokes<S: Storage<Store: RevocationStore>>(storage: &S) {
     let (store, replica) = (open(storage).await, open(storage).await);
     store.revoke(&token(storage, "before")).await.unwrap();
     let mut watches = [store.watch().await.unwrap(), replica.watch().await.unwrap()];
@@ -120,7 +120,7 @@ pub async fn c_7009_09_a_watch_tells_what_any_replica_revokes<S: Storage>(storag
     }
 }
 
-pub async fn a_watch_misses_nothing_of_many_at_once<S: Storage>(storage: &S) {
+pub async fn a_watch_misses_nothing_of_many_at_once<S: Storage<Store: RevocationStore>>(storage: &S) {
     let (store, replica) = (open(storage).await, open(storage).await);
     let mut watch = replica.watch().await.unwrap();
     let entries: Vec<_> = (0..CALLERS * 20).map(|number| token(storage, &format!("{number}"))).collect();
@@ -135,7 +135,7 @@ pub async fn a_watch_misses_nothing_of_many_at_once<S: Storage>(storage: &S) {
     tokio::join!(answers, tells(&mut watch, &entries));
 }
 
-pub async fn a_quiet_watch_says_so<S: Storage>(storage: &S) {
+pub async fn a_quiet_watch_says_so<S: Storage<Store: RevocationStore>>(storage: &S) {
     let store = open(storage).await;
     let mut watch = store.watch().await.unwrap();
     assert_eq!(watch.next().await.unwrap(), None);
@@ -143,7 +143,7 @@ pub async fn a_quiet_watch_says_so<S: Storage>(storage: &S) {
     tells(&mut watch, &[token(storage, "late")]).await;
 }
 
-pub async fn revocations_outlive_a_restart<S: Storage>(storage: &S) {
+pub async fn revocations_outlive_a_restart<S: Storage<Store: RevocationStore>>(storage: &S) {
     let entries = [token(storage, "j"), client(storage, "c", 0)];
     let store = open(storage).await;
     for entry in &entries {
@@ -154,7 +154,7 @@ pub async fn revocations_outlive_a_restart<S: Storage>(storage: &S) {
 }
 
 /// Whatever a store cleans up, it cleans up while it is written to.
-pub async fn what_has_not_ended_is_kept_however_many_others_arrive<S: Storage>(storage: &S) {
+pub async fn what_has_not_ended_is_kept_however_many_others_arrive<S: Storage<Store: RevocationStore>>(storage: &S) {
     let store = open(storage).await;
     let kept = [token(storage, "kept"), client(storage, "kept", 0)];
     for entry in &kept {

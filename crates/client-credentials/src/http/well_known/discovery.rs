@@ -60,7 +60,7 @@ impl Discovery {
 fn metadata(issuer: &str, base: &str) -> Map<String, Value> {
     // Clients authenticate in the same ways wherever they do.
     let methods = json!(AuthMethod::ALL);
-    let algorithms = json!(Algorithm::ALL.map(Algorithm::name));
+    let algorithms = json!(Algorithm::names());
     let members = [
         ("issuer", json!(issuer)),
         ("token_endpoint", json!(format!("{base}{TOKEN}"))),

@@ -20,5 +20,6 @@ mod gateways;
 mod logs;
 mod readme;
 mod replicas;
+mod revocation;
 mod start;
 mod upstream;

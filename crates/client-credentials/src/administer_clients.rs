@@ -82,6 +82,15 @@ pub async fn change(
     Err(AdministerClientsError::Conflict)
 }
 
+/// Revokes every token that the client got until now; it may get new ones at once.
+///
+/// # Errors
+/// [`AdministerClientsError::Missing`] or [`AdministerClientsError::Store`].
+pub async fn revoke_tokens(deps: &Deps, id: &ClientId) -> Result<(), AdministerClientsError> {
+    find(deps, id).await?;
+    Ok(deps.revocations.revoke_all_of(id, deps.clock.now()).await?)
+}
+
 /// Forgets a client and its secrets, and revokes its tokens (C-7592-08). With `expected_version`, only that version is
 /// removed. Tokens and secrets go last, and also if the client is gone already: without a client the secrets open nothing,
 /// and whoever repeats a removal that failed half-way completes it.

@@ -36,6 +36,8 @@ use crate::signing_keys::SigningKeys;
 
 /// Length of a generated bootstrap token, in letters: 273 bits.
 const BOOTSTRAP_TOKEN_LENGTH: usize = 48;
+/// Length of the name of this process in the cursors of the revocation feed.
+const INSTANCE_NAME_LENGTH: usize = 16;
 /// Length of a generated pepper, in bytes.
 const PEPPER_LENGTH: usize = 32;
 
@@ -155,18 +157,21 @@ impl ClientCredentials {
         let signing_keys = SigningKeys::publish(own_key, Arc::clone(&stores.keys), clock.now())
             .await
             .map_err(|error| StartError::new(format!("the signing key cannot be published: {error}")))?;
+        let version = config.service_version.unwrap_or_else(|| env!("CARGO_PKG_VERSION").to_owned());
+        let metrics = Metrics::new(Self::NAME, &version, clock.now());
         let revocations = Revocations::follow(
             Arc::clone(&stores.revocations),
             config.revocation_max_staleness,
+            letters(&*random, INSTANCE_NAME_LENGTH).map_err(|error| StartError::new(error.to_string()))?,
+            metrics.revocation_readers_cut.clone(),
             Arc::clone(&clock),
         )
         .await
         .map_err(|error| StartError::new(format!("it cannot be read which tokens are revoked: {error}")))?;
         let openid_configuration =
             config.openid_configuration.as_deref().map(openid_configuration).transpose()?;
-        let version = config.service_version.unwrap_or_else(|| env!("CARGO_PKG_VERSION").to_owned());
         let deps = Deps {
-            metrics: Metrics::new(Self::NAME, &version, clock.now()),
+            metrics,
             stores,
             clock,
             random,

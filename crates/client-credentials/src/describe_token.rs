@@ -46,13 +46,7 @@ pub(crate) async fn read(
     now: Timestamp,
 ) -> Result<AccessTokenClaims, DescribeTokenError> {
     let with = |keys: &KnownKeys| {
-        verify_access_token(
-            token,
-            |kid| keys.verifier(kid),
-            &deps.tokens.issuer,
-            accepted_audiences,
-            now,
-        )
+        verify_access_token(token, |kid| keys.verifier(kid), &deps.tokens.issuer, accepted_audiences, now)
     };
     match with(&deps.signing_keys.known()) {
         Err(AccessTokenRejection::Signature(SignatureDefect::UnknownKey)) => {

@@ -19,6 +19,8 @@ pub struct Metrics {
     revoked_tokens: Gauge,
     revoked_clients: Gauge,
     revocations_staleness: Gauge,
+    revocation_readers: Gauge,
+    pub(crate) revocation_readers_cut: Counter,
     pub(crate) clients_registered: Counter,
     /// Requests that the store failed.
     pub(crate) store_errors: Counter,
@@ -75,9 +77,12 @@ impl Metrics {
                 "revoked_clients",
                 "Clients of which all tokens up to a moment are known to be revoked",
             ),
-            revocations_staleness: registry.gauge_of_seconds(
-                "revocations_staleness",
-                "How old is what is known of revocations",
+            revocations_staleness: registry
+                .gauge_of_seconds("revocations_staleness", "How old is what is known of revocations"),
+            revocation_readers: registry.gauge("revocation_readers", "Readers of the revocation feed"),
+            revocation_readers_cut: registry.counter(
+                "revocation_readers_cut",
+                "Readers of the revocation feed that were too slow and sent away",
             ),
             clients_registered: registry.counter("clients_registered", "Clients made, by whomever"),
             store_errors: registry.counter("store_errors", "Requests that the store failed"),
@@ -106,6 +111,7 @@ impl Metrics {
         let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
         self.revoked_tokens.set(number(extent.tokens));
         self.revoked_clients.set(number(extent.clients));
+        self.revocation_readers.set(number(extent.readers));
         self.revocations_staleness.set(i64::try_from(extent.staleness.as_secs()).unwrap_or(i64::MAX));
     }
 

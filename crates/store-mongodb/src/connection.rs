@@ -75,7 +75,8 @@ impl MongoStore {
     }
 
     async fn open(url: &str, database: Option<&str>, credentials: &str) -> Result<Self, OpenError> {
-        let taken = [CLIENTS, USED_ASSERTIONS, REVOCATIONS, SIGNING_KEYS, KEY_RING, DEPLOYMENT].contains(&credentials);
+        let taken = [CLIENTS, USED_ASSERTIONS, REVOCATIONS, SIGNING_KEYS, KEY_RING, DEPLOYMENT]
+            .contains(&credentials);
         if taken || credentials.is_empty() || credentials.contains(['$', '\0']) {
             return Err(OpenError::CollectionName);
         }

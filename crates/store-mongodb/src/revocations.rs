@@ -30,8 +30,7 @@ impl RevocationStore for MongoStore {
                 (doc! { fields::JTI: jti }, doc! { "$setOnInsert": set })
             }
             Revocation::Client { client_id, issued_until, forget_at } => {
-                let later =
-                    doc! { fields::ISSUED_UNTIL: date(*issued_until), fields::END: date(*forget_at) };
+                let later = doc! { fields::ISSUED_UNTIL: date(*issued_until), fields::END: date(*forget_at) };
                 (doc! { fields::CLIENT: client_id }, doc! { "$max": later })
             }
         };
@@ -54,7 +53,8 @@ impl RevocationStore for MongoStore {
     }
 
     async fn watch(&self) -> Result<Box<dyn RevocationWatch>, StoreError> {
-        let new_and_raised = doc! { "$match": { "operationType": { "$in": ["insert", "update", "replace"] } } };
+        let new_and_raised =
+            doc! { "$match": { "operationType": { "$in": ["insert", "update", "replace"] } } };
         let stream = self
             .revocations
             .watch()

@@ -44,7 +44,8 @@ impl RevocationStore for SqliteStore {
 
     async fn revocations(&self) -> Result<Vec<Revocation>, StoreError> {
         let found = self.read(|connection| {
-            let mut statement = connection.prepare_cached("SELECT record FROM revocations ORDER BY number")?;
+            let mut statement =
+                connection.prepare_cached("SELECT record FROM revocations ORDER BY number")?;
             let records = statement.query_map((), |row| row.get::<_, String>(0))?;
             records.map(|record| revocation(&record?)).collect()
         });
@@ -92,9 +93,11 @@ impl Watch {
     async fn look(&mut self) -> Result<(), StoreError> {
         let last = self.last;
         let found = self.store.read(move |connection| {
-            let mut statement = connection
-                .prepare_cached("SELECT number, record FROM revocations WHERE number > ? ORDER BY number LIMIT ?")?;
-            let rows = statement.query_map([last, READ_AT_ONCE], |row| Ok((row.get(0)?, row.get::<_, String>(1)?)))?;
+            let mut statement = connection.prepare_cached(
+                "SELECT number, record FROM revocations WHERE number > ? ORDER BY number LIMIT ?",
+            )?;
+            let rows = statement
+                .query_map([last, READ_AT_ONCE], |row| Ok((row.get(0)?, row.get::<_, String>(1)?)))?;
             rows.map(|row| {
                 let (number, record): (i64, String) = row?;
                 Ok((number, revocation(&record)?))
@@ -131,8 +134,8 @@ fn row(revocation: &Revocation) -> Result<Row, Failure> {
 
 /// Records the row, with a number above all others, unless the same or a later one is there.
 fn insert(connection: &Connection, row: &Row) -> rusqlite::Result<()> {
-    let mut statement = connection
-        .prepare_cached("SELECT issued_until FROM revocations WHERE kind = ? AND subject = ?")?;
+    let mut statement =
+        connection.prepare_cached("SELECT issued_until FROM revocations WHERE kind = ? AND subject = ?")?;
     let known: Option<Option<i64>> =
         statement.query_row(params![row.kind, row.subject], |found| found.get(0)).optional()?;
     // Of two tokens there is nothing to compare: None is not later than None.

@@ -9,6 +9,7 @@ mod management_auth;
 pub mod metrics;
 pub mod oauth;
 pub mod register;
+pub mod revocations;
 pub mod tokeninfo;
 pub mod well_known;
 
@@ -88,6 +89,12 @@ pub const MANAGEMENT: &[Endpoint] = &[
         path: "/clients/{client_id}",
         route: |route| route.to(clients::one::delete),
     },
+    Endpoint {
+        method: Method::POST,
+        path: "/clients/{client_id}/revoke-tokens",
+        route: |route| route.to(clients::revoke_tokens::post),
+    },
+    Endpoint { method: Method::GET, path: "/revocations", route: |route| route.to(revocations::get) },
 ];
 
 /// Mounts the public listener's routes.
@@ -112,6 +119,7 @@ pub fn public_routes(config: &mut ServiceConfig, deps: &Arc<Deps>, status: &Stat
 /// Mounts the management listener's routes.
 pub fn management_routes(config: &mut ServiceConfig, deps: &Arc<Deps>, status: &Status) {
     config.app_data(Data::from(Arc::clone(deps)));
+    config.app_data(Data::new(status.clone()));
     status.routes(config);
     for resource in resources("", MANAGEMENT_WITHOUT_TOKEN) {
         config.service(resource);
@@ -169,8 +177,10 @@ impl Guard for ExactPath {
         let raw = context.head().uri.path();
         match self.0.split_once('{') {
             None => raw == self.0,
-            Some((start, _)) => {
-                raw.strip_prefix(start).is_some_and(|segment| !segment.is_empty() && !segment.contains('/'))
+            Some((start, rest)) => {
+                let end = rest.split_once('}').map_or("", |(_, end)| end);
+                let segment = raw.strip_prefix(start).and_then(|rest| rest.strip_suffix(end));
+                segment.is_some_and(|segment| !segment.is_empty() && !segment.contains('/'))
             }
         }
     }

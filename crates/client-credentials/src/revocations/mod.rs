@@ -2,8 +2,10 @@
 //! store, so that every replica refuses what one of them revoked. A replica that cannot follow any more knows that
 //! it does not know (docs/adr/0005).
 
+mod feed;
 mod follower;
 
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 use std::time::{Duration, Instant};
 
@@ -12,6 +14,10 @@ use common::{AccessTokenClaims, Clock, Timestamp};
 use credentials::StoreError;
 use credentials::client::ClientId;
 use credentials::revocation::{RevocationStore, all_tokens_of};
+use service_kit::metrics::Counter;
+use tokio::sync::{Semaphore, broadcast};
+
+pub use feed::{Reader, Sent, TooManyReaders};
 
 /// Single tokens that are kept at most: some 100 MiB. Whole clients are always taken.
 const MOST_TOKENS: usize = 1_000_000;
@@ -21,11 +27,35 @@ const MOST_TOKENS_OF_A_CLIENT: usize = 50_000;
 /// See the module.
 pub struct Revocations {
     store: Arc<dyn RevocationStore>,
-    known: RwLock<RevokedTokens>,
+    known: RwLock<Known>,
     /// When the store last told us all it had.
     confirmed: Mutex<Instant>,
     /// `None`: what is known counts, however old.
     max_staleness: Option<Duration>,
+    /// Names this process in the cursors of the feed.
+    instance: String,
+    /// To every reader of the feed.
+    sender: broadcast::Sender<Change>,
+    /// A place for each reader of the feed.
+    places: Arc<Semaphore>,
+    readers_cut: Counter,
+}
+
+/// What is revoked, and how it came to be known.
+#[derive(Debug, Default)]
+struct Known {
+    tokens: RevokedTokens,
+    /// Of the last change.
+    number: u64,
+    /// The last changes.
+    latest: VecDeque<Change>,
+}
+
+/// Something that was not known before. Numbers grow by one.
+#[derive(Debug, Clone)]
+struct Change {
+    number: u64,
+    revocation: Revocation,
 }
 
 /// What is known about a token.
@@ -53,16 +83,21 @@ pub struct Extent {
     pub tokens: usize,
     pub clients: usize,
     pub staleness: Duration,
+    /// Readers of the feed.
+    pub readers: usize,
 }
 
 impl Revocations {
-    /// Reads what is revoked, and follows it in a task of its own from then on.
+    /// Reads what is revoked, and follows it in a task of its own from then on. `instance` is a text that no other process
+    /// has; `readers_cut` counts readers of the feed that were too slow.
     ///
     /// # Errors
     /// [`StoreError`] if it cannot be read: without it, no token may be called good.
     pub async fn follow(
         store: Arc<dyn RevocationStore>,
         max_staleness: Option<Duration>,
+        instance: String,
+        readers_cut: Counter,
         clock: Arc<dyn Clock>,
     ) -> Result<Arc<Self>, StoreError> {
         let this = Arc::new(Self {
@@ -70,6 +105,10 @@ impl Revocations {
             known: RwLock::default(),
             confirmed: Mutex::new(Instant::now()),
             max_staleness,
+            instance,
+            sender: broadcast::Sender::new(feed::CHANGES_KEPT),
+            places: Arc::new(Semaphore::new(feed::READERS)),
+            readers_cut,
         });
         let watch = follower::begin(&this).await?;
         tokio::spawn(follower::run(Arc::downgrade(&this), watch, clock));
@@ -79,7 +118,7 @@ impl Revocations {
     /// Whether a token with these claims, signed by us, is revoked. Asks nobody.
     #[must_use]
     pub fn standing(&self, claims: &AccessTokenClaims) -> Standing {
-        if self.read().contain(claims) {
+        if self.read().tokens.contain(claims) {
             return Standing::Revoked;
         }
         if self.max_staleness.is_some_and(|most| self.staleness() > most) {
@@ -91,7 +130,7 @@ impl Revocations {
     /// Up to when all tokens of this client are revoked: a new one has to count as issued later.
     #[must_use]
     pub fn all_until(&self, client: &ClientId) -> Option<Timestamp> {
-        self.read().all_until(client.as_str())
+        self.read().tokens.all_until(client.as_str())
     }
 
     /// Revokes the token with these claims, on every replica.
@@ -100,7 +139,7 @@ impl Revocations {
     /// [`RevokeError`]: the token may still be good.
     pub async fn revoke_token(&self, claims: &AccessTokenClaims) -> Result<(), RevokeError> {
         let revocation = {
-            let known = self.read();
+            let known = &self.read().tokens;
             if known.contain(claims) {
                 return Ok(());
             }
@@ -123,8 +162,11 @@ impl Revocations {
     /// How much is known.
     #[must_use]
     pub fn extent(&self) -> Extent {
-        let known = self.read();
-        Extent { tokens: known.tokens(), clients: known.clients(), staleness: self.staleness() }
+        let (tokens, clients) = {
+            let known = &self.read().tokens;
+            (known.tokens(), known.clients())
+        };
+        Extent { tokens, clients, staleness: self.staleness(), readers: self.readers() }
     }
 
     async fn record(&self, revocation: &Revocation) -> Result<(), StoreError> {
@@ -135,11 +177,22 @@ impl Revocations {
     }
 
     fn add(&self, revocation: &Revocation) {
-        self.known.write().unwrap_or_else(PoisonError::into_inner).add(revocation);
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        if !known.tokens.add(revocation) {
+            return;
+        }
+        known.number = known.number.saturating_add(1);
+        let change = Change { number: known.number, revocation: revocation.clone() };
+        if known.latest.len() == feed::CHANGES_KEPT {
+            known.latest.pop_front();
+        }
+        known.latest.push_back(change.clone());
+        // Nobody may be reading. Under the lock, so that a new reader finds a change either in what it reads first or here.
+        let _ = self.sender.send(change);
     }
 
     fn forget(&self, now: Timestamp) {
-        self.known.write().unwrap_or_else(PoisonError::into_inner).forget(now);
+        self.known.write().unwrap_or_else(PoisonError::into_inner).tokens.forget(now);
     }
 
     fn confirm(&self) {
@@ -150,7 +203,7 @@ impl Revocations {
         self.confirmed.lock().unwrap_or_else(PoisonError::into_inner).elapsed()
     }
 
-    fn read(&self) -> RwLockReadGuard<'_, RevokedTokens> {
+    fn read(&self) -> RwLockReadGuard<'_, Known> {
         self.known.read().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -50,7 +50,11 @@ fn c_7523_20_c_7523_06_assertions_are_spent_here_too() {
     let assertion = service.assertion(&client, &json!({}));
     assert_eq!(ask(&assertion).json()["active"], true);
     assert_eq!(ask(&assertion).refusal(), (401, "invalid_client".to_owned()), "used here");
-    assert_eq!(service.present(&assertion).refusal(), (401, "invalid_client".to_owned()), "and not elsewhere");
+    assert_eq!(
+        service.present(&assertion).refusal(),
+        (401, "invalid_client".to_owned()),
+        "and not elsewhere"
+    );
     let elsewhere = service.assertion(&client, &json!({}));
     assert_eq!(service.present(&elsewhere).status, 200);
     assert_eq!(ask(&elsewhere).refusal(), (401, "invalid_client".to_owned()), "used elsewhere");
@@ -96,7 +100,9 @@ fn c_7662_02_t_int_01_t_int_02_tokens_of_others_need_a_right() {
         let token = service.token_of(&owner);
         assert!(service.active(&owner, &token));
         assert!(!service.active(&other, &token));
-        for near in ["gettone:tokens", "gettone:tokens:revoke", "GETTONE:TOKENS:INTROSPECT", "gettone:tokens:*"] {
+        for near in
+            ["gettone:tokens", "gettone:tokens:revoke", "GETTONE:TOKENS:INTROSPECT", "gettone:tokens:*"]
+        {
             let near = service.basic_client(&json!({ "permissions": [near] }));
             assert!(!service.active(&near, &token));
         }
@@ -114,7 +120,9 @@ fn c_7662_04_a_resource_server_learns_of_tokens_for_it() {
         let answer = service.token(&[("Authorization", &owner.basic())], &form);
         answer.json()["access_token"].as_str().unwrap().to_owned()
     };
-    for (audience, expected) in [("orders", true), ("billing", true), (server.id.as_str(), true), ("other", false)] {
+    for (audience, expected) in
+        [("orders", true), ("billing", true), (server.id.as_str(), true), ("other", false)]
+    {
         let token = token(audience);
         assert_eq!(service.active(&server, &token), expected, "{audience}");
         assert!(service.active(&owner, &token), "{audience}: the owner always learns");
@@ -156,8 +164,11 @@ fn c_7662_03_c_7662_04_what_is_not_active_looks_the_same() {
 fn c_7662_03_tokens_of_a_client_that_is_not_public_are_not_active() {
     for service in both_profiles() {
         let server = resource_server(&service, &[]);
-        let ways: [(&str, Option<serde_json::Value>); 3] =
-            [("PATCH", Some(json!({"__STATE__": "DRAFT"}))), ("PATCH", Some(json!({"__STATE__": "TRASH"}))), ("DELETE", None)];
+        let ways: [(&str, Option<serde_json::Value>); 3] = [
+            ("PATCH", Some(json!({"__STATE__": "DRAFT"}))),
+            ("PATCH", Some(json!({"__STATE__": "TRASH"}))),
+            ("DELETE", None),
+        ];
         for (method, body) in ways {
             let owner = service.basic_client(&json!({}));
             let token = service.token_of(&owner);

@@ -24,6 +24,7 @@ mod process;
 mod profiles;
 mod register;
 mod replicas;
+mod revocation_feed;
 mod revoke;
 mod service;
 mod store_down;

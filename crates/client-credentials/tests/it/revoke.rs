@@ -49,7 +49,9 @@ fn c_7009_02_t_tok_04_a_revoked_token_is_refused_at_once() {
 fn c_7009_03_c_7009_04_c_7009_13_hints_and_callbacks_change_nothing() {
     let service = Service::standard(&[]);
     let client = service.basic_client(&json!({}));
-    for extra in ["token_type_hint=refresh_token", "token_type_hint=access_token", "token_type_hint=foo", "callback=x"] {
+    for extra in
+        ["token_type_hint=refresh_token", "token_type_hint=access_token", "token_type_hint=foo", "callback=x"]
+    {
         let token = service.token_of(&client);
         let answer = service.about(PATH, &client, &format!("token={token}&{extra}"));
         assert_eq!((answer.status, answer.body.as_str()), (200, ""), "{extra}");
@@ -93,7 +95,11 @@ fn c_7009_01_c_7009_08_c_7009_12_t_rev_02_malformed_requests_are_refused() {
     let form = format!("token={token}");
     assert_eq!(service.call("POST", PATH, &[FORM], &form).refusal(), (401, "invalid_client".to_owned()));
     for form in ["", "token=", &format!("{form}&{form}")] {
-        assert_eq!(service.about(PATH, &client, form).refusal(), (400, "invalid_request".to_owned()), "{form}");
+        assert_eq!(
+            service.about(PATH, &client, form).refusal(),
+            (400, "invalid_request".to_owned()),
+            "{form}"
+        );
     }
     let huge = format!("token={}", "x".repeat(70_000));
     assert_eq!(service.about(PATH, &client, &huge).refusal(), (413, "invalid_request".to_owned()));
@@ -191,7 +197,11 @@ fn c_7009_11_t_rt_06_a_store_that_fails_is_503_and_the_token_is_still_good() {
         assert_eq!(answer.refusal(), (503, "temporarily_unavailable".to_owned()));
         let path = format!("/clients/{}", client.id);
         let disabled = service.manage("PATCH", &path, Some(&json!({"__STATE__": "DRAFT"})));
-        assert_eq!(disabled.refusal(), (503, "temporarily_unavailable".to_owned()), "not half done in silence");
+        assert_eq!(
+            disabled.refusal(),
+            (503, "temporarily_unavailable".to_owned()),
+            "not half done in silence"
+        );
         service.stores.revocations.work();
         let disabled = service.manage("PATCH", &path, Some(&json!({"__STATE__": "DRAFT"})));
         assert_eq!(disabled.status, 200, "{disabled:?}");
@@ -202,7 +212,8 @@ fn c_7009_11_t_rt_06_a_store_that_fails_is_503_and_the_token_is_still_good() {
 #[test]
 fn r_06_a_replica_that_cannot_follow_stops_calling_tokens_good_and_recovers() {
     let bounded = Service::standard(&[("REVOCATION_MAX_STALENESS_SECONDS", "2")]);
-    let unbounded = bounded.replica(&[("REVOCATION_MAX_STALENESS_SECONDS", "0"), ("PRIVATE_RSA_KEY_ID", "second")]);
+    let unbounded =
+        bounded.replica(&[("REVOCATION_MAX_STALENESS_SECONDS", "0"), ("PRIVATE_RSA_KEY_ID", "second")]);
     let client = bounded.basic_client(&json!({}));
     let (token, revoked) = (bounded.token_of(&client), bounded.token_of(&client));
     bounded.clock.advance_seconds(1);

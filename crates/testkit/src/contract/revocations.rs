@@ -60,8 +60,9 @@ pub async fn revocations_come_back_equal<S: Storage<Store: RevocationStore>>(sto
     let (store, replica) = (open(storage).await, open(storage).await);
     assert_eq!(recorded(&*store).await, Vec::<String>::new());
     let long = "j".repeat(4000);
-    let mut entries: Vec<_> =
-        ["j", "J", "", "$set", "a.b", "è🔑", "a\u{0}b", "{\"$ne\":1}", &long].map(|jti| token(storage, jti)).into();
+    let mut entries: Vec<_> = ["j", "J", "", "$set", "a.b", "è🔑", "a\u{0}b", "{\"$ne\":1}", &long]
+        .map(|jti| token(storage, jti))
+        .into();
     entries.extend(["j", "client-1", "Client-1", "$set", "{\"$ne\":1}"].map(|id| client(storage, id, 0)));
     for entry in &entries {
         store.revoke(entry).await.unwrap_or_else(|error| panic!("{entry:?}: {error}"));
@@ -89,7 +90,9 @@ pub async fn the_latest_of_a_client_stays<S: Storage<Store: RevocationStore>>(st
     assert_eq!(recorded(&*store).await, sorted(&[client(storage, "c", 20)]));
 }
 
-pub async fn of_concurrent_revocations_of_a_client_the_latest_stays<S: Storage<Store: RevocationStore>>(storage: &S) {
+pub async fn of_concurrent_revocations_of_a_client_the_latest_stays<S: Storage<Store: RevocationStore>>(
+    storage: &S,
+) {
     let replicas = [open(storage).await, open(storage).await];
     let entries: Vec<_> = (0..CALLERS).map(|caller| client(storage, "c", caller as i64)).collect();
     let answers = all_at_once(|caller| {
@@ -101,7 +104,9 @@ pub async fn of_concurrent_revocations_of_a_client_the_latest_stays<S: Storage<S
     assert_eq!(recorded(&*replicas[0]).await, sorted(&entries[CALLERS - 1..]));
 }
 
-pub async fn c_7009_09_a_watch_tells_what_any_replica_revokes<S: Storage<Store: RevocationStore>>(storage: &S) {
+pub async fn c_7009_09_a_watch_tells_what_any_replica_revokes<S: Storage<Store: RevocationStore>>(
+    storage: &S,
+) {
     let (store, replica) = (open(storage).await, open(storage).await);
     store.revoke(&token(storage, "before")).await.unwrap();
     let mut watches = [store.watch().await.unwrap(), replica.watch().await.unwrap()];
@@ -154,7 +159,9 @@ pub async fn revocations_outlive_a_restart<S: Storage<Store: RevocationStore>>(s
 }
 
 /// Whatever a store cleans up, it cleans up while it is written to.
-pub async fn what_has_not_ended_is_kept_however_many_others_arrive<S: Storage<Store: RevocationStore>>(storage: &S) {
+pub async fn what_has_not_ended_is_kept_however_many_others_arrive<S: Storage<Store: RevocationStore>>(
+    storage: &S,
+) {
     let store = open(storage).await;
     let kept = [token(storage, "kept"), client(storage, "kept", 0)];
     for entry in &kept {

@@ -58,8 +58,8 @@ fn shown(client: &Client) -> HttpResponse {
 }
 
 /// The client the path names. A segment that is no client id names none.
-fn client_id(request: &HttpRequest) -> Result<ClientId, Refusal> {
-    let segment = request.uri().path().rsplit('/').next().unwrap_or_default();
+pub(super) fn client_id(request: &HttpRequest) -> Result<ClientId, Refusal> {
+    let segment = request.uri().path().split('/').nth(2).unwrap_or_default();
     let id = form::decode_path_segment(segment).and_then(|text| ClientId::parse(&text).ok());
     let id = id.ok_or(AdministerClientsError::Missing)?;
     annotate(request, |line| line.client_id = Some(id.to_string()));

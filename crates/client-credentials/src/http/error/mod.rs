@@ -28,6 +28,7 @@ use crate::describe_token::DescribeTokenError;
 use crate::introspect_token::IntrospectTokenError;
 use crate::issue_token::IssueTokenError;
 use crate::register_client::RegisterClientError;
+use crate::revocations::TooManyReaders;
 use crate::revoke_token::RevokeTokenError;
 use answer::{Answer, STORE_UNAVAILABLE, new};
 
@@ -65,6 +66,8 @@ pub(super) enum Refusal {
     IntrospectToken(#[from] IntrospectTokenError),
     #[error(transparent)]
     RevokeToken(#[from] RevokeTokenError),
+    #[error(transparent)]
+    RevocationFeed(#[from] TooManyReaders),
     #[error(transparent)]
     RegisterClient(#[from] RegisterClientError),
     #[error(transparent)]
@@ -145,6 +148,12 @@ fn answer(refusal: &Refusal, profile: Profile) -> Answer {
         Refusal::DescribeToken(error) => bearer::describe_token(error),
         Refusal::IntrospectToken(error) => token_state::introspect_token(error, profile),
         Refusal::RevokeToken(error) => token_state::revoke_token(error, profile),
+        Refusal::RevocationFeed(TooManyReaders) => new(
+            503,
+            "temporarily_unavailable",
+            "too many readers follow the revocations already: come back later, or ask another replica",
+            "too_many_readers",
+        ),
         Refusal::RegisterClient(error) => registration::register_client(error, profile),
         Refusal::AdministerClients(error) => management::administer_clients(error),
     }

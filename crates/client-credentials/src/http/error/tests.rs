@@ -61,6 +61,7 @@ fn every_refusal() -> Vec<Refusal> {
         ]
         .map(Refusal::from),
     );
+    all.push(TooManyReaders.into());
     all.extend(
         [
             IntrospectTokenError::Authenticate(CredentialDefect::Missing.into()),

@@ -29,7 +29,9 @@ pub(super) fn revoke_token(error: &RevokeTokenError, profile: Profile) -> Answer
             "the token was issued to another client: it was not revoked",
             "token_of_another_client",
         ),
-        RevokeTokenError::KeysUnknown(_) | RevokeTokenError::Revoke(RevokeError::Store(_)) => store_unavailable(),
+        RevokeTokenError::KeysUnknown(_) | RevokeTokenError::Revoke(RevokeError::Store(_)) => {
+            store_unavailable()
+        }
         RevokeTokenError::Revoke(RevokeError::Full) => new(
             503,
             "temporarily_unavailable",

@@ -74,7 +74,10 @@ pub(super) fn credential(
 ///
 /// # Errors
 /// As for [`credential`].
-pub(super) fn token_question(request: &HttpRequest, form: &Form) -> Result<TokenQuestion, ClientRequestDefect> {
+pub(super) fn token_question(
+    request: &HttpRequest,
+    form: &Form,
+) -> Result<TokenQuestion, ClientRequestDefect> {
     Ok(TokenQuestion {
         credential: credential(request, form)?,
         client_id: form.get("client_id").map(str::to_owned),

@@ -43,7 +43,8 @@ fn body(claims: Option<&AccessTokenClaims>) -> Value {
     let mut body = json!({"active": true});
     if let (Value::Object(members), Ok(Value::Object(claimed))) = (&mut body, serde_json::to_value(claims)) {
         members.extend(claimed);
-        let ours = [("active", json!(true)), ("token_type", json!("Bearer")), ("client_id", json!(claims.sub))];
+        let ours =
+            [("active", json!(true)), ("token_type", json!("Bearer")), ("client_id", json!(claims.sub))];
         members.extend(ours.map(|(name, value)| (name.to_owned(), value)));
     }
     body

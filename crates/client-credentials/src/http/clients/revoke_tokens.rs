@@ -1,0 +1,21 @@
+//! `POST /clients/{client_id}/revoke-tokens`: every token that a client got until now.
+
+use actix_web::http::header::CACHE_CONTROL;
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
+
+use super::one::client_id;
+use crate::Deps;
+use crate::administer_clients;
+use crate::http::error::{Refusal, respond};
+
+/// Revokes them, on every replica. The client may get new ones at once.
+pub async fn post(request: HttpRequest, deps: Data<Deps>) -> HttpResponse {
+    let outcome = revoke(&request, &deps).await;
+    respond(&request, &deps, outcome)
+}
+
+async fn revoke(request: &HttpRequest, deps: &Deps) -> Result<HttpResponse, Refusal> {
+    administer_clients::revoke_tokens(deps, &client_id(request)?).await?;
+    Ok(HttpResponse::NoContent().insert_header((CACHE_CONTROL, "no-store")).finish())
+}

@@ -28,8 +28,10 @@ use crate::generated_file::{GeneratedFile, read_or_create};
 use crate::http;
 use crate::http::well_known::Discovery;
 use crate::key_checks::KeyChecks;
+use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::signing_keys::SigningKeys;
+use crate::source::TrustedProxies;
 
 /// Length of a generated bootstrap token, in letters: 273 bits.
 const BOOTSTRAP_TOKEN_LENGTH: usize = 48;
@@ -54,6 +56,10 @@ pub struct Deps {
     pub pepper: Pepper,
     pub signing_keys: SigningKeys,
     pub key_checks: KeyChecks,
+    pub(crate) limits: Limits,
+    pub trusted_proxies: TrustedProxies,
+    /// At a time, on each worker.
+    pub max_token_requests: u32,
     pub profile: Profile,
     pub tokens: TokenSettings,
     pub default_client_state: ClientState,
@@ -154,6 +160,9 @@ impl ClientCredentials {
             pepper,
             signing_keys,
             key_checks: KeyChecks::default(),
+            limits: Limits::new(&config.rate_limits),
+            trusted_proxies: config.trusted_proxies,
+            max_token_requests: config.max_token_requests,
             profile: config.profile,
             discovery: Discovery::new(&config.tokens.issuer, &config.service_prefix, openid_configuration),
             tokens: config.tokens,

@@ -61,6 +61,17 @@ mod tests {
     }
 
     #[test]
+    fn c_6749_03_what_was_not_form_encoded_is_another_secret_if_decoding_changes_it() {
+        let read = |text: &str| {
+            IdAndSecret::from_basic(STANDARD.encode(text).as_bytes())
+                .map(|read| read.secret.as_str().to_owned())
+        };
+        assert_eq!(read("c:plain-._*"), Some("plain-._*".to_owned()));
+        assert_eq!(read("c:a%41+"), Some("aA ".to_owned()));
+        assert_eq!(read("c:100%"), None);
+    }
+
+    #[test]
     fn t_bas_03_a_decoded_secret_that_is_not_printable_ascii_is_none() {
         assert_eq!(IdAndSecret::from_basic(b"JTQxOnM=").unwrap().client_id, "A");
         for secret in ["é", "\u{200b}", "ｓ", "\0", "\x7f"] {

@@ -332,6 +332,18 @@ mod tests {
     }
 
     #[test]
+    fn c_7515_08_texts_that_look_alike_are_not_equal() {
+        let (composed, decomposed) = ("caf\u{e9}", "cafe\u{301}");
+        let header = format!(r#"{{"alg":"RS256","sub":"{composed}"}}"#);
+        let other = token(&header, &format!(r#"{{"sub":"{decomposed}"}}"#));
+        assert_eq!(Jws::parse(&other).err(), Some(JwsDefect::ReplicatedClaimDiffers));
+        assert!(Jws::parse(&token(&header, &format!(r#"{{"sub":"{composed}"}}"#))).is_ok());
+        // The sign for Kelvin is no K, although lower case makes it one.
+        let jws = Jws::parse(&token("{\"alg\":\"ES256\",\"typ\":\"\u{212a}wt\"}", "{}")).unwrap();
+        assert_eq!(jws.token_type(), Some("\u{212a}wt"));
+    }
+
+    #[test]
     fn debug_output_is_no_credential() {
         let jws = Jws::parse(&token(r#"{"alg":"RS256"}"#, r#"{"jti":"j-4711"}"#)).unwrap();
         assert!(!format!("{jws:?}").contains("j-4711"));

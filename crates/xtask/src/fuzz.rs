@@ -136,7 +136,9 @@ fn run_one(places: &Places, target: &str, options: &Options) -> Result<String> {
     // New inputs go into the first folder.
     let log = finish(fuzzing.arg(&found).arg(&corpus))?;
     if options.keep {
-        finish(libfuzzer(places, target).args(["-merge=1", "-max_len=4096"]).arg(&corpus).arg(&found))?;
+        // As few inputs as reach all that was reached.
+        let smallest = ["-set_cover_merge=1", "-use_counters=0", "-max_len=4096"];
+        finish(libfuzzer(places, target).args(smallest).arg(&corpus).arg(&found))?;
     }
     let statistic = |name: &str| {
         let line = log.lines().find_map(|line| line.strip_prefix(name));

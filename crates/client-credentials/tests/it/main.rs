@@ -11,6 +11,7 @@
 mod assertions;
 mod client_secret_post;
 mod clients;
+mod conformance;
 mod discovery;
 mod failing_stores;
 mod limits;

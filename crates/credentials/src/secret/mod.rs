@@ -20,3 +20,20 @@ const GENERATED_LENGTH: usize = 48;
 pub fn generate(random: &dyn Random) -> Result<Zeroizing<String>, RandomError> {
     letters(random, GENERATED_LENGTH).map(Zeroizing::new)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::generate;
+    use crate::SystemRandom;
+    use crate::client::ClientId;
+
+    #[test]
+    fn c_6749_23_c_7591_02_what_is_generated_cannot_be_guessed() {
+        let bits = |text: &str| {
+            assert!(text.bytes().all(|byte| byte.is_ascii_alphabetic()));
+            f64::from(u32::try_from(text.len()).unwrap()) * 52_f64.log2()
+        };
+        assert!(bits(&generate(&SystemRandom).unwrap()) >= 256.0);
+        assert!(bits(ClientId::generate(&SystemRandom).unwrap().as_str()) >= 160.0);
+    }
+}

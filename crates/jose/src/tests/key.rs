@@ -44,6 +44,19 @@ fn c_7638_02_without_kid_the_thumbprint_is_the_kid() {
 }
 
 #[test]
+fn c_7517_01_a_key_says_of_which_type_it_is() {
+    for (jwk, expected) in [
+        (json!({}), KeyDefect::Missing("kty")),
+        (json!({"n": "AQAB", "e": "AQAB"}), KeyDefect::Missing("kty")),
+        (json!({"kty": 1}), KeyDefect::Missing("kty")),
+        (json!({"kty": "rsa"}), KeyDefect::KeyType),
+        (json!({"keys": []}), KeyDefect::Missing("kty")),
+    ] {
+        assert_eq!(defect(jwk.as_object().unwrap()), Some(expected), "{jwk}");
+    }
+}
+
+#[test]
 fn c_7517_03_only_the_members_that_matter_are_kept() {
     let pair = KeyPair::rsa(2048);
     let mut jwk = pair.with("alg", "RSA256");

@@ -23,6 +23,7 @@ const STANDARD_AUDIENCE: &str = "urn:gettone:api";
 const STANDARD_LIFETIME_SECONDS: i64 = 3600;
 const STANDARD_CLOCK_SKEW_SECONDS: i64 = 10;
 const STANDARD_REGISTRATIONS_PER_SOURCE: u32 = 300;
+const STANDARD_UNUSED_CLIENT_DAYS: u32 = 30;
 
 /// Variables that the services we replace require (upstream contract §2). The standard profile has a default for each.
 const REQUIRED_IN_DROP_IN: [&str; 5] = [
@@ -114,6 +115,9 @@ variables! {
         clock_skew_seconds: Option<Seconds<0, 300>>,
         /// State of a new client: `PUBLIC`, or `DRAFT` to have each one approved before it gets tokens.
         default_client_state: InitialState = "PUBLIC",
+        /// Days after which a client is removed that registered itself, got no token and was never changed by an operator;
+        /// 0 to keep it. Default: 30 in standard, 0 in drop-in.
+        unused_client_days: Option<Count<0, 3650>>,
         /// JSON file served unchanged at `/.well-known/openid-configuration`. Default: the document is generated, or 404
         /// if `MIA_JWT_ISSUER` is not a URL.
         openid_config_path: Option<PathBuf>,
@@ -150,6 +154,8 @@ pub struct Config {
     pub signing_key: SigningKeySource,
     pub tokens: TokenSettings,
     pub default_client_state: ClientState,
+    /// `None`: for ever.
+    pub keep_unused_clients_days: Option<u32>,
     pub openid_configuration: Option<PathBuf>,
     /// Sentences to log at start.
     pub warnings: Vec<&'static str>,
@@ -266,6 +272,10 @@ impl From<Variables> for Config {
         let warnings = warnings(&variables);
         let tokens = TokenSettings::new(&variables);
         let rate_limits = RateLimits::new(&variables);
+        let keep_unused_days = variables.unused_client_days.map_or_else(
+            || if variables.profile == Profile::Standard { STANDARD_UNUSED_CLIENT_DAYS } else { 0 },
+            |days| days.0,
+        );
         Self {
             log_level: variables.log_level,
             public: Address { host: variables.http_host, port: variables.http_port },
@@ -293,6 +303,7 @@ impl From<Variables> for Config {
             },
             tokens,
             default_client_state: variables.default_client_state.0,
+            keep_unused_clients_days: Some(keep_unused_days).filter(|days| *days > 0),
             openid_configuration: variables.openid_config_path,
             warnings,
         }

@@ -15,6 +15,7 @@ mod limits;
 mod metrics;
 mod rate_limit;
 pub mod register_client;
+pub mod remove_unused_clients;
 pub mod signing_keys;
 pub mod source;
 

@@ -29,4 +29,5 @@ mod service;
 mod store_down;
 mod tokeninfo;
 mod unauthorised;
+mod unused_clients;
 mod well_known;

@@ -20,7 +20,7 @@ fn metric(service: &Service, limit: &str) -> String {
 }
 
 #[test]
-fn t_bru_01_t_bru_02_wrong_secrets_are_limited_and_the_right_one_is_good_at_any_time() {
+fn c_6749_06_t_bru_01_t_bru_02_wrong_secrets_are_limited_and_the_right_one_is_good_at_any_time() {
     for service in [Service::standard(&[]), Service::drop_in(&[])] {
         let BasicClient { id, secret } = service.basic_client(&json!({}));
         let nobody = "x".repeat(id.len());

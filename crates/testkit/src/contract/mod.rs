@@ -3,6 +3,7 @@
 
 pub mod clients;
 pub mod deployment;
+pub mod key_ring;
 pub mod keys;
 pub mod outage;
 pub mod replacement;
@@ -15,7 +16,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use common::Timestamp;
 use credentials::client::ClientStore;
-use credentials::key::KeyDirectory;
+use credentials::key::{KeyDirectory, KeyRingStore};
 use credentials::replay::ReplayGuard;
 use credentials::secret::SecretStore;
 use credentials::store::DeploymentStore;
@@ -24,9 +25,15 @@ use credentials::store::DeploymentStore;
 pub const CALLERS: usize = 64;
 
 /// Everything a deployment keeps.
-pub trait Store: ClientStore + SecretStore + ReplayGuard + KeyDirectory + DeploymentStore + 'static {}
+pub trait Store:
+    ClientStore + SecretStore + ReplayGuard + KeyDirectory + KeyRingStore + DeploymentStore + 'static
+{
+}
 
-impl<T: ClientStore + SecretStore + ReplayGuard + KeyDirectory + DeploymentStore + 'static> Store for T {}
+impl<T: ClientStore + SecretStore + ReplayGuard + KeyDirectory + KeyRingStore + DeploymentStore + 'static>
+    Store for T
+{
+}
 
 /// Storage of one test: empty when made, gone when dropped.
 #[async_trait]
@@ -117,6 +124,15 @@ macro_rules! store_contract {
                 keys: an_empty_directory_is_empty,
                 keys: replicas_publish_at_once_and_see_all,
                 keys: keys_outlive_a_restart,
+                keys: only_keys_that_were_not_seen_since_are_forgotten,
+                keys: a_key_that_is_seen_in_the_same_moment_stays,
+                keys: a_withdrawn_key_is_gone_and_the_others_stay,
+                key_ring: an_unwritten_ring_is_empty_and_has_version_zero,
+                key_ring: a_ring_comes_back_equal_under_the_next_version,
+                key_ring: an_unexpected_version_replaces_no_ring,
+                key_ring: of_concurrent_first_rings_one_is_kept,
+                key_ring: of_concurrent_changes_one_wins_each_round,
+                key_ring: a_ring_outlives_a_restart,
                 deployment: the_first_proposal_stays,
                 deployment: of_concurrent_proposals_all_callers_get_one,
                 deployment: names_are_independent,
@@ -143,6 +159,7 @@ mod tests {
         let areas = [
             ("clients", include_str!("clients.rs")),
             ("deployment", include_str!("deployment.rs")),
+            ("key_ring", include_str!("key_ring.rs")),
             ("keys", include_str!("keys.rs")),
             ("replacement", include_str!("replacement.rs")),
             ("replay", include_str!("replay.rs")),

@@ -20,10 +20,11 @@ use jose::{Algorithm, SigningKey};
 use service_kit::status::{CheckUp, Status};
 use service_kit::{Problems, Secret, Service, StartError, SystemClock, Telemetry, Variable, Vars, server};
 use store_mongodb::MongoStore;
+use store_redis::RedisGuard;
 use store_sqlite::SqliteStore;
 use zeroize::Zeroizing;
 
-use crate::config::{Config, SigningKeySource, TokenSettings};
+use crate::config::{Config, Mongodb, SigningKeySource, TokenSettings};
 use crate::generated_file::{GeneratedFile, read_or_create};
 use crate::http;
 use crate::http::well_known::Discovery;
@@ -215,17 +216,24 @@ impl ClientCredentials {
 }
 
 async fn open_stores(config: &Config, clock: &Arc<dyn Clock>) -> Result<Stores, StartError> {
-    if let Some(mongodb) = &config.mongodb {
-        let store = MongoStore::connect(
-            mongodb.url.expose(),
-            mongodb.database.as_deref(),
-            &mongodb.secrets_collection,
-        );
-        return Ok(Stores::of(store.await.map_err(|error| StartError::new(error.to_string()))?));
+    let mut stores = match &config.mongodb {
+        Some(mongodb) => Stores::of(open_mongodb(mongodb).await?),
+        None => Stores::of(
+            SqliteStore::open(&config.data_dir, Arc::clone(clock))
+                .map_err(|error| StartError::new(format!("the embedded store cannot be opened: {error}")))?,
+        ),
+    };
+    if let Some(redis) = &config.redis {
+        let guard = RedisGuard::connect(redis.clone(), Arc::clone(clock)).await;
+        stores.replay = Arc::new(guard.map_err(|error| StartError::new(error.to_string()))?);
     }
-    let store = SqliteStore::open(&config.data_dir, Arc::clone(clock))
-        .map_err(|error| StartError::new(format!("the embedded store cannot be opened: {error}")))?;
-    Ok(Stores::of(store))
+    Ok(stores)
+}
+
+async fn open_mongodb(mongodb: &Mongodb) -> Result<MongoStore, StartError> {
+    let database = mongodb.database.as_deref();
+    let store = MongoStore::connect(mongodb.url.expose(), database, &mongodb.secrets_collection);
+    store.await.map_err(|error| StartError::new(error.to_string()))
 }
 
 fn bootstrap_token(config: &Config, random: &dyn Random) -> Result<Secret, StartError> {

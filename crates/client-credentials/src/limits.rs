@@ -18,12 +18,8 @@ pub(crate) struct Limits {
 
 impl Limits {
     /// The labels of the metric.
-    pub(crate) const NAMES: [&'static str; 4] = [
-        "registrations",
-        "registrations_per_source",
-        "wrong_secrets_per_client",
-        "wrong_secrets_per_source",
-    ];
+    pub(crate) const NAMES: [&'static str; 4] =
+        ["registrations", "registrations_per_source", "wrong_secrets_per_client", "wrong_secrets_per_source"];
 
     pub(crate) fn new(rates: &RateLimits) -> Self {
         let [registrations, registrations_per_source, wrong_secrets_per_client, wrong_secrets_per_source] =

@@ -20,7 +20,8 @@ impl TryFrom<CommaList> for TrustedProxies {
     type Error = &'static str;
 
     fn try_from(list: CommaList) -> Result<Self, &'static str> {
-        let network = |text: &String| text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
+        let network =
+            |text: &String| text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
         let networks = list.0.iter().map(network).collect::<Result<Vec<_>, _>>();
         networks
             .map(Self)
@@ -55,9 +56,7 @@ impl From<IpAddr> for Source {
     fn from(address: IpAddr) -> Self {
         Self(match address.to_canonical() {
             IpAddr::V4(address) => address.into(),
-            IpAddr::V6(address) => {
-                Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into()
-            }
+            IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into(),
         })
     }
 }

@@ -33,7 +33,8 @@ fn r_16_token_requests_without_a_place_are_answered_503_at_once() {
     let page = call(service.management, "GET", "/-/metrics", &[], "");
     assert!(page.body.contains("tokens_refused_total{reason=\"overloaded\"}"), "{page:?}");
     drop(gate);
-    let served = (0..workers).map(|_| receiver.recv().unwrap().status).filter(|status| *status == 200).count();
+    let served =
+        (0..workers).map(|_| receiver.recv().unwrap().status).filter(|status| *status == 200).count();
     assert!(served > 0, "whoever had a place was served");
     assert_eq!(service.token(&[("Authorization", &client.basic())], GRANT).status, 200, "places come back");
 }

@@ -81,7 +81,8 @@ fn t_reg_01_registrations_are_limited_by_source_and_altogether() {
         ("REGISTRATIONS_PER_MINUTE_PER_SOURCE", "2"),
         ("REGISTRATIONS_PER_MINUTE", "3"),
     ]);
-    let statuses = ["1.1.1.1", "1.1.1.1", "1.1.1.1", "2001:db8::1", "3.3.3.3"].map(|from| named(&service, from));
+    let statuses =
+        ["1.1.1.1", "1.1.1.1", "1.1.1.1", "2001:db8::1", "3.3.3.3"].map(|from| named(&service, from));
     assert_eq!(statuses.each_ref().map(|answer| answer.status), [201, 201, 429, 201, 429]);
     assert_eq!(statuses[2].refusal(), (429, "too_many_requests".to_owned()));
     assert_eq!(statuses[2].header("retry-after"), Some("30"));

@@ -108,7 +108,9 @@ mod tests {
         let form = Form::parse(body.as_bytes()).unwrap();
         let source = Source::from(std::net::IpAddr::from([127, 0, 0, 1]));
         Ok(match find(&headers, &form, source)? {
-            PresentedCredential::Secret { method: AuthMethod::ClientSecretPost, client_id, secret, .. } => {
+            PresentedCredential::Secret {
+                method: AuthMethod::ClientSecretPost, client_id, secret, ..
+            } => {
                 format!("post {client_id}|{}", secret.as_str())
             }
             PresentedCredential::Secret { client_id, secret, .. } => {

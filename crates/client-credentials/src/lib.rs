@@ -1,7 +1,7 @@
 //! Issues and describes tokens. `app` builds everything, `http` speaks to the outside, and each use case has one file
 //! that orders its steps: `register_client`, `authenticate_client`, `issue_token`, `describe_token`,
-//! `introspect_token`, `revoke_token`, `administer_clients`. What they share and keep is in `signing_keys`, `revocations` and
-//! `key_checks`. The rules themselves are in `credentials`.
+//! `introspect_token`, `revoke_token`, `administer_clients`. What they share and keep is in `signing_keys`, `revocations`,
+//! `key_checks` and `limits`. The rules themselves are in `credentials`.
 
 pub mod administer_clients;
 mod app;
@@ -13,11 +13,15 @@ pub mod http;
 pub mod introspect_token;
 pub mod issue_token;
 pub mod key_checks;
+mod limits;
 mod metrics;
+mod rate_limit;
 pub mod register_client;
+pub mod remove_unused_clients;
 pub mod revocations;
 pub mod revoke_token;
 pub mod signing_keys;
+pub mod source;
 mod token_rights;
 
 pub use app::{ClientCredentials, Deps, Stores};

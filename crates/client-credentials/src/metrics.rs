@@ -7,6 +7,9 @@ use service_kit::metrics::{Counter, Counters, Gauge, HttpMetrics, Labels, Metric
 
 use crate::revocations::Extent;
 
+use crate::limits::Limits;
+use crate::rate_limit::LimitReached;
+
 /// The counters, and the page that shows them.
 #[derive(Debug)]
 pub struct Metrics {
@@ -22,6 +25,7 @@ pub struct Metrics {
     revocation_readers: Gauge,
     pub(crate) revocation_readers_cut: Counter,
     pub(crate) clients_registered: Counter,
+    limited: Counters<Labels<1>>,
     /// Requests that the store failed.
     pub(crate) store_errors: Counter,
 }
@@ -85,6 +89,11 @@ impl Metrics {
                 "Readers of the revocation feed that were too slow and sent away",
             ),
             clients_registered: registry.counter("clients_registered", "Clients made, by whomever"),
+            limited: registry.counters(
+                "rate_limited",
+                "Requests answered 429, by the limit that was reached",
+                Limits::NAMES.map(|limit| [("limit", limit)]),
+            ),
             store_errors: registry.counter("store_errors", "Requests that the store failed"),
             registry,
         }
@@ -97,6 +106,10 @@ impl Metrics {
     /// `reason` is the `decision.reason` of the access line.
     pub(crate) fn token_refused(&self, reason: &'static str) {
         self.tokens_refused.get_or_create(&[("reason", reason)]).inc();
+    }
+
+    pub(crate) fn limited(&self, reached: LimitReached) {
+        self.limited.get_or_create(&[("limit", reached.limit)]).inc();
     }
 
     pub(crate) fn tokeninfo(&self, outcome: TokeninfoOutcome) {

@@ -4,7 +4,7 @@ use actix_web::http::header::CACHE_CONTROL;
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 
-use super::client_request;
+use super::{client_request, places};
 use crate::Deps;
 use crate::http::error::{Refusal, respond};
 use crate::revoke_token;
@@ -17,6 +17,7 @@ pub async fn post(request: HttpRequest, payload: Payload, deps: Data<Deps>) -> H
 
 async fn revoke(request: &HttpRequest, payload: Payload, deps: &Deps) -> Result<HttpResponse, Refusal> {
     let form = client_request::form(request, payload).await?;
+    let _place = places::enter(request)?;
     // token_type_hint is not looked at: there is one kind of token (RFC 7009 §2.1).
     let question = client_request::token_question(request, &form)?;
     if revoke_token::run(deps, question).await? {

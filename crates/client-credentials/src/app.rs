@@ -39,8 +39,6 @@ use crate::source::TrustedProxies;
 
 /// Length of a generated bootstrap token, in letters: 273 bits.
 const BOOTSTRAP_TOKEN_LENGTH: usize = 48;
-/// Length of the name of this process in the cursors of the revocation feed.
-const INSTANCE_NAME_LENGTH: usize = 16;
 /// How often unused clients are looked for.
 const SWEEP_EVERY: Duration = Duration::from_secs(3600);
 /// Length of a generated pepper, in bytes.
@@ -175,7 +173,6 @@ impl ClientCredentials {
         let revocations = Revocations::follow(
             Arc::clone(&stores.revocations),
             config.revocation_max_staleness,
-            letters(&*random, INSTANCE_NAME_LENGTH).map_err(|error| StartError::new(error.to_string()))?,
             metrics.revocation_readers_cut.clone(),
             Arc::clone(&clock),
         )

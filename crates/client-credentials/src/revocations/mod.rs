@@ -6,6 +6,7 @@ mod feed;
 mod follower;
 
 use std::collections::VecDeque;
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 use std::time::{Duration, Instant};
 
@@ -88,15 +89,14 @@ pub struct Extent {
 }
 
 impl Revocations {
-    /// Reads what is revoked, and follows it in a task of its own from then on. `instance` is a text that no other process
-    /// has; `readers_cut` counts readers of the feed that were too slow.
+    /// Reads what is revoked, and follows it in a task of its own from then on. `readers_cut` counts readers of the
+    /// feed that were too slow.
     ///
     /// # Errors
     /// [`StoreError`] if it cannot be read: without it, no token may be called good.
     pub async fn follow(
         store: Arc<dyn RevocationStore>,
         max_staleness: Option<Duration>,
-        instance: String,
         readers_cut: Counter,
         clock: Arc<dyn Clock>,
     ) -> Result<Arc<Self>, StoreError> {
@@ -105,7 +105,8 @@ impl Revocations {
             known: RwLock::default(),
             confirmed: Mutex::new(Instant::now()),
             max_staleness,
-            instance,
+            // No secret: it only differs from that of every other process.
+            instance: format!("{:016x}", RandomState::new().build_hasher().finish()),
             sender: broadcast::Sender::new(feed::CHANGES_KEPT),
             places: Arc::new(Semaphore::new(feed::READERS)),
             readers_cut,

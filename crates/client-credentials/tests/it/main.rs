@@ -14,6 +14,7 @@ mod clients;
 mod conformance;
 mod discovery;
 mod failing_stores;
+mod keys;
 mod metrics;
 mod oauth_token;
 mod openssl_key;

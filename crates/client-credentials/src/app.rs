@@ -20,10 +20,11 @@ use credentials::{Random, SystemRandom};
 use service_kit::status::{CheckUp, Status};
 use service_kit::{Problems, Secret, Service, StartError, SystemClock, Telemetry, Variable, Vars, server};
 use store_mongodb::MongoStore;
+use store_redis::RedisGuard;
 use store_sqlite::SqliteStore;
 use zeroize::Zeroizing;
 
-use crate::config::{Config, TokenSettings};
+use crate::config::{Config, Mongodb, TokenSettings};
 use crate::generated_file::{GeneratedFile, read_or_create};
 use crate::http;
 use crate::http::well_known::Discovery;
@@ -69,6 +70,7 @@ pub struct ClientCredentials {
     status: Status,
     service_prefix: String,
     shutdown_delay: Duration,
+    max_connections: u32,
     public: TcpListener,
     management: TcpListener,
 }
@@ -119,11 +121,12 @@ impl Service for ClientCredentials {
         actix_web::rt::spawn(async move {
             deps.signing_keys.keep_up_for_ever(&*deps.clock, &*deps.random).await;
         });
-        let public = server::serve(self.public, self.deps.metrics.http(), {
+        let public = server::serve(self.public, self.max_connections, self.deps.metrics.http(), {
             let (deps, status, prefix) = (Arc::clone(&self.deps), self.status.clone(), self.service_prefix);
             move |config| http::public_routes(config, &deps, &status, &prefix)
         })?;
-        let management = server::serve(self.management, self.deps.metrics.http(), {
+        let connections = server::MANAGEMENT_CONNECTIONS;
+        let management = server::serve(self.management, connections, self.deps.metrics.http(), {
             let (deps, status) = (self.deps, self.status.clone());
             move |config| http::management_routes(config, &deps, &status)
         })?;
@@ -170,6 +173,7 @@ impl ClientCredentials {
             status: Status::new(Self::NAME, version).with_check_up(check_up(&deps.stores)),
             service_prefix: config.service_prefix,
             shutdown_delay: config.shutdown_delay,
+            max_connections: config.max_connections,
             public: server::bind(&config.public.host, config.public.port, "HTTP_PORT")?,
             management: server::bind(&config.management.host, config.management.port, "MANAGEMENT_PORT")?,
             deps: Arc::new(deps),
@@ -203,17 +207,24 @@ impl ClientCredentials {
 }
 
 async fn open_stores(config: &Config, clock: &Arc<dyn Clock>) -> Result<Stores, StartError> {
-    if let Some(mongodb) = &config.mongodb {
-        let store = MongoStore::connect(
-            mongodb.url.expose(),
-            mongodb.database.as_deref(),
-            &mongodb.secrets_collection,
-        );
-        return Ok(Stores::of(store.await.map_err(|error| StartError::new(error.to_string()))?));
+    let mut stores = match &config.mongodb {
+        Some(mongodb) => Stores::of(open_mongodb(mongodb).await?),
+        None => Stores::of(
+            SqliteStore::open(&config.data_dir, Arc::clone(clock))
+                .map_err(|error| StartError::new(format!("the embedded store cannot be opened: {error}")))?,
+        ),
+    };
+    if let Some(redis) = &config.redis {
+        let guard = RedisGuard::connect(redis.clone(), Arc::clone(clock)).await;
+        stores.replay = Arc::new(guard.map_err(|error| StartError::new(error.to_string()))?);
     }
-    let store = SqliteStore::open(&config.data_dir, Arc::clone(clock))
-        .map_err(|error| StartError::new(format!("the embedded store cannot be opened: {error}")))?;
-    Ok(Stores::of(store))
+    Ok(stores)
+}
+
+async fn open_mongodb(mongodb: &Mongodb) -> Result<MongoStore, StartError> {
+    let database = mongodb.database.as_deref();
+    let store = MongoStore::connect(mongodb.url.expose(), database, &mongodb.secrets_collection);
+    store.await.map_err(|error| StartError::new(error.to_string()))
 }
 
 fn bootstrap_token(config: &Config, random: &dyn Random) -> Result<Secret, StartError> {

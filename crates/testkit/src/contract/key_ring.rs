@@ -9,7 +9,7 @@ use credentials::key::{Algorithm, KeyRing, KeyRingStore, StoredRing};
 use super::{Storage, all_at_once};
 use crate::clients::{demanding_clients, public_key};
 
-async fn open<S: Storage>(storage: &S) -> Arc<dyn KeyRingStore> {
+async fn open<S: Storage<Store: KeyRingStore>>(storage: &S) -> Arc<dyn KeyRingStore> {
     storage.open().await
 }
 
@@ -28,7 +28,7 @@ fn ring(kid: &str) -> KeyRing {
     with_key(KeyRing::default(), kid, Algorithm::Rs256)
 }
 
-pub async fn an_unwritten_ring_is_empty_and_has_version_zero<S: Storage>(storage: &S) {
+pub async fn an_unwritten_ring_is_empty_and_has_version_zero<S: Storage<Store: KeyRingStore>>(storage: &S) {
     let store = open(storage).await;
     assert_eq!(store.key_ring().await.unwrap(), StoredRing::default());
     for version in [1, u64::MAX] {
@@ -37,7 +37,7 @@ pub async fn an_unwritten_ring_is_empty_and_has_version_zero<S: Storage>(storage
     assert_eq!(store.key_ring().await.unwrap(), StoredRing::default());
 }
 
-pub async fn a_ring_comes_back_equal_under_the_next_version<S: Storage>(storage: &S) {
+pub async fn a_ring_comes_back_equal_under_the_next_version<S: Storage<Store: KeyRingStore>>(storage: &S) {
     let (store, replica) = (open(storage).await, open(storage).await);
     let odd =
         demanding_clients().into_iter().find_map(|client| client.public_key).expect("a client with a key");
@@ -59,7 +59,7 @@ pub async fn a_ring_comes_back_equal_under_the_next_version<S: Storage>(storage:
     }
 }
 
-pub async fn an_unexpected_version_replaces_no_ring<S: Storage>(storage: &S) {
+pub async fn an_unexpected_version_replaces_no_ring<S: Storage<Store: KeyRingStore>>(storage: &S) {
     let store = open(storage).await;
     assert!(store.replace_key_ring(&ring("k"), 0).await.unwrap());
     for version in [0, 2, u64::MAX] {
@@ -82,13 +82,13 @@ async fn race(replicas: &[Arc<dyn KeyRingStore>; 2], version: u64) -> KeyRing {
     ring(&name(winners[0]))
 }
 
-pub async fn of_concurrent_first_rings_one_is_kept<S: Storage>(storage: &S) {
+pub async fn of_concurrent_first_rings_one_is_kept<S: Storage<Store: KeyRingStore>>(storage: &S) {
     let replicas = [open(storage).await, open(storage).await];
     let winner = race(&replicas, 0).await;
     assert_eq!(replicas[0].key_ring().await.unwrap(), StoredRing { ring: winner, version: 1 });
 }
 
-pub async fn of_concurrent_changes_one_wins_each_round<S: Storage>(storage: &S) {
+pub async fn of_concurrent_changes_one_wins_each_round<S: Storage<Store: KeyRingStore>>(storage: &S) {
     let replicas = [open(storage).await, open(storage).await];
     assert!(replicas[0].replace_key_ring(&ring("k"), 0).await.unwrap());
     for version in 1..5 {
@@ -98,7 +98,7 @@ pub async fn of_concurrent_changes_one_wins_each_round<S: Storage>(storage: &S) 
     }
 }
 
-pub async fn a_ring_outlives_a_restart<S: Storage>(storage: &S) {
+pub async fn a_ring_outlives_a_restart<S: Storage<Store: KeyRingStore>>(storage: &S) {
     assert!(open(storage).await.replace_key_ring(&ring("k"), 0).await.unwrap());
     assert_eq!(open(storage).await.key_ring().await.unwrap(), StoredRing { ring: ring("k"), version: 1 });
 }

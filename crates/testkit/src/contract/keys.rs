@@ -8,7 +8,7 @@ use credentials::key::{KeyDirectory, PublishedKey};
 use super::{CALLERS, Storage, all_at_once};
 use crate::clients::{demanding_clients, public_key};
 
-async fn open<S: Storage>(storage: &S) -> Arc<dyn KeyDirectory> {
+async fn open<S: Storage<Store: KeyDirectory>>(storage: &S) -> Arc<dyn KeyDirectory> {
     storage.open().await
 }
 
@@ -21,7 +21,7 @@ fn key(kid: &str, published: i64) -> PublishedKey {
     }
 }
 
-pub async fn keys_come_back_equal_and_in_order<S: Storage>(storage: &S) {
+pub async fn keys_come_back_equal_and_in_order<S: Storage<Store: KeyDirectory>>(storage: &S) {
     let store = open(storage).await;
     let odd =
         demanding_clients().into_iter().find_map(|client| client.public_key).expect("a client with a key");
@@ -37,7 +37,7 @@ pub async fn keys_come_back_equal_and_in_order<S: Storage>(storage: &S) {
     assert_eq!(store.published().await.unwrap(), keys);
 }
 
-pub async fn publishing_again_replaces<S: Storage>(storage: &S) {
+pub async fn publishing_again_replaces<S: Storage<Store: KeyDirectory>>(storage: &S) {
     let store = open(storage).await;
     store.publish(&key("k", 1)).await.unwrap();
     store.publish(&key("other", 1)).await.unwrap();
@@ -47,11 +47,11 @@ pub async fn publishing_again_replaces<S: Storage>(storage: &S) {
     assert_eq!(store.published().await.unwrap(), [replacement, key("other", 1)]);
 }
 
-pub async fn an_empty_directory_is_empty<S: Storage>(storage: &S) {
+pub async fn an_empty_directory_is_empty<S: Storage<Store: KeyDirectory>>(storage: &S) {
     assert_eq!(open(storage).await.published().await.unwrap(), []);
 }
 
-pub async fn replicas_publish_at_once_and_see_all<S: Storage>(storage: &S) {
+pub async fn replicas_publish_at_once_and_see_all<S: Storage<Store: KeyDirectory>>(storage: &S) {
     let replicas = [open(storage).await, open(storage).await];
     // Half of the callers publish one and the same key, the others one each.
     let kid =
@@ -69,7 +69,7 @@ pub async fn replicas_publish_at_once_and_see_all<S: Storage>(storage: &S) {
     }
 }
 
-pub async fn keys_outlive_a_restart<S: Storage>(storage: &S) {
+pub async fn keys_outlive_a_restart<S: Storage<Store: KeyDirectory>>(storage: &S) {
     open(storage).await.publish(&key("k", 1)).await.unwrap();
     assert_eq!(open(storage).await.published().await.unwrap(), [key("k", 1)]);
 }
@@ -78,7 +78,7 @@ fn seen(kid: &str, millis: i64) -> PublishedKey {
     PublishedKey { last_seen: Timestamp::from_unix_millis(millis), ..key(kid, 1) }
 }
 
-pub async fn only_keys_that_were_not_seen_since_are_forgotten<S: Storage>(storage: &S) {
+pub async fn only_keys_that_were_not_seen_since_are_forgotten<S: Storage<Store: KeyDirectory>>(storage: &S) {
     let store = open(storage).await;
     let keys = [seen("a", i64::MIN), seen("b", 999), seen("c", 1000), seen("d", 1001), seen("e", i64::MAX)];
     for key in &keys {
@@ -90,7 +90,7 @@ pub async fn only_keys_that_were_not_seen_since_are_forgotten<S: Storage>(storag
     assert_eq!(store.published().await.unwrap(), keys[3..]);
 }
 
-pub async fn a_key_that_is_seen_in_the_same_moment_stays<S: Storage>(storage: &S) {
+pub async fn a_key_that_is_seen_in_the_same_moment_stays<S: Storage<Store: KeyDirectory>>(storage: &S) {
     let replicas = [open(storage).await, open(storage).await];
     replicas[0].publish(&seen("k", 1)).await.unwrap();
     all_at_once(|caller| {
@@ -107,7 +107,7 @@ pub async fn a_key_that_is_seen_in_the_same_moment_stays<S: Storage>(storage: &S
     assert_eq!(replicas[1].published().await.unwrap(), [seen("k", 2000)]);
 }
 
-pub async fn a_withdrawn_key_is_gone_and_the_others_stay<S: Storage>(storage: &S) {
+pub async fn a_withdrawn_key_is_gone_and_the_others_stay<S: Storage<Store: KeyDirectory>>(storage: &S) {
     let (store, replica) = (open(storage).await, open(storage).await);
     store.publish(&key("a", 1)).await.unwrap();
     store.publish(&key("b", 1)).await.unwrap();

@@ -48,7 +48,7 @@ pub(crate) async fn read(
     let with = |keys: &KnownKeys| {
         verify_access_token(token, |kid| keys.verifier(kid), &deps.tokens.issuer, accepted_audiences, now)
     };
-    match with(&deps.signing_keys.known()) {
+    match with(&deps.signing_keys.known(now)) {
         Err(AccessTokenRejection::Signature(SignatureDefect::UnknownKey)) => {
             Ok(with(&*deps.signing_keys.refreshed(&*deps.clock).await?)?)
         }

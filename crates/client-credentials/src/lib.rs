@@ -4,6 +4,7 @@
 //! `key_checks` and `limits`. The rules themselves are in `credentials`.
 
 pub mod administer_clients;
+pub mod administer_keys;
 mod app;
 pub mod authenticate_client;
 pub mod config;

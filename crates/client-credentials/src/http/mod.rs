@@ -5,6 +5,7 @@ mod bearer;
 pub mod clients;
 mod error;
 mod json_body;
+pub mod keys;
 mod management_auth;
 pub mod metrics;
 pub mod oauth;
@@ -96,6 +97,14 @@ pub const MANAGEMENT: &[Endpoint] = &[
         route: |route| route.to(clients::revoke_tokens::post),
     },
     Endpoint { method: Method::GET, path: "/revocations", route: |route| route.to(revocations::get) },
+    Endpoint { method: Method::GET, path: "/keys", route: |route| route.to(keys::get) },
+    Endpoint { method: Method::POST, path: "/keys", route: |route| route.to(keys::post) },
+    Endpoint {
+        method: Method::POST,
+        path: "/keys/{kid}/activate",
+        route: |route| route.to(keys::one::activate),
+    },
+    Endpoint { method: Method::POST, path: "/keys/{kid}/retire", route: |route| route.to(keys::one::retire) },
 ];
 
 /// Mounts the public listener's routes.

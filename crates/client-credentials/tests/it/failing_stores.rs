@@ -28,6 +28,7 @@ pub(crate) struct FailingStores {
     pub(crate) replay: Arc<Switch>,
     pub(crate) revocations: Arc<Switch>,
     pub(crate) keys: Arc<Switch>,
+    pub(crate) key_ring: Arc<Switch>,
 }
 
 /// Whether a port fails, and how often it was asked.
@@ -84,6 +85,7 @@ impl FailingStores {
             replay: Arc::default(),
             revocations: Arc::default(),
             keys: Arc::default(),
+            key_ring: Arc::default(),
         }
     }
 
@@ -91,8 +93,8 @@ impl FailingStores {
         Stores::of(self.clone())
     }
 
-    pub(crate) fn switches(&self) -> [&Switch; 5] {
-        [&self.clients, &self.secrets, &self.replay, &self.revocations, &self.keys]
+    pub(crate) fn switches(&self) -> [&Switch; 6] {
+        [&self.clients, &self.secrets, &self.replay, &self.revocations, &self.keys, &self.key_ring]
     }
 }
 
@@ -228,12 +230,12 @@ impl KeyDirectory for FailingStores {
 #[async_trait]
 impl KeyRingStore for FailingStores {
     async fn key_ring(&self) -> Result<StoredRing, StoreError> {
-        self.keys.pass()?;
+        self.key_ring.pass()?;
         self.store.key_ring().await
     }
 
     async fn replace_key_ring(&self, ring: &KeyRing, expected: u64) -> Result<bool, StoreError> {
-        self.keys.pass()?;
+        self.key_ring.pass()?;
         self.store.replace_key_ring(ring, expected).await
     }
 }

@@ -15,6 +15,7 @@ mod conformance;
 mod discovery;
 mod failing_stores;
 mod introspect;
+mod keys;
 mod limits;
 mod metrics;
 mod oauth_token;

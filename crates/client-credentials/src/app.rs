@@ -24,6 +24,7 @@ use store_redis::RedisGuard;
 use store_sqlite::SqliteStore;
 use zeroize::Zeroizing;
 
+use crate::cli;
 use crate::config::{Config, Mongodb, SigningKeySource, TokenSettings};
 use crate::generated_file::{GeneratedFile, read_or_create};
 use crate::http;
@@ -102,6 +103,14 @@ impl Service for ClientCredentials {
 
     fn telemetry(config: &Config) -> Telemetry {
         Telemetry { log_level: config.log_level, http_port: config.public.port }
+    }
+
+    fn with_commands(program: clap::Command) -> clap::Command {
+        cli::with_commands(program)
+    }
+
+    fn command(arguments: &clap::ArgMatches, vars: &Vars) -> Option<Result<(), String>> {
+        cli::run(arguments, vars)
     }
 
     async fn build(config: Config) -> Result<Self, StartError> {

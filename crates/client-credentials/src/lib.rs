@@ -5,6 +5,7 @@
 pub mod administer_clients;
 mod app;
 pub mod authenticate_client;
+mod cli;
 pub mod config;
 pub mod describe_token;
 mod generated_file;

@@ -5,16 +5,23 @@ mod redis;
 mod values;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use common::Profile;
 use credentials::client::ClientState;
 use credentials::jws::MAX_KID_LENGTH;
+use jose::{Algorithm, KeyEncryption};
 use service_kit::logging::LogLevel;
 use service_kit::{CommaList, Count, Problems, Secret, Variable, Vars, variables};
 
 use redis::{RedisHosts, RedisMode};
-use values::{BootstrapToken, InitialState, Prefix, Seconds, issuer_problem};
+use values::{
+    BootstrapToken, EncryptionKeys, InitialState, Prefix, RotationDays, Seconds, SigningAlgorithm,
+    issuer_problem,
+};
+
+use crate::source::TrustedProxies;
 
 pub(crate) use values::issuer_url;
 
@@ -22,6 +29,8 @@ pub(crate) use values::issuer_url;
 const STANDARD_AUDIENCE: &str = "urn:gettone:api";
 const STANDARD_LIFETIME_SECONDS: i64 = 3600;
 const STANDARD_CLOCK_SKEW_SECONDS: i64 = 10;
+const STANDARD_REGISTRATIONS_PER_SOURCE: u32 = 300;
+const STANDARD_UNUSED_CLIENT_DAYS: u32 = 30;
 
 /// Variables that the services we replace require (upstream contract §2). The standard profile has a default for each.
 const REQUIRED_IN_DROP_IN: [&str; 5] = [
@@ -43,6 +52,22 @@ variables! {
         /// Connections that the public listener keeps open at a time, 1 to 1000000; more wait to be accepted. Needs as many
         /// file descriptors.
         max_connections: Count<1, 1_000_000> = "10000",
+        /// Token requests that each worker handles at a time, 1 to 100000; there is a worker for each core. More are
+        /// answered 503 at once.
+        max_token_requests: Count<1, 100_000> = "256",
+        /// Addresses or networks of the gateways whose `X-Forwarded-For` tells the source of a request, separated by
+        /// commas, for instance `10.0.0.0/8`. Default: none, the source is the peer of the connection.
+        trusted_proxies: TrustedProxies = "",
+        /// Registrations a minute, altogether; 0 for no limit.
+        registrations_per_minute: Count<0, 1_000_000> = "1000",
+        /// Registrations a minute from one source; 0 for no limit. Default: 300 in standard; 0 in drop-in, where all
+        /// callers have the source of their gateway until `TRUSTED_PROXIES` is set.
+        registrations_per_minute_per_source: Option<Count<0, 1_000_000>>,
+        /// Wrong secrets a minute for one client from one source before the answer is 429; 0 for no limit. The right
+        /// secret is good at any time.
+        wrong_secrets_per_minute_per_client: Count<0, 1_000_000> = "10",
+        /// Wrong secrets a minute from one source, whatever the client, before the answer is 429; 0 for no limit.
+        wrong_secrets_per_minute_per_source: Count<0, 1_000_000> = "100",
         /// Prefix of all public routes but the status routes, for instance `/auth`. Discovery names every endpoint as the
         /// host of `MIA_JWT_ISSUER`, this prefix and the path.
         service_prefix: Option<Prefix>,
@@ -80,6 +105,17 @@ variables! {
         private_key_password: Option<Secret>,
         /// The `kid` of that key. Required in drop-in. Default: its RFC 7638 thumbprint.
         private_rsa_key_id: Option<String>,
+        /// What tokens are signed with: `RS256`, `PS256`, `ES256` or `EdDSA`. Only `RS256` with
+        /// `PRIVATE_RSA_KEY_FILE_PATH`, so always in drop-in. Without that variable, another algorithm has a generated
+        /// file of its own in `DATA_DIR`.
+        signing_algorithm: SigningAlgorithm = "RS256",
+        /// 32 random bytes in base64 (`openssl rand -base64 32`), the same on all replicas: private signing keys are
+        /// encrypted with it and kept in the store, and all replicas share them. Several with commas between: the first
+        /// one encrypts, all decrypt. Default: each replica signs with its own key file.
+        signing_keys_encryption_key: Option<EncryptionKeys>,
+        /// Days after which a shared signing key is replaced, 1 to 3650. Default: by hand only. Needs
+        /// `SIGNING_KEYS_ENCRYPTION_KEY`.
+        signing_key_rotation_days: Option<RotationDays>,
         /// Issuer of the tokens, and the one audience of client assertions. In standard an https URL without query and
         /// fragment, or an http one on localhost; default `http://localhost:` and `HTTP_PORT`. Required in drop-in.
         mia_jwt_issuer: Option<String>,
@@ -97,6 +133,9 @@ variables! {
         clock_skew_seconds: Option<Seconds<0, 300>>,
         /// State of a new client: `PUBLIC`, or `DRAFT` to have each one approved before it gets tokens.
         default_client_state: InitialState = "PUBLIC",
+        /// Days after which a client is removed that registered itself, got no token and was never changed by an operator;
+        /// 0 to keep it. Default: 30 in standard, 0 in drop-in.
+        unused_client_days: Option<Count<0, 3650>>,
         /// JSON file served unchanged at `/.well-known/openid-configuration`. Default: the document is generated, or 404
         /// if `MIA_JWT_ISSUER` is not a URL.
         openid_config_path: Option<PathBuf>,
@@ -127,7 +166,8 @@ variables! {
         /// Replicas of Redis that must confirm that an assertion was used before it gets a token. Default: 1 if
         /// `REDIS_MODE` is `sentinel`, else 0. With 0, a failover may forget used assertions.
         redis_replicas_to_wait_for: Option<u16>,
-        /// Not supported yet: clients live in the store of this service. Setting it is refused.
+        /// URL of the collection of clients in a crud-service, for instance `http://crud-service/clients`: clients are kept
+        /// there, their secrets in MongoDB (docs/drop-in.md). Default: clients are kept in the store.
         crud_client_base_url: Option<String>,
     }
 }
@@ -140,6 +180,10 @@ pub struct Config {
     pub management: Address,
     /// On the public listener.
     pub max_connections: u32,
+    /// At a time, on each worker.
+    pub max_token_requests: u32,
+    pub trusted_proxies: TrustedProxies,
+    pub rate_limits: RateLimits,
     /// Empty, or `/` and at least one segment.
     pub service_prefix: String,
     pub service_version: Option<String>,
@@ -149,16 +193,31 @@ pub struct Config {
     pub bootstrap_token: Option<Secret>,
     /// `None`: the embedded store.
     pub mongodb: Option<Mongodb>,
+    /// Where clients are kept instead of the store.
+    pub crud_service: Option<String>,
     /// Where used assertions are kept instead of the store.
     pub redis: Option<store_redis::Settings>,
     /// `None`: agreed upon through the store.
     pub pepper: Option<Secret>,
     pub signing_key: SigningKeySource,
+    /// `None`: each replica has its own key.
+    pub shared_keys: Option<SharedKeySettings>,
     pub tokens: TokenSettings,
     pub default_client_state: ClientState,
+    /// `None`: for ever.
+    pub keep_unused_clients_days: Option<u32>,
     pub openid_configuration: Option<PathBuf>,
     /// Sentences to log at start.
     pub warnings: Vec<&'static str>,
+}
+
+/// How often a minute; 0: no limit.
+#[derive(Debug, Clone, Copy)]
+pub struct RateLimits {
+    pub registrations: u32,
+    pub registrations_per_source: u32,
+    pub wrong_secrets_per_client: u32,
+    pub wrong_secrets_per_source: u32,
 }
 
 /// Where a listener is bound.
@@ -176,13 +235,22 @@ pub struct Mongodb {
     pub secrets_collection: String,
 }
 
-/// Where the signing key comes from.
+/// How replicas share their signing keys.
+#[derive(Debug, Clone)]
+pub struct SharedKeySettings {
+    pub encryption: Arc<KeyEncryption>,
+    /// `None`: by hand only.
+    pub rotation_seconds: Option<i64>,
+}
+
+/// Where the signing key of this replica comes from.
 #[derive(Debug, Clone)]
 pub struct SigningKeySource {
     /// `None`: generated in the data directory.
     pub file: Option<PathBuf>,
     pub password: Option<Secret>,
     pub kid: Option<String>,
+    pub algorithm: Algorithm,
 }
 
 /// What tokens say and which ones are accepted. Times in seconds.
@@ -229,6 +297,18 @@ fn check_together(vars: &Vars, problems: &mut Problems) {
     {
         problems.note("PRIVATE_RSA_KEY_ID", "must have at most 256 bytes, without control characters");
     }
+    let algorithm = text("SIGNING_ALGORITHM");
+    if text("PRIVATE_RSA_KEY_FILE_PATH").is_some()
+        && algorithm.is_some_and(|algorithm| algorithm.trim() != "RS256")
+    {
+        problems.note("SIGNING_ALGORITHM", "must be RS256, or unset, if PRIVATE_RSA_KEY_FILE_PATH is set");
+    }
+    if text("SIGNING_KEY_ROTATION_DAYS").is_some() && text("SIGNING_KEYS_ENCRYPTION_KEY").is_none() {
+        problems.note(
+            "SIGNING_KEY_ROTATION_DAYS",
+            "needs SIGNING_KEYS_ENCRYPTION_KEY: only keys in the store can be replaced by the service",
+        );
+    }
     let port =
         |name: &str, default: &str| text(name).map_or_else(|| default.to_owned(), |port| port.to_string());
     let (public, management) = (port("HTTP_PORT", "3000"), port("MANAGEMENT_PORT", "3001"));
@@ -245,11 +325,10 @@ fn check_together(vars: &Vars, problems: &mut Problems) {
         );
     }
     redis::check_together(text, problems);
-    if text("CRUD_CLIENT_BASE_URL").is_some() {
+    if text("CRUD_CLIENT_BASE_URL").is_some() && text("CREDENTIALS_MONGODB_URL").is_none() {
         problems.note(
             "CRUD_CLIENT_BASE_URL",
-            "is not supported yet: this service keeps clients in its own store and would not see those of the \
-             crud-service. Unset it to start with an empty set of clients",
+            "needs CREDENTIALS_MONGODB_URL: a crud-service keeps the clients, and MongoDB their secrets",
         );
     }
 }
@@ -263,13 +342,22 @@ impl From<Variables> for Config {
     fn from(variables: Variables) -> Self {
         let warnings = warnings(&variables);
         let tokens = TokenSettings::new(&variables);
+        let rate_limits = RateLimits::new(&variables);
+        let keep_unused_days = variables.unused_client_days.map_or_else(
+            || if variables.profile == Profile::Standard { STANDARD_UNUSED_CLIENT_DAYS } else { 0 },
+            |days| days.0,
+        );
         let redis = redis::settings(&variables);
         Self {
             redis,
+            crud_service: variables.crud_client_base_url,
             log_level: variables.log_level,
             public: Address { host: variables.http_host, port: variables.http_port },
             management: Address { host: variables.management_host, port: variables.management_port },
             max_connections: variables.max_connections.0,
+            max_token_requests: variables.max_token_requests.0,
+            trusted_proxies: variables.trusted_proxies,
+            rate_limits,
             service_prefix: variables.service_prefix.map(|prefix| prefix.0).unwrap_or_default(),
             service_version: variables.service_version,
             shutdown_delay: Duration::from_secs(variables.delay_shutdown_seconds.into()),
@@ -286,11 +374,34 @@ impl From<Variables> for Config {
                 file: variables.private_rsa_key_file_path,
                 password: variables.private_key_password,
                 kid: variables.private_rsa_key_id,
+                algorithm: variables.signing_algorithm.0,
             },
+            shared_keys: variables.signing_keys_encryption_key.map(|keys| SharedKeySettings {
+                encryption: keys.0,
+                rotation_seconds: variables.signing_key_rotation_days.map(RotationDays::seconds),
+            }),
             tokens,
             default_client_state: variables.default_client_state.0,
+            keep_unused_clients_days: Some(keep_unused_days).filter(|days| *days > 0),
             openid_configuration: variables.openid_config_path,
             warnings,
+        }
+    }
+}
+
+impl RateLimits {
+    fn new(variables: &Variables) -> Self {
+        let per_source = match variables.profile {
+            Profile::Standard => STANDARD_REGISTRATIONS_PER_SOURCE,
+            Profile::DropIn => 0,
+        };
+        Self {
+            registrations: variables.registrations_per_minute.0,
+            registrations_per_source: variables
+                .registrations_per_minute_per_source
+                .map_or(per_source, |count| count.0),
+            wrong_secrets_per_client: variables.wrong_secrets_per_minute_per_client.0,
+            wrong_secrets_per_source: variables.wrong_secrets_per_minute_per_source.0,
         }
     }
 }

@@ -5,6 +5,9 @@ use common::Timestamp;
 use credentials::client::AuthMethod;
 use service_kit::metrics::{Counter, Counters, HttpMetrics, Labels, MetricRegistry};
 
+use crate::limits::Limits;
+use crate::rate_limit::LimitReached;
+
 /// The counters, and the page that shows them.
 #[derive(Debug)]
 pub struct Metrics {
@@ -13,6 +16,7 @@ pub struct Metrics {
     tokens_refused: Counters<Labels<1>>,
     tokeninfo: Counters<Labels<1>>,
     pub(crate) clients_registered: Counter,
+    limited: Counters<Labels<1>>,
     /// Requests that the store failed.
     pub(crate) store_errors: Counter,
 }
@@ -49,6 +53,11 @@ impl Metrics {
                 outcomes,
             ),
             clients_registered: registry.counter("clients_registered", "Clients made, by whomever"),
+            limited: registry.counters(
+                "rate_limited",
+                "Requests answered 429, by the limit that was reached",
+                Limits::NAMES.map(|limit| [("limit", limit)]),
+            ),
             store_errors: registry.counter("store_errors", "Requests that the store failed"),
             registry,
         }
@@ -61,6 +70,10 @@ impl Metrics {
     /// `reason` is the `decision.reason` of the access line.
     pub(crate) fn token_refused(&self, reason: &'static str) {
         self.tokens_refused.get_or_create(&[("reason", reason)]).inc();
+    }
+
+    pub(crate) fn limited(&self, reached: LimitReached) {
+        self.limited.get_or_create(&[("limit", reached.limit)]).inc();
     }
 
     pub(crate) fn tokeninfo(&self, outcome: TokeninfoOutcome) {

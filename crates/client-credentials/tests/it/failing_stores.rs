@@ -15,6 +15,7 @@ use credentials::secret::{SecretLookup, SecretStore, StoredSecret};
 use credentials::store::DeploymentStore;
 use credentials::{InsertError, StoreError};
 use store_sqlite::SqliteStore;
+use tokio::sync::{RwLock, RwLockWriteGuard};
 
 /// A store with a switch for each port.
 #[derive(Clone)]
@@ -24,6 +25,7 @@ pub(crate) struct FailingStores {
     pub(crate) secrets: Arc<Switch>,
     pub(crate) replay: Arc<Switch>,
     pub(crate) keys: Arc<Switch>,
+    pub(crate) key_ring: Arc<Switch>,
 }
 
 /// Whether a port fails, and how often it was asked.
@@ -31,6 +33,7 @@ pub(crate) struct FailingStores {
 pub(crate) struct Switch {
     down: AtomicBool,
     calls: AtomicUsize,
+    gate: RwLock<()>,
 }
 
 impl Switch {
@@ -40,6 +43,15 @@ impl Switch {
 
     pub(crate) fn work(&self) {
         self.down.store(false, Ordering::SeqCst);
+    }
+
+    /// Nothing is looked up until the guard is dropped.
+    pub(crate) fn hold(&self) -> RwLockWriteGuard<'_, ()> {
+        self.gate.blocking_write()
+    }
+
+    async fn let_in(&self) {
+        drop(self.gate.read().await);
     }
 
     pub(crate) fn calls(&self) -> usize {
@@ -64,6 +76,7 @@ impl FailingStores {
             secrets: Arc::default(),
             replay: Arc::default(),
             keys: Arc::default(),
+            key_ring: Arc::default(),
         }
     }
 
@@ -71,8 +84,8 @@ impl FailingStores {
         Stores::of(self.clone())
     }
 
-    pub(crate) fn switches(&self) -> [&Switch; 4] {
-        [&self.clients, &self.secrets, &self.replay, &self.keys]
+    pub(crate) fn switches(&self) -> [&Switch; 5] {
+        [&self.clients, &self.secrets, &self.replay, &self.keys, &self.key_ring]
     }
 }
 
@@ -132,6 +145,7 @@ impl SecretStore for FailingStores {
 
     async fn find(&self, owner: &SecretLookup) -> Result<Vec<StoredSecret>, StoreError> {
         self.secrets.pass()?;
+        self.secrets.let_in().await;
         SecretStore::find(&self.store, owner).await
     }
 
@@ -175,12 +189,12 @@ impl KeyDirectory for FailingStores {
 #[async_trait]
 impl KeyRingStore for FailingStores {
     async fn key_ring(&self) -> Result<StoredRing, StoreError> {
-        self.keys.pass()?;
+        self.key_ring.pass()?;
         self.store.key_ring().await
     }
 
     async fn replace_key_ring(&self, ring: &KeyRing, expected: u64) -> Result<bool, StoreError> {
-        self.keys.pass()?;
+        self.key_ring.pass()?;
         self.store.replace_key_ring(ring, expected).await
     }
 }

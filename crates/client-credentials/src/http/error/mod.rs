@@ -4,12 +4,12 @@
 mod answer;
 mod authentication;
 mod bearer;
+mod keys;
 mod management;
 mod registration;
 mod request;
 mod token;
 
-use actix_web::http::StatusCode;
 use actix_web::http::header::{ALLOW, CACHE_CONTROL, PRAGMA, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpRequest, HttpResponse};
 use common::{ErrorBody, Profile};
@@ -19,17 +19,16 @@ use service_kit::body::BodyError;
 use super::bearer::BearerDefect;
 use super::clients::ManagementRequestDefect;
 use super::json_body::JsonBodyDefect;
+use super::keys::KeyRequestDefect;
 use super::oauth::{ClientRequestDefect, TokenRequestDefect};
 use crate::Deps;
 use crate::administer_clients::AdministerClientsError;
+use crate::administer_keys::AdministerKeysError;
 use crate::authenticate_client::AuthenticateClientError;
 use crate::describe_token::DescribeTokenError;
 use crate::issue_token::IssueTokenError;
 use crate::register_client::RegisterClientError;
 use answer::{Answer, STORE_UNAVAILABLE, new};
-
-/// When to come back after a 503, in seconds.
-const RETRY_AFTER_SECONDS: &str = "5";
 
 /// Everything an endpoint may answer instead of what it was asked for.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +37,8 @@ pub(super) enum Refusal {
     NoSuchPath,
     #[error("no such method on this path")]
     MethodNotAllowed { allowed: String },
+    #[error("every place of this worker is taken")]
+    Overloaded,
     #[error(transparent)]
     Body(#[from] BodyError),
     #[error(transparent)]
@@ -62,6 +63,12 @@ pub(super) enum Refusal {
     RegisterClient(#[from] RegisterClientError),
     #[error(transparent)]
     AdministerClients(#[from] AdministerClientsError),
+    #[error(transparent)]
+    KeyBody(JsonBodyDefect),
+    #[error(transparent)]
+    KeyRequest(#[from] KeyRequestDefect),
+    #[error(transparent)]
+    AdministerKeys(#[from] AdministerKeysError),
 }
 
 /// The response of an endpoint; a refusal is logged and put into its form.
@@ -101,8 +108,8 @@ impl Answer {
         if let Refusal::MethodNotAllowed { allowed } = refusal {
             response.insert_header((ALLOW, allowed.as_str()));
         }
-        if self.status == StatusCode::SERVICE_UNAVAILABLE {
-            response.insert_header((RETRY_AFTER, RETRY_AFTER_SECONDS));
+        if let Some(seconds) = self.retry_after {
+            response.insert_header((RETRY_AFTER, seconds));
         }
         if matches!(refusal, Refusal::Body(_)) {
             // The rest of the body is not read.
@@ -126,6 +133,12 @@ fn answer(refusal: &Refusal, profile: Profile) -> Answer {
             "this path does not answer this method: see the Allow header",
             "method_not_allowed",
         ),
+        Refusal::Overloaded => new(
+            503,
+            "temporarily_unavailable",
+            "too many token requests are being answered: send it again a little later",
+            "overloaded",
+        ),
         Refusal::Body(defect) => request::body(*defect),
         Refusal::RegistrationBody(defect) => registration::registration_body(*defect, profile),
         Refusal::PatchBody(defect) => management::patch_body(*defect),
@@ -138,6 +151,9 @@ fn answer(refusal: &Refusal, profile: Profile) -> Answer {
         Refusal::DescribeToken(error) => bearer::describe_token(error),
         Refusal::RegisterClient(error) => registration::register_client(error, profile),
         Refusal::AdministerClients(error) => management::administer_clients(error),
+        Refusal::KeyBody(defect) => keys::body(*defect),
+        Refusal::KeyRequest(defect) => keys::request(*defect),
+        Refusal::AdministerKeys(error) => keys::administer_keys(error),
     }
 }
 

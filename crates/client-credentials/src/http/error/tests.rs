@@ -2,11 +2,14 @@ use credentials::assertion::AssertionDefect;
 use credentials::client::ClientDefect;
 use credentials::form::FormDefect;
 use credentials::grant::GrantRefusal;
+use credentials::key::ring::RefusedStep;
 use credentials::{RandomError, StoreError};
-use jose::{AccessTokenRejection, KeyDefect, SignError, SignatureDefect};
+use jose::{AccessTokenRejection, KeyDefect, SealError, SignError, SignatureDefect, SigningKeyError};
 
 use crate::authenticate_client::{AssertionRefusal, CredentialDefect};
 use crate::key_checks::Busy;
+use crate::rate_limit::LimitReached;
+use crate::signing_keys::{KeyStepError, NoSigner};
 
 use super::*;
 
@@ -14,11 +17,17 @@ fn down() -> StoreError {
     StoreError::Unavailable("hunter2: connection refused".into())
 }
 
+const REACHED: LimitReached = LimitReached { limit: "registrations", retry_after_seconds: 7 };
+
 /// Every refusal once.
 fn every_refusal() -> Vec<Refusal> {
     use ClientRequestDefect as Client;
     use TokenRequestDefect as Token;
-    let mut all = vec![Refusal::NoSuchPath, Refusal::MethodNotAllowed { allowed: "GET, HEAD".to_owned() }];
+    let mut all = vec![
+        Refusal::NoSuchPath,
+        Refusal::MethodNotAllowed { allowed: "GET, HEAD".to_owned() },
+        Refusal::Overloaded,
+    ];
     all.extend(
         [BodyError::TooLarge, BodyError::TooSlow, BodyError::Broken, BodyError::NoRoom, BodyError::Encoded]
             .map(Refusal::from),
@@ -64,6 +73,7 @@ fn every_refusal() -> Vec<Refusal> {
             RegisterClientError::Key(KeyDefect::ModulusSize),
             RegisterClientError::Key(KeyDefect::OpenSsl),
             RegisterClientError::Busy(Busy),
+            RegisterClientError::TooMany(REACHED),
             RegisterClientError::OurKey,
             RegisterClientError::Duplicate,
             RegisterClientError::Store(down()),
@@ -71,6 +81,23 @@ fn every_refusal() -> Vec<Refusal> {
         ]
         .map(Refusal::from),
     );
+    all.extend(
+        [KeyRequestDefect::Algorithm, KeyRequestDefect::Immediately, KeyRequestDefect::UnknownMember]
+            .map(Refusal::from),
+    );
+    all.extend([JsonBodyDefect::ContentType, JsonBodyDefect::NotAnObject].map(Refusal::KeyBody));
+    let steps = [
+        KeyStepError::Refused(RefusedStep::Unknown),
+        KeyStepError::Refused(RefusedStep::TooEarly { seconds_left: 7 }),
+        KeyStepError::Refused(RefusedStep::LastActive),
+        KeyStepError::Conflict,
+        KeyStepError::Store(down()),
+        KeyStepError::NotMade(SigningKeyError::OpenSsl),
+        KeyStepError::NotSealed(SealError::Random(RandomError)),
+        KeyStepError::NotSealed(SealError::OpenSsl),
+    ];
+    all.extend([AdministerKeysError::NotShared, AdministerKeysError::OwnKey].map(Refusal::from));
+    all.extend(steps.map(|error| AdministerKeysError::from(error).into()));
     all.extend(
         [
             AdministerClientsError::Missing,
@@ -110,6 +137,10 @@ fn unauthenticated() -> Vec<AuthenticateClientError> {
         ]
         .map(AuthenticateClientError::from),
     );
+    all.push(AuthenticateClientError::TooManyWrongSecrets {
+        defect: CredentialDefect::WrongSecret,
+        reached: REACHED,
+    });
     all.push(down().into());
     all
 }
@@ -127,6 +158,7 @@ fn ungranted() -> Vec<IssueTokenError> {
     .map(IssueTokenError::from)
     .collect();
     all.extend([SignError::TooLong(9000), SignError::Claims, SignError::OpenSsl].map(IssueTokenError::from));
+    all.push(NoSigner.into());
     all
 }
 

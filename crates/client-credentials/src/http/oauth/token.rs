@@ -7,6 +7,7 @@ use credentials::form::Form;
 use serde::Serialize;
 
 use super::client_request::{self, ClientRequestDefect};
+use super::places;
 use crate::Deps;
 use crate::http::error::{Refusal, reason, respond};
 use crate::issue_token::{self, TokenRequest};
@@ -46,6 +47,7 @@ pub async fn post(request: HttpRequest, payload: Payload, deps: Data<Deps>) -> H
 
 async fn issue(request: &HttpRequest, payload: Payload, deps: &Deps) -> Result<HttpResponse, Refusal> {
     let form = client_request::form(request, payload).await?;
+    let _place = places::enter(request)?;
     let token_request = read(request, &form)?;
     let issued = issue_token::run(deps, token_request).await?;
     deps.metrics.token_issued(issued.method);

@@ -64,7 +64,9 @@ enum CommandError {
 
 /// The arguments of the program with the commands among them.
 pub(crate) fn with_commands(program: clap::Command) -> clap::Command {
-    Command::augment_subcommands(program)
+    // The derived text would take the place of the program's own.
+    let about = program.get_about().cloned().unwrap_or_default();
+    Command::augment_subcommands(program).about(about)
 }
 
 /// Runs the command that the arguments name, if they name one of ours.

@@ -6,6 +6,7 @@ pub mod administer_clients;
 pub mod administer_keys;
 mod app;
 pub mod authenticate_client;
+mod cli;
 pub mod config;
 pub mod describe_token;
 mod generated_file;

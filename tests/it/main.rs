@@ -12,7 +12,6 @@
     reason = "tests fail loudly"
 )]
 
-mod commands;
 mod deployment;
 mod developer;
 mod drop_in;

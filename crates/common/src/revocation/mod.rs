@@ -62,7 +62,7 @@ mod tests {
 
     pub(super) fn claims(jti: &str, iat: i64) -> AccessTokenClaims {
         AccessTokenClaims {
-            exp: iat + 60,
+            exp: iat.saturating_add(60),
             iat,
             iss: "https://auth.example".to_owned(),
             sub: "client-1".to_owned(),

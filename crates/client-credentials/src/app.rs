@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use actix_web::web::Bytes;
 use common::{Clock, Profile};
+use credentials::audit::AuditLog;
 use credentials::client::{ClientState, ClientStore};
 use credentials::key::KeyDirectory;
 use credentials::random::letters;
@@ -23,6 +24,7 @@ use store_mongodb::MongoStore;
 use store_sqlite::SqliteStore;
 use zeroize::Zeroizing;
 
+use crate::audit::Audit;
 use crate::config::{Config, SigningKeySource, TokenSettings};
 use crate::generated_file::{GeneratedFile, read_or_create};
 use crate::http;
@@ -44,6 +46,7 @@ pub struct Stores {
     pub replay: Arc<dyn ReplayGuard>,
     pub keys: Arc<dyn KeyDirectory>,
     pub deployment: Arc<dyn DeploymentStore>,
+    pub audit: Arc<dyn AuditLog>,
 }
 
 /// What the use cases work with.
@@ -54,6 +57,7 @@ pub struct Deps {
     pub pepper: Pepper,
     pub signing_keys: SigningKeys,
     pub key_checks: KeyChecks,
+    pub audit: Audit,
     pub profile: Profile,
     pub tokens: TokenSettings,
     pub default_client_state: ClientState,
@@ -76,7 +80,7 @@ impl Stores {
     /// One store that implements every port.
     pub fn of<S>(store: S) -> Self
     where
-        S: ClientStore + SecretStore + ReplayGuard + KeyDirectory + DeploymentStore + 'static,
+        S: ClientStore + SecretStore + ReplayGuard + KeyDirectory + DeploymentStore + AuditLog + 'static,
     {
         let store = Arc::new(store);
         Self {
@@ -84,7 +88,8 @@ impl Stores {
             secrets: Arc::clone(&store) as _,
             replay: Arc::clone(&store) as _,
             keys: Arc::clone(&store) as _,
-            deployment: store,
+            deployment: Arc::clone(&store) as _,
+            audit: store,
         }
     }
 }
@@ -114,10 +119,14 @@ impl Service for ClientCredentials {
             move |config| http::public_routes(config, &deps, &status, &prefix)
         })?;
         let management = server::serve(self.management, self.deps.metrics.http(), {
-            let (deps, status) = (self.deps, self.status.clone());
+            let (deps, status) = (Arc::clone(&self.deps), self.status.clone());
             move |config| http::management_routes(config, &deps, &status)
         })?;
-        server::run_until_stopped(vec![public, management], &self.status, self.shutdown_delay).await
+        let stopped =
+            server::run_until_stopped(vec![public, management], &self.status, self.shutdown_delay).await;
+        // What waits is stored, if the store answers.
+        self.deps.audit.flush().await;
+        stopped
     }
 }
 
@@ -144,8 +153,16 @@ impl ClientCredentials {
         let openid_configuration =
             config.openid_configuration.as_deref().map(openid_configuration).transpose()?;
         let version = config.service_version.unwrap_or_else(|| env!("CARGO_PKG_VERSION").to_owned());
+        let metrics = Metrics::new(Self::NAME, &version, clock.now());
+        let audit = Audit::start(
+            Arc::clone(&stores.audit),
+            Arc::clone(&clock),
+            config.audit_retention,
+            metrics.audit_events_lost.clone(),
+        );
         let deps = Deps {
-            metrics: Metrics::new(Self::NAME, &version, clock.now()),
+            metrics,
+            audit,
             stores,
             clock,
             random,

@@ -12,7 +12,8 @@ use credentials::jws::MAX_KID_LENGTH;
 use service_kit::logging::LogLevel;
 use service_kit::{CommaList, Problems, Secret, Variable, Vars, variables};
 
-use values::{BootstrapToken, InitialState, Prefix, Seconds, issuer_problem};
+use crate::audit::AuditRetention;
+use values::{BootstrapToken, Days, InitialState, Prefix, Seconds, issuer_problem};
 
 pub(crate) use values::issuer_url;
 
@@ -92,6 +93,10 @@ variables! {
         clock_skew_seconds: Option<Seconds<0, 300>>,
         /// State of a new client: `PUBLIC`, or `DRAFT` to have each one approved before it gets tokens.
         default_client_state: InitialState = "PUBLIC",
+        /// Days for which audit events are kept: who changed which client, and when.
+        audit_retention_days: Days<1> = "365",
+        /// Days for which audit events of issued and refused tokens are kept. 0: they are logged and not stored.
+        audit_token_retention_days: Days<0> = "7",
         /// JSON file served unchanged at `/.well-known/openid-configuration`. Default: the document is generated, or 404
         /// if `MIA_JWT_ISSUER` is not a URL.
         openid_config_path: Option<PathBuf>,
@@ -122,6 +127,7 @@ pub struct Config {
     pub signing_key: SigningKeySource,
     pub tokens: TokenSettings,
     pub default_client_state: ClientState,
+    pub audit_retention: AuditRetention,
     pub openid_configuration: Option<PathBuf>,
     /// Sentences to log at start.
     pub warnings: Vec<&'static str>,
@@ -251,6 +257,10 @@ impl From<Variables> for Config {
             },
             tokens,
             default_client_state: variables.default_client_state.0,
+            audit_retention: AuditRetention {
+                changes: variables.audit_retention_days.0,
+                tokens: variables.audit_token_retention_days.0,
+            },
             openid_configuration: variables.openid_config_path,
             warnings,
         }

@@ -2,7 +2,7 @@
 //! is read once; whether an assertion was used before is asked last, so that a refused request uses nothing up.
 
 use common::Profile;
-use credentials::client::AuthMethod;
+use credentials::client::{AuthMethod, ClientId};
 use credentials::grant::{self, GrantPolicy, GrantRefusal, GrantRequest};
 use jose::SignError;
 use zeroize::Zeroizing;
@@ -25,6 +25,8 @@ pub struct TokenRequest {
 pub struct IssuedToken {
     pub token: Zeroizing<String>,
     pub expires_in_seconds: i64,
+    pub client: ClientId,
+    pub jti: String,
     /// How the client proved who it is.
     pub method: AuthMethod,
 }
@@ -66,6 +68,8 @@ pub async fn run(deps: &Deps, request: TokenRequest) -> Result<IssuedToken, Issu
         token: Zeroizing::new(token),
         expires_in_seconds: policy.lifetime_seconds,
         method: client.auth_method,
+        client: client.id,
+        jti: claims.jti,
     })
 }
 

@@ -1,9 +1,10 @@
 //! Issues and describes tokens. `app` builds everything, `http` speaks to the outside, and each use case has one file
 //! that orders its steps: `register_client`, `authenticate_client`, `issue_token`, `describe_token`, `administer_clients`. What
-//! they share and keep is in `signing_keys` and `key_checks`. The rules themselves are in `credentials`.
+//! they share and keep is in `signing_keys`, `key_checks` and `audit`. The rules themselves are in `credentials`.
 
 pub mod administer_clients;
 mod app;
+pub mod audit;
 pub mod authenticate_client;
 pub mod config;
 pub mod describe_token;

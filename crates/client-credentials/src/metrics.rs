@@ -15,6 +15,7 @@ pub struct Metrics {
     pub(crate) clients_registered: Counter,
     /// Requests that the store failed.
     pub(crate) store_errors: Counter,
+    pub(crate) audit_events_lost: Counter,
 }
 
 /// What became of a question to `/tokeninfo`.
@@ -49,6 +50,10 @@ impl Metrics {
                 outcomes,
             ),
             clients_registered: registry.counter("clients_registered", "Clients made, by whomever"),
+            audit_events_lost: registry.counter(
+                "audit_events_lost",
+                "Audit events that were logged and not stored: too many waited",
+            ),
             store_errors: registry.counter("store_errors", "Requests that the store failed"),
             registry,
         }

@@ -7,7 +7,7 @@ mod clock;
 mod health;
 pub mod logging;
 pub mod metrics;
-mod request_id;
+pub mod request_id;
 pub mod server;
 mod service;
 pub mod status;

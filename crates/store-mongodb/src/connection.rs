@@ -11,14 +11,15 @@ use mongodb::options::{
 use mongodb::{Client, Collection, Database, IndexModel};
 
 use crate::MongoStore;
-use crate::document::{client_fields, secret_fields, used_assertion_fields};
+use crate::document::{audit_event_fields, client_fields, secret_fields, used_assertion_fields};
 use crate::failure::{LIMIT, NO_SUCH_NAMESPACE, WAIT, code};
 
 const CLIENTS: &str = "clients";
 const USED_ASSERTIONS: &str = "used_assertions";
 const SIGNING_KEYS: &str = "signing_keys";
 const DEPLOYMENT: &str = "deployment";
-/// How long `mongod` keeps a used assertion beyond its end: far above any difference between the clocks of replicas
+const AUDIT_EVENTS: &str = "audit_events";
+/// How long `mongod` keeps a used assertion or an audit event beyond its end: far above any difference between the clocks of replicas
 /// and database (T-CLM-19).
 const TTL_MARGIN: Duration = Duration::from_secs(3600);
 /// For the whole start: names are looked up, certificates exchanged, indexes built.
@@ -73,7 +74,7 @@ impl MongoStore {
     }
 
     async fn open(url: &str, database: Option<&str>, credentials: &str) -> Result<Self, OpenError> {
-        let taken = [CLIENTS, USED_ASSERTIONS, SIGNING_KEYS, DEPLOYMENT].contains(&credentials);
+        let taken = [CLIENTS, USED_ASSERTIONS, SIGNING_KEYS, DEPLOYMENT, AUDIT_EVENTS].contains(&credentials);
         if taken || credentials.is_empty() || credentials.contains(['$', '\0']) {
             return Err(OpenError::CollectionName);
         }
@@ -95,6 +96,7 @@ impl MongoStore {
             used_assertions: database.collection(USED_ASSERTIONS),
             signing_keys: database.collection(SIGNING_KEYS),
             deployment: database.collection(DEPLOYMENT),
+            audit_events: database.collection(AUDIT_EVENTS),
             database,
         };
         check(&store.database).await?;
@@ -110,7 +112,11 @@ impl MongoStore {
             index(&self.clients, client_fields::ID, unique).await?;
         }
         index(&self.credentials, secret_fields::OWNER, IndexOptions::default()).await?;
-        index(&self.used_assertions, used_assertion_fields::UNTIL, ends).await
+        index(&self.used_assertions, used_assertion_fields::UNTIL, ends.clone()).await?;
+        for field in [audit_event_fields::CLIENT, audit_event_fields::ACTION] {
+            index_by(&self.audit_events, field, doc! { field: 1, "_id": 1 }, IndexOptions::default()).await?;
+        }
+        index(&self.audit_events, audit_event_fields::UNTIL, ends).await
     }
 }
 
@@ -178,7 +184,17 @@ async fn index(
     field: &'static str,
     options: IndexOptions,
 ) -> Result<(), OpenError> {
-    let model = IndexModel::builder().keys(doc! { field: 1 }).options(options).build();
+    index_by(collection, field, doc! { field: 1 }, options).await
+}
+
+/// An index by `keys`, of which `field` is the first.
+async fn index_by(
+    collection: &Collection<Document>,
+    field: &'static str,
+    keys: Document,
+    options: IndexOptions,
+) -> Result<(), OpenError> {
+    let model = IndexModel::builder().keys(keys).options(options).build();
     collection.create_index(model).await.map_err(|error| index_error(collection, field, &error))?;
     Ok(())
 }
@@ -216,7 +232,7 @@ mod tests {
             }));
             let store = MongoStore::with_options(options, None, "credentials").await.unwrap();
             sent.lock().unwrap().clear();
-            assert_eq!(methods_that_answer(&store).await.len(), 14);
+            assert_eq!(methods_that_answer(&store).await.len(), 17);
             sent.lock().unwrap().clone()
         }
 
@@ -244,10 +260,10 @@ mod tests {
                     command.get_str("delete").is_ok_and(|collection| collection == "credentials");
                 assert_eq!(command.contains_key("txnNumber"), !all_of_a_client, "{command}");
             }
-            // insert_new, replace, note_login, delete, add, delete_all, first_use, publish, agree.
-            assert_eq!(writes.len(), 9);
+            // insert_new, replace, note_login, delete, add, delete_all, first_use, publish, agree, append.
+            assert_eq!(writes.len(), 10);
 
-            let reads = named(&["find"]);
+            let reads = named(&["find", "aggregate"]);
             for command in &reads {
                 assert_eq!(
                     command.get_document("readConcern").unwrap().get_str("level").unwrap(),
@@ -259,8 +275,8 @@ mod tests {
                     .is_ok_and(|preference| preference.get_str("mode").unwrap() != "primary");
                 assert!(!elsewhere, "{command}");
             }
-            // find, list, find secrets, published, and the look after a replacement that met nothing.
-            assert_eq!(reads.len(), 5);
+            // find, list, find secrets, published, events, count, and the look after a replacement that met nothing.
+            assert_eq!(reads.len(), 7);
             assert_eq!(commands.len(), writes.len() + reads.len() + 1, "and the ping");
         }
     }

@@ -53,6 +53,20 @@ pub(crate) mod used_assertion_fields {
     pub(crate) const UNTIL: &str = "until";
 }
 
+/// Fields of `audit_events`; `_id` is the id.
+pub(crate) mod audit_event_fields {
+    pub(crate) const AT: &str = "at";
+    pub(crate) const ACTION: &str = "action";
+    pub(crate) const ACTOR: &str = "actor";
+    pub(crate) const ACTING_CLIENT: &str = "actingClientId";
+    pub(crate) const CLIENT: &str = "clientId";
+    pub(crate) const SUBJECT: &str = "subject";
+    pub(crate) const REASON: &str = "reason";
+    pub(crate) const REQUEST_ID: &str = "requestId";
+    pub(crate) const SOURCE: &str = "source";
+    pub(crate) const UNTIL: &str = "until";
+}
+
 /// A document that is being read. Other tools may have written it: absent and null are the same.
 pub(crate) struct Stored<'a> {
     document: &'a Document,

@@ -35,7 +35,7 @@ mod on_mongodb {
         let mut server = ReplicaSet::start().await;
         let url = server.database_url();
         let store = connect(&url).await;
-        assert_eq!(methods_that_answer(&store).await.len(), 14);
+        assert_eq!(methods_that_answer(&store).await.len(), 17);
 
         server.pause();
         // Twice: with connections from before, and without.
@@ -46,7 +46,7 @@ mod on_mongodb {
         }
         server.resume();
         wait_for_answer(&store).await;
-        assert_eq!(methods_that_answer(&store).await.len(), 14);
+        assert_eq!(methods_that_answer(&store).await.len(), 17);
 
         server.kill9();
         for _ in 0..2 {
@@ -61,7 +61,7 @@ mod on_mongodb {
 
         server.restart().await;
         wait_for_answer(&store).await;
-        assert_eq!(methods_that_answer(&store).await.len(), 14);
+        assert_eq!(methods_that_answer(&store).await.len(), 17);
     }
 
     #[tokio::test]

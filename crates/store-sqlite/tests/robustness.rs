@@ -122,7 +122,7 @@ mod on_sqlite {
     async fn a_closed_store_answers_nothing() {
         let directory = tempfile::tempdir().unwrap();
         let store = open(directory.path()).unwrap();
-        assert_eq!(methods_that_answer(&store).await.len(), 14);
+        assert_eq!(methods_that_answer(&store).await.len(), 17);
         store.clone().close();
         assert_eq!(methods_that_answer(&store).await, Vec::<&str>::new());
         store.close();

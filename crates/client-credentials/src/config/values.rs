@@ -22,6 +22,23 @@ impl<const MIN: i64, const MAX: i64> TryFrom<i64> for Seconds<MIN, MAX> {
     }
 }
 
+/// Whole days from `MIN` to ten years.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(try_from = "u16")]
+pub struct Days<const MIN: u16>(pub u16);
+
+impl<const MIN: u16> TryFrom<u16> for Days<MIN> {
+    type Error = String;
+
+    fn try_from(days: u16) -> Result<Self, String> {
+        if (MIN..=3650).contains(&days) {
+            Ok(Self(days))
+        } else {
+            Err(format!("must be a number of days from {MIN} to 3650"))
+        }
+    }
+}
+
 /// A prefix of paths: empty, or `/` and segments without an empty one among them.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(try_from = "String")]

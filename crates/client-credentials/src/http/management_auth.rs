@@ -4,8 +4,10 @@ use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
+use credentials::audit::Actor;
 use subtle::ConstantTimeEq;
 
+use super::audit;
 use super::bearer::{self, BearerDefect};
 use super::error::respond;
 use crate::Deps;
@@ -17,7 +19,10 @@ pub(super) async fn require(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
     match check(&request, &deps) {
-        Ok(()) => next.call(request).await.map(ServiceResponse::map_into_boxed_body),
+        Ok(()) => {
+            audit::acting(request.request(), Actor::Bootstrap);
+            next.call(request).await.map(ServiceResponse::map_into_boxed_body)
+        }
         Err(defect) => {
             let response = respond(request.request(), &deps, Err(defect.into()));
             Ok(request.into_response(response))

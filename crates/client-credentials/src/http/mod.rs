@@ -1,6 +1,7 @@
 //! HTTP in and out. Two listeners: the public one, and the one for management, where every route wants a token. An
 //! endpoint exists by being in a table below; paths match byte for byte, and everything else is 404 (T-TOK-07).
 
+pub mod audit;
 mod bearer;
 pub mod clients;
 mod error;
@@ -8,6 +9,7 @@ mod json_body;
 mod management_auth;
 pub mod metrics;
 pub mod oauth;
+mod query;
 pub mod register;
 pub mod tokeninfo;
 pub mod well_known;
@@ -84,6 +86,7 @@ pub const MANAGEMENT: &[Endpoint] = &[
         path: "/clients/{client_id}",
         route: |route| route.to(clients::one::delete),
     },
+    Endpoint { method: Method::GET, path: "/audit", route: |route| route.to(audit::get) },
 ];
 
 /// Mounts the public listener's routes.

@@ -3,9 +3,11 @@
 use actix_web::http::header::{CACHE_CONTROL, PRAGMA};
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
+use credentials::audit::AuditAction;
 use serde::Serialize;
 use service_kit::access_log::annotate;
 
+use super::audit::{self, Happened};
 use super::error::{Refusal, respond};
 use super::json_body;
 use crate::Deps;
@@ -40,6 +42,14 @@ pub(super) async fn register(
     let client = register_client::run(deps, registrant, &members).await?;
     deps.metrics.clients_registered.inc();
     annotate(request, |line| line.client_id = Some(client.id.to_string()));
+    match registrant {
+        Registrant::Stranger => {
+            audit::note(request, deps, Happened::to(AuditAction::ClientRegistered, &client.id));
+        }
+        Registrant::Operator => {
+            audit::record(request, deps, Happened::to(AuditAction::ClientCreated, &client.id)).await?;
+        }
+    }
     Ok(HttpResponse::Created()
         .insert_header((CACHE_CONTROL, "no-store"))
         .insert_header((PRAGMA, "no-cache"))

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use async_trait::async_trait;
 use client_credentials::Stores;
 use common::Timestamp;
+use credentials::audit::{AuditEvent, AuditFilter, AuditLog, AuditPage, EventId};
 use credentials::client::{
     Client, ClientFilter, ClientId, ClientPage, ClientStore, DeleteOutcome, ReplaceOutcome,
 };
@@ -24,6 +25,7 @@ pub(crate) struct FailingStores {
     pub(crate) secrets: Arc<Switch>,
     pub(crate) replay: Arc<Switch>,
     pub(crate) keys: Arc<Switch>,
+    pub(crate) audit: Arc<Switch>,
 }
 
 /// Whether a port fails, and how often it was asked.
@@ -64,6 +66,7 @@ impl FailingStores {
             secrets: Arc::default(),
             replay: Arc::default(),
             keys: Arc::default(),
+            audit: Arc::default(),
         }
     }
 
@@ -71,8 +74,8 @@ impl FailingStores {
         Stores::of(self.clone())
     }
 
-    pub(crate) fn switches(&self) -> [&Switch; 4] {
-        [&self.clients, &self.secrets, &self.replay, &self.keys]
+    pub(crate) fn switches(&self) -> [&Switch; 5] {
+        [&self.clients, &self.secrets, &self.replay, &self.keys, &self.audit]
     }
 }
 
@@ -166,5 +169,28 @@ impl KeyDirectory for FailingStores {
 impl DeploymentStore for FailingStores {
     async fn agree(&self, name: &str, proposal: &[u8]) -> Result<Vec<u8>, StoreError> {
         self.store.agree(name, proposal).await
+    }
+}
+
+#[async_trait]
+impl AuditLog for FailingStores {
+    async fn append(&self, events: &[AuditEvent], keep_until: Timestamp) -> Result<(), StoreError> {
+        self.audit.pass()?;
+        self.store.append(events, keep_until).await
+    }
+
+    async fn events(
+        &self,
+        filter: &AuditFilter,
+        before: Option<&EventId>,
+        limit: u32,
+    ) -> Result<AuditPage, StoreError> {
+        self.audit.pass()?;
+        self.store.events(filter, before, limit).await
+    }
+
+    async fn count(&self, filter: &AuditFilter, at_most: u32) -> Result<u32, StoreError> {
+        self.audit.pass()?;
+        self.store.count(filter, at_most).await
     }
 }

@@ -9,6 +9,7 @@
 )]
 
 mod assertions;
+mod audit;
 mod client_secret_post;
 mod clients;
 mod conformance;

@@ -1,6 +1,7 @@
 //! The contract suite: one async function per law of the ports in `credentials`, run against every store. Written
 //! against the traits only; a law that one store cannot keep is a wrong law or a wrong store.
 
+pub mod audit;
 pub mod clients;
 pub mod deployment;
 pub mod keys;
@@ -14,6 +15,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use common::Timestamp;
+use credentials::audit::AuditLog;
 use credentials::client::ClientStore;
 use credentials::key::KeyDirectory;
 use credentials::replay::ReplayGuard;
@@ -24,9 +26,15 @@ use credentials::store::DeploymentStore;
 pub const CALLERS: usize = 64;
 
 /// Everything a deployment keeps.
-pub trait Store: ClientStore + SecretStore + ReplayGuard + KeyDirectory + DeploymentStore + 'static {}
+pub trait Store:
+    ClientStore + SecretStore + ReplayGuard + KeyDirectory + DeploymentStore + AuditLog + 'static
+{
+}
 
-impl<T: ClientStore + SecretStore + ReplayGuard + KeyDirectory + DeploymentStore + 'static> Store for T {}
+impl<T> Store for T where
+    T: ClientStore + SecretStore + ReplayGuard + KeyDirectory + DeploymentStore + AuditLog + 'static
+{
+}
 
 /// Storage of one test: empty when made, gone when dropped.
 #[async_trait]
@@ -121,6 +129,12 @@ macro_rules! store_contract {
                 deployment: of_concurrent_proposals_all_callers_get_one,
                 deployment: names_are_independent,
                 deployment: an_agreement_outlives_a_restart,
+                audit: events_come_back_equal_and_newest_first,
+                audit: pages_are_complete,
+                audit: a_filter_leaves_out_exactly_the_other_events,
+                audit: appending_again_changes_nothing,
+                audit: replicas_append_at_once_and_see_all,
+                audit: events_outlive_a_restart,
             }
         }
     };
@@ -141,6 +155,7 @@ mod tests {
     #[test]
     fn the_macro_names_every_law() {
         let areas = [
+            ("audit", include_str!("audit.rs")),
             ("clients", include_str!("clients.rs")),
             ("deployment", include_str!("deployment.rs")),
             ("keys", include_str!("keys.rs")),

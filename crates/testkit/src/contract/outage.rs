@@ -3,6 +3,7 @@
 use common::Timestamp;
 use credentials::InsertError;
 use credentials::StoreError;
+use credentials::audit::{Actor, AuditAction, AuditEvent, AuditFilter, EventId};
 use credentials::client::{ClientFilter, ClientStore};
 use credentials::key::PublishedKey;
 use credentials::replay::UseId;
@@ -14,7 +15,7 @@ use super::Store;
 use crate::clients::{client, client_id, public_key};
 
 /// Asks every method of every port at the same time. Returns the names of those that did not answer `Unavailable`: a
-/// working store gives all 14, a broken one none.
+/// working store gives all 17, a broken one none.
 pub async fn methods_that_answer(store: &impl Store) -> Vec<&'static str> {
     let id = client_id("outage");
     let owner = Pepper::new(vec![1]).lookup(&id);
@@ -22,8 +23,9 @@ pub async fn methods_that_answer(store: &impl Store) -> Vec<&'static str> {
     let secret = StoredSecret { hash: Pepper::new(vec![1]).hash("s"), created_at: moment, expires_at: None };
     let key = PublishedKey { kid: "outage".to_owned(), key: public_key("outage"), published_at: moment };
     let everything = ClientFilter::default();
+    let (all_events, events) = (AuditFilter::default(), [event(moment)]);
     let (new, changed) = (client("outage-new"), client("outage"));
-    let calls: [(&str, BoxFuture<'_, Result<(), StoreError>>); 14] = [
+    let calls: [(&str, BoxFuture<'_, Result<(), StoreError>>); 17] = [
         ("insert_new", store.insert_new(&new).map(without_duplicate).boxed()),
         ("find", ClientStore::find(store, &id).map(done).boxed()),
         ("list", store.list(&everything, None, 10).map(done).boxed()),
@@ -37,6 +39,9 @@ pub async fn methods_that_answer(store: &impl Store) -> Vec<&'static str> {
         ("first_use", store.first_use(UseId::of(&id, "outage"), moment).map(done).boxed()),
         ("publish", store.publish(&key).boxed()),
         ("published", store.published().map(done).boxed()),
+        ("append audit events", store.append(&events, moment).boxed()),
+        ("audit events", store.events(&all_events, None, 10).map(done).boxed()),
+        ("count audit events", store.count(&all_events, 10).map(done).boxed()),
         ("agree", store.agree("outage", b"value").map(done).boxed()),
     ];
     let answers = calls.map(|(name, call)| call.map(move |answer| (name, answer)));
@@ -45,6 +50,20 @@ pub async fn methods_that_answer(store: &impl Store) -> Vec<&'static str> {
         .into_iter()
         .filter_map(|(name, answer)| (!matches!(answer, Err(StoreError::Unavailable(_)))).then_some(name))
         .collect()
+}
+
+fn event(at: Timestamp) -> AuditEvent {
+    AuditEvent {
+        id: EventId::first_at(at),
+        at,
+        action: AuditAction::ClientChanged,
+        actor: Actor::Service,
+        client: None,
+        subject: None,
+        reason: None,
+        request_id: None,
+        source: None,
+    }
 }
 
 fn done<T>(answer: Result<T, StoreError>) -> Result<(), StoreError> {

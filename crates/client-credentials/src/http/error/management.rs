@@ -3,8 +3,8 @@
 use super::answer::{Answer, bad_request, new, store_unavailable};
 use super::request::{NOT_AN_OBJECT, form};
 use crate::administer_clients::AdministerClientsError;
-use crate::http::clients::ManagementRequestDefect;
 use crate::http::json_body::JsonBodyDefect;
+use crate::http::query::ManagementRequestDefect;
 
 pub(super) fn patch_body(defect: JsonBodyDefect) -> Answer {
     match defect {
@@ -21,6 +21,13 @@ pub(super) fn patch_body(defect: JsonBodyDefect) -> Answer {
 pub(super) fn management_request(defect: ManagementRequestDefect) -> Answer {
     match defect {
         ManagementRequestDefect::Query(defect) => form(defect),
+        ManagementRequestDefect::UnknownParameter => bad_request(
+            "the query has a parameter that this path does not know: check its spelling",
+            "parameter_unknown",
+        ),
+        ManagementRequestDefect::Parameter(name) => {
+            bad_request(format!("{name} cannot have this value: see the documentation"), "parameter_value")
+        }
         ManagementRequestDefect::Limit => bad_request("limit must be a number from 1 to 1000", "limit"),
         ManagementRequestDefect::After => bad_request("after must be the next of the page before", "after"),
         ManagementRequestDefect::IfMatch => {

@@ -16,17 +16,18 @@ use common::{ErrorBody, Profile};
 use service_kit::access_log::annotate;
 use service_kit::body::BodyError;
 
+use super::audit::{ReadAuditError, RecordError};
 use super::bearer::BearerDefect;
-use super::clients::ManagementRequestDefect;
 use super::json_body::JsonBodyDefect;
 use super::oauth::{ClientRequestDefect, TokenRequestDefect};
+use super::query::ManagementRequestDefect;
 use crate::Deps;
 use crate::administer_clients::AdministerClientsError;
 use crate::authenticate_client::AuthenticateClientError;
 use crate::describe_token::DescribeTokenError;
 use crate::issue_token::IssueTokenError;
 use crate::register_client::RegisterClientError;
-use answer::{Answer, STORE_UNAVAILABLE, new};
+use answer::{Answer, STORE_UNAVAILABLE, new, no_randomness, store_unavailable};
 
 /// When to come back after a 503, in seconds.
 const RETRY_AFTER_SECONDS: &str = "5";
@@ -62,6 +63,10 @@ pub(super) enum Refusal {
     RegisterClient(#[from] RegisterClientError),
     #[error(transparent)]
     AdministerClients(#[from] AdministerClientsError),
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    #[error(transparent)]
+    ReadAudit(#[from] ReadAuditError),
 }
 
 /// The response of an endpoint; a refusal is logged and put into its form.
@@ -138,6 +143,8 @@ fn answer(refusal: &Refusal, profile: Profile) -> Answer {
         Refusal::DescribeToken(error) => bearer::describe_token(error),
         Refusal::RegisterClient(error) => registration::register_client(error, profile),
         Refusal::AdministerClients(error) => management::administer_clients(error),
+        Refusal::Record(RecordError::Store(_)) | Refusal::ReadAudit(_) => store_unavailable(),
+        Refusal::Record(RecordError::Random(_)) => no_randomness(),
     }
 }
 

@@ -45,8 +45,14 @@ fn every_refusal() -> Vec<Refusal> {
         [Token::GrantTypeMissing, Token::GrantTypeUnsupported, Token::ScopeMalformed].map(Refusal::from),
     );
     all.extend(
-        [ManagementRequestDefect::Limit, ManagementRequestDefect::After, ManagementRequestDefect::IfMatch]
-            .map(Refusal::from),
+        [
+            ManagementRequestDefect::UnknownParameter,
+            ManagementRequestDefect::Parameter("since"),
+            ManagementRequestDefect::Limit,
+            ManagementRequestDefect::After,
+            ManagementRequestDefect::IfMatch,
+        ]
+        .map(Refusal::from),
     );
     all.extend(unauthenticated().into_iter().map(Refusal::from));
     all.extend(ungranted().into_iter().map(Refusal::from));
@@ -70,6 +76,8 @@ fn every_refusal() -> Vec<Refusal> {
         ]
         .map(Refusal::from),
     );
+    all.extend([RecordError::Store(down()), RecordError::Random(RandomError)].map(Refusal::from));
+    all.push(ReadAuditError::from(down()).into());
     all.extend(
         [
             AdministerClientsError::Missing,

@@ -3,11 +3,14 @@
 use actix_web::http::header::{CACHE_CONTROL, PRAGMA};
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
+use credentials::audit::{Actor, AuditAction};
+use credentials::client::ClientId;
 use credentials::form::Form;
 use serde::Serialize;
 
 use super::client_request::{self, ClientRequestDefect};
 use crate::Deps;
+use crate::http::audit::{self, Happened};
 use crate::http::error::{Refusal, reason, respond};
 use crate::issue_token::{self, TokenRequest};
 
@@ -37,18 +40,33 @@ struct TokenAnswer<'token> {
 
 /// Issues a token.
 pub async fn post(request: HttpRequest, payload: Payload, deps: Data<Deps>) -> HttpResponse {
-    let outcome = issue(&request, payload, &deps).await;
+    // Whom it claims to come from, once that can be read.
+    let mut claimed = None;
+    let outcome = issue(&request, payload, &deps, &mut claimed).await;
     if let Err(refusal) = &outcome {
-        deps.metrics.token_refused(reason(refusal));
+        let reason = reason(refusal);
+        deps.metrics.token_refused(reason);
+        let (action, client) = (AuditAction::TokenRefused, claimed.as_ref());
+        let happened = Happened { action, client, subject: None, reason: Some(reason) };
+        audit::note(&request, &deps, happened);
     }
     respond(&request, &deps, outcome)
 }
 
-async fn issue(request: &HttpRequest, payload: Payload, deps: &Deps) -> Result<HttpResponse, Refusal> {
+async fn issue(
+    request: &HttpRequest,
+    payload: Payload,
+    deps: &Deps,
+    claimed: &mut Option<ClientId>,
+) -> Result<HttpResponse, Refusal> {
     let form = client_request::form(request, payload).await?;
     let token_request = read(request, &form)?;
+    *claimed = token_request.credential.claimed_client();
     let issued = issue_token::run(deps, token_request).await?;
     deps.metrics.token_issued(issued.method);
+    audit::acting(request, Actor::Client { id: issued.client.clone() });
+    let happened = Happened::to(AuditAction::TokenIssued, &issued.client).subject(&issued.jti);
+    audit::note(request, deps, happened);
     Ok(HttpResponse::Ok()
         .insert_header((CACHE_CONTROL, "no-store"))
         .insert_header((PRAGMA, "no-cache"))

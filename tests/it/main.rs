@@ -1,8 +1,8 @@
 //! Whole walks, as a stranger sees them: the real binaries, started with variables, spoken to over HTTP, behind the
 //! gateways as they ship. Nothing here links a service; assertions are signed by the openssl command.
 //!
-//! Names: a test that needs MongoDB, nginx or Envoy is in a module `on_mongodb`, `through_nginx`, `through_envoy`,
-//! so that `cargo xtask test --without NAME` can leave it out.
+//! Names: a test that needs MongoDB, Redis, nginx or Envoy is in a module `on_mongodb`, `on_redis`, `through_nginx`,
+//! `through_envoy`, so that `cargo xtask test --without NAME` can leave it out.
 
 #![expect(
     clippy::expect_used,
@@ -14,6 +14,7 @@
 
 mod deployment;
 mod developer;
+mod drop_in;
 mod durability;
 mod gateways;
 mod logs;

@@ -35,6 +35,7 @@ pub struct AuthorizationService {
     route: Arc<DecisionRoute>,
     status: Status,
     delay: Duration,
+    max_connections: u32,
 }
 
 impl AuthorizationService {
@@ -88,6 +89,7 @@ impl Service for AuthorizationService {
             management,
             status: Status::new(Self::NAME, version),
             delay: Duration::from_secs(config.delay_shutdown_seconds),
+            max_connections: config.max_connections.0,
             route: Arc::new(DecisionRoute {
                 path: format!("{}/auth", config.service_prefix.0),
                 peer_secret: config.trusted_peer_secret,
@@ -116,10 +118,11 @@ impl Service for AuthorizationService {
         );
         let metrics = self.route.metrics.http();
         let routes = routes(self.status.clone(), Arc::clone(&self.route));
-        let mut servers = vec![server::serve(self.listener, metrics.clone(), routes)?];
+        let mut servers = vec![server::serve(self.listener, self.max_connections, metrics.clone(), routes)?];
         if let Some(listener) = self.management {
             servers.push(server::serve(
                 listener,
+                server::MANAGEMENT_CONNECTIONS,
                 metrics,
                 management_routes(self.status.clone(), self.route),
             )?);

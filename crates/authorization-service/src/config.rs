@@ -9,7 +9,7 @@ use common::Profile;
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer};
 use service_kit::logging::LogLevel;
-use service_kit::{CommaList, Problems, Secret, Vars, variables};
+use service_kit::{CommaList, Count, Problems, Secret, Vars, variables};
 use url::Url;
 
 use crate::http::original_request::Source;
@@ -26,6 +26,8 @@ variables! {
         management_port: Option<u16>,
         /// Address of the management listener. Keep it away from the internet.
         management_host: String = "127.0.0.1",
+        /// Connections that the listener keeps open at a time, 1 to 1000000; more wait to be accepted. Needs as many file descriptors.
+        max_connections: Count<1, 1_000_000> = "10000",
         /// Path before `/auth`, for instance `/authz`. Status routes do not have it.
         service_prefix: ServicePrefix = "/",
         /// Version shown by the status routes; the version of the program if unset.

@@ -21,11 +21,12 @@ use jose::{Algorithm, SigningKey};
 use service_kit::status::{CheckUp, Status};
 use service_kit::{Problems, Secret, Service, StartError, SystemClock, Telemetry, Variable, Vars, server};
 use store_mongodb::MongoStore;
+use store_redis::RedisGuard;
 use store_sqlite::SqliteStore;
 use zeroize::Zeroizing;
 
 use crate::audit::Audit;
-use crate::config::{Config, SigningKeySource, TokenSettings};
+use crate::config::{Config, Mongodb, SigningKeySource, TokenSettings};
 use crate::generated_file::{GeneratedFile, read_or_create};
 use crate::http;
 use crate::http::well_known::Discovery;
@@ -72,6 +73,7 @@ pub struct ClientCredentials {
     status: Status,
     service_prefix: String,
     shutdown_delay: Duration,
+    max_connections: u32,
     public: TcpListener,
     management: TcpListener,
 }
@@ -114,11 +116,12 @@ impl Service for ClientCredentials {
     }
 
     async fn run(self) -> io::Result<()> {
-        let public = server::serve(self.public, self.deps.metrics.http(), {
+        let public = server::serve(self.public, self.max_connections, self.deps.metrics.http(), {
             let (deps, status, prefix) = (Arc::clone(&self.deps), self.status.clone(), self.service_prefix);
             move |config| http::public_routes(config, &deps, &status, &prefix)
         })?;
-        let management = server::serve(self.management, self.deps.metrics.http(), {
+        let connections = server::MANAGEMENT_CONNECTIONS;
+        let management = server::serve(self.management, connections, self.deps.metrics.http(), {
             let (deps, status) = (Arc::clone(&self.deps), self.status.clone());
             move |config| http::management_routes(config, &deps, &status)
         })?;
@@ -179,6 +182,7 @@ impl ClientCredentials {
             status: Status::new(Self::NAME, version).with_check_up(check_up(&deps.stores)),
             service_prefix: config.service_prefix,
             shutdown_delay: config.shutdown_delay,
+            max_connections: config.max_connections,
             public: server::bind(&config.public.host, config.public.port, "HTTP_PORT")?,
             management: server::bind(&config.management.host, config.management.port, "MANAGEMENT_PORT")?,
             deps: Arc::new(deps),
@@ -212,17 +216,24 @@ impl ClientCredentials {
 }
 
 async fn open_stores(config: &Config, clock: &Arc<dyn Clock>) -> Result<Stores, StartError> {
-    if let Some(mongodb) = &config.mongodb {
-        let store = MongoStore::connect(
-            mongodb.url.expose(),
-            mongodb.database.as_deref(),
-            &mongodb.secrets_collection,
-        );
-        return Ok(Stores::of(store.await.map_err(|error| StartError::new(error.to_string()))?));
+    let mut stores = match &config.mongodb {
+        Some(mongodb) => Stores::of(open_mongodb(mongodb).await?),
+        None => Stores::of(
+            SqliteStore::open(&config.data_dir, Arc::clone(clock))
+                .map_err(|error| StartError::new(format!("the embedded store cannot be opened: {error}")))?,
+        ),
+    };
+    if let Some(redis) = &config.redis {
+        let guard = RedisGuard::connect(redis.clone(), Arc::clone(clock)).await;
+        stores.replay = Arc::new(guard.map_err(|error| StartError::new(error.to_string()))?);
     }
-    let store = SqliteStore::open(&config.data_dir, Arc::clone(clock))
-        .map_err(|error| StartError::new(format!("the embedded store cannot be opened: {error}")))?;
-    Ok(Stores::of(store))
+    Ok(stores)
+}
+
+async fn open_mongodb(mongodb: &Mongodb) -> Result<MongoStore, StartError> {
+    let database = mongodb.database.as_deref();
+    let store = MongoStore::connect(mongodb.url.expose(), database, &mongodb.secrets_collection);
+    store.await.map_err(|error| StartError::new(error.to_string()))
 }
 
 fn bootstrap_token(config: &Config, random: &dyn Random) -> Result<Secret, StartError> {

@@ -1,6 +1,7 @@
 //! What the variables of this service are, and what they say together. Reads nothing but the variables: files and
 //! stores are opened in `app`.
 
+mod redis;
 mod values;
 
 use std::path::PathBuf;
@@ -10,9 +11,10 @@ use common::Profile;
 use credentials::client::ClientState;
 use credentials::jws::MAX_KID_LENGTH;
 use service_kit::logging::LogLevel;
-use service_kit::{CommaList, Problems, Secret, Variable, Vars, variables};
+use service_kit::{CommaList, Count, Problems, Secret, Variable, Vars, variables};
 
 use crate::audit::AuditRetention;
+use redis::{RedisHosts, RedisMode};
 use values::{BootstrapToken, Days, InitialState, Prefix, Seconds, issuer_problem};
 
 pub(crate) use values::issuer_url;
@@ -39,6 +41,9 @@ variables! {
         http_port: u16 = "3000",
         /// Address of the public listener.
         http_host: String = "0.0.0.0",
+        /// Connections that the public listener keeps open at a time, 1 to 1000000; more wait to be accepted. Needs as many
+        /// file descriptors.
+        max_connections: Count<1, 1_000_000> = "10000",
         /// Prefix of all public routes but the status routes, for instance `/auth`. Discovery names every endpoint as the
         /// host of `MIA_JWT_ISSUER`, this prefix and the path.
         service_prefix: Option<Prefix>,
@@ -100,8 +105,33 @@ variables! {
         /// JSON file served unchanged at `/.well-known/openid-configuration`. Default: the document is generated, or 404
         /// if `MIA_JWT_ISSUER` is not a URL.
         openid_config_path: Option<PathBuf>,
-        /// Not needed: used assertions are remembered in the store. Setting it logs a warning.
-        redis_hosts: Option<String>,
+        /// The Redis that remembers used assertions: one `host:port`, or the sentinels, separated by commas. `rediss://`
+        /// before each means TLS. Default: they are remembered in the store, for all replicas, which needs no Redis and
+        /// promises more (docs/drop-in.md).
+        redis_hosts: Option<RedisHosts>,
+        /// `normal`, or `sentinel` if the hosts are sentinels.
+        redis_mode: RedisMode = "normal",
+        /// Name by which the sentinels know the master. Required if `REDIS_MODE` is `sentinel`.
+        redis_master_name: Option<String>,
+        /// User of Redis. Default: its user `default`.
+        redis_username: Option<String>,
+        /// Password of Redis.
+        redis_password: Option<Secret>,
+        /// User of the sentinels. Default: their user `default`.
+        redis_sentinel_username: Option<String>,
+        /// Password of the sentinels.
+        redis_sentinel_password: Option<Secret>,
+        /// Whether Redis and the sentinels are spoken to over TLS.
+        redis_tls_enabled: bool = "false",
+        /// PEM file with the certificate authorities of Redis and the sentinels. Default: those of the machine.
+        redis_tls_ca_path: Option<PathBuf>,
+        /// PEM file with our own certificate for Redis and the sentinels.
+        redis_tls_cert_path: Option<PathBuf>,
+        /// PEM file with the key of that certificate.
+        redis_tls_key_path: Option<PathBuf>,
+        /// Replicas of Redis that must confirm that an assertion was used before it gets a token. Default: 1 if
+        /// `REDIS_MODE` is `sentinel`, else 0. With 0, a failover may forget used assertions.
+        redis_replicas_to_wait_for: Option<u16>,
         /// Not supported yet: clients live in the store of this service. Setting it is refused.
         crud_client_base_url: Option<String>,
     }
@@ -113,6 +143,8 @@ pub struct Config {
     pub log_level: LogLevel,
     pub public: Address,
     pub management: Address,
+    /// On the public listener.
+    pub max_connections: u32,
     /// Empty, or `/` and at least one segment.
     pub service_prefix: String,
     pub service_version: Option<String>,
@@ -122,6 +154,8 @@ pub struct Config {
     pub bootstrap_token: Option<Secret>,
     /// `None`: the embedded store.
     pub mongodb: Option<Mongodb>,
+    /// Where used assertions are kept instead of the store.
+    pub redis: Option<store_redis::Settings>,
     /// `None`: agreed upon through the store.
     pub pepper: Option<Secret>,
     pub signing_key: SigningKeySource,
@@ -216,6 +250,7 @@ fn check_together(vars: &Vars, problems: &mut Problems) {
             "must differ from HTTP_PORT: management calls never share the public port",
         );
     }
+    redis::check_together(text, problems);
     if text("CRUD_CLIENT_BASE_URL").is_some() {
         problems.note(
             "CRUD_CLIENT_BASE_URL",
@@ -234,10 +269,13 @@ impl From<Variables> for Config {
     fn from(variables: Variables) -> Self {
         let warnings = warnings(&variables);
         let tokens = TokenSettings::new(&variables);
+        let redis = redis::settings(&variables);
         Self {
+            redis,
             log_level: variables.log_level,
             public: Address { host: variables.http_host, port: variables.http_port },
             management: Address { host: variables.management_host, port: variables.management_port },
+            max_connections: variables.max_connections.0,
             service_prefix: variables.service_prefix.map(|prefix| prefix.0).unwrap_or_default(),
             service_version: variables.service_version,
             shutdown_delay: Duration::from_secs(variables.delay_shutdown_seconds.into()),
@@ -293,10 +331,6 @@ fn warnings(variables: &Variables) -> Vec<&'static str> {
     let drop_in = variables.profile == Profile::DropIn;
     let no_audience = variables.accepted_audiences.0.is_empty();
     [
-        (
-            variables.redis_hosts.is_some(),
-            "REDIS_HOSTS has no effect: used assertions are remembered in the store, for all replicas",
-        ),
         (
             drop_in && no_audience,
             "ACCEPTED_AUDIENCES is empty: /tokeninfo refuses every token that has an audience",

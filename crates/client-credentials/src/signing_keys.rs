@@ -57,7 +57,12 @@ impl SigningKeys {
                  replica still signs with it, give each replica its own PRIVATE_RSA_KEY_ID"
             );
         }
-        let key = PublishedKey { kid: own.kid().to_owned(), key: own.public().clone(), published_at: now };
+        let key = PublishedKey {
+            kid: own.kid().to_owned(),
+            key: own.public().clone(),
+            published_at: now,
+            last_seen: now,
+        };
         directory.publish(&key).await?;
         let known = KnownKeys::read(&own, published);
         Ok(Self { own, directory, known: RwLock::new(Arc::new(known)), last_refresh: Mutex::new(None) })
@@ -181,6 +186,14 @@ mod tests {
             self.looks.fetch_add(1, Ordering::SeqCst);
             self.gate.acquire().await.unwrap().forget();
             if self.fails { Err(StoreError::Unavailable("down".into())) } else { Ok(Vec::new()) }
+        }
+
+        async fn forget_unseen(&self, _: Timestamp) -> Result<(), StoreError> {
+            Ok(())
+        }
+
+        async fn withdraw(&self, _: &str) -> Result<bool, StoreError> {
+            Ok(false)
         }
     }
 

@@ -2,12 +2,14 @@
 //! must say is decided in `credentials`; which key belongs to whom, by the caller.
 
 mod decoy;
+mod encryption;
 pub mod public_key;
 mod signing_key;
 mod verifier;
 
 pub use credentials::key::Algorithm;
 pub use decoy::verify_decoy;
+pub use encryption::{KeyEncryption, NotAnEncryptionKey, SealError, UnsealError};
 pub use public_key::KeyDefect;
 pub use signing_key::{SignError, SigningKey, SigningKeyError};
 pub use verifier::{AccessTokenRejection, SignatureDefect, Verifier, verify, verify_access_token};

@@ -1,16 +1,51 @@
 //! Reads request bodies within limits of size and time.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::HttpRequest;
 use actix_web::http::header;
 use actix_web::web::{Bytes, BytesMut, Payload};
 use futures_util::StreamExt;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Bodies above this are refused before they are read to the end (T-FRM-06).
 pub const MAX_BYTES: usize = 64 * 1024;
 /// A body that takes longer is refused (T-FRM-08).
 const MAX_TIME: Duration = Duration::from_secs(10);
+/// What every connection may hold of its body. Token requests fit in, so that nobody can take the room for them away.
+const FREE_BYTES: usize = 8 * 1024;
+/// What all bodies may hold beyond that, while they arrive (R-18).
+const ROOM_BYTES: usize = 32 * 1024 * 1024;
+
+/// The memory for bodies on their way in, shared by all connections of a listener.
+#[derive(Debug, Clone)]
+pub(crate) struct BodyRoom(Arc<Semaphore>);
+
+impl Default for BodyRoom {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(ROOM_BYTES)))
+    }
+}
+
+impl BodyRoom {
+    /// Takes more room for a body that grows from `held` bytes to `needed`.
+    fn grow(
+        &self,
+        taken: &mut Option<OwnedSemaphorePermit>,
+        held: usize,
+        needed: usize,
+    ) -> Result<(), BodyError> {
+        let beyond = |bytes: usize| bytes.saturating_sub(FREE_BYTES);
+        let more = u32::try_from(beyond(needed).saturating_sub(beyond(held))).unwrap_or(u32::MAX);
+        let permit = Arc::clone(&self.0).try_acquire_many_owned(more).map_err(|_| BodyError::NoRoom)?;
+        match taken {
+            Some(taken) => taken.merge(permit),
+            None => *taken = Some(permit),
+        }
+        Ok(())
+    }
+}
 
 /// Why a body was not read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -23,6 +58,8 @@ pub enum BodyError {
     Broken,
     #[error("compressed bodies are not accepted: send it without Content-Encoding")]
     Encoded,
+    #[error("too many large bodies are on their way")]
+    NoRoom,
 }
 
 /// The whole body, if it is small and quick enough and not compressed (T-FRM-05).
@@ -38,16 +75,19 @@ pub async fn read(request: &HttpRequest, payload: Payload) -> Result<Bytes, Body
     if declared.is_some_and(|length: u64| length > MAX_BYTES as u64) {
         return Err(BodyError::TooLarge);
     }
-    tokio::time::timeout(MAX_TIME, collect(payload)).await.unwrap_or(Err(BodyError::TooSlow))
+    let room = request.app_data::<BodyRoom>().cloned().unwrap_or_default();
+    tokio::time::timeout(MAX_TIME, collect(payload, &room)).await.unwrap_or(Err(BodyError::TooSlow))
 }
 
-async fn collect(mut payload: Payload) -> Result<Bytes, BodyError> {
-    let mut body = BytesMut::new();
+async fn collect(mut payload: Payload, room: &BodyRoom) -> Result<Bytes, BodyError> {
+    let (mut body, mut taken) = (BytesMut::new(), None);
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(|_| BodyError::Broken)?;
-        if body.len().saturating_add(chunk.len()) > MAX_BYTES {
+        let needed = body.len().saturating_add(chunk.len());
+        if needed > MAX_BYTES {
             return Err(BodyError::TooLarge);
         }
+        room.grow(&mut taken, body.len(), needed)?;
         body.extend_from_slice(&chunk);
     }
     Ok(body.freeze())
@@ -66,4 +106,26 @@ pub fn media_type(request: &HttpRequest) -> String {
         .filter_map(|part| part.strip_prefix("charset="))
         .any(|charset| charset.trim_matches('"') != "utf-8");
     if foreign { String::new() } else { media_type }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn t_frm_08_large_bodies_share_room_and_small_ones_need_none() {
+        let room = BodyRoom(Arc::new(Semaphore::new(1_000)));
+        let mut first = None;
+        assert_eq!(room.grow(&mut first, 0, FREE_BYTES), Ok(()));
+        assert_eq!(room.0.available_permits(), 1_000);
+        assert_eq!(room.grow(&mut first, FREE_BYTES, FREE_BYTES + 600), Ok(()));
+        assert_eq!(room.grow(&mut first, FREE_BYTES + 600, FREE_BYTES + 1_000), Ok(()));
+        assert_eq!(room.0.available_permits(), 0);
+        let mut second = None;
+        assert_eq!(room.grow(&mut second, 0, FREE_BYTES), Ok(()), "whatever others hold");
+        assert_eq!(room.grow(&mut second, FREE_BYTES, FREE_BYTES + 1), Err(BodyError::NoRoom));
+        drop(first);
+        assert_eq!(room.0.available_permits(), 1_000);
+        assert_eq!(room.grow(&mut second, FREE_BYTES, FREE_BYTES + 1), Ok(()));
+    }
 }

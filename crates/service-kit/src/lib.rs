@@ -4,6 +4,7 @@
 pub mod access_log;
 pub mod body;
 mod clock;
+mod connection;
 mod health;
 pub mod logging;
 pub mod metrics;
@@ -16,4 +17,4 @@ pub mod variables;
 
 pub use clock::SystemClock;
 pub use service::{Service, StartError, Telemetry, run};
-pub use variables::{CommaList, Problems, Secret, Variable, Vars};
+pub use variables::{CommaList, Count, Problems, Secret, Variable, Vars};

@@ -58,7 +58,8 @@ impl<S: Subscriber> Layer<S> for JsonLines {
     fn enabled(&self, metadata: &tracing::Metadata<'_>, _: Context<'_, S>) -> bool {
         // Libraries speak at warn and above, so that a debug log of ours holds our lines, and no driver's chatter.
         let ours = OURS.iter().any(|name| metadata.target().starts_with(name));
-        *metadata.level() <= self.level.filter() && (ours || *metadata.level() <= Level::WARN)
+        let noise = metadata.target().starts_with(NOISE) && self.level.filter() < LevelFilter::DEBUG;
+        *metadata.level() <= self.level.filter() && (ours || *metadata.level() <= Level::WARN) && !noise
     }
 
     fn max_level_hint(&self) -> Option<LevelFilter> {
@@ -75,6 +76,10 @@ impl<S: Subscriber> Layer<S> for JsonLines {
 
 const OURS: &[&str] =
     &["access_rules", "authorization_service", "client_credentials", "jose", "service_kit", "store_"];
+
+/// The HTTP parser calls every request it cannot read an error of level 50. They are counted instead
+/// (`http_server_malformed_requests_total`): a caller must not write our log full.
+const NOISE: &str = "actix_http::h1";
 
 /// Text longer than this is cut: a caller must not write our log full (T-LOG-03).
 const MAX_TEXT: usize = 1024;

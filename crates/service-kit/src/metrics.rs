@@ -129,6 +129,7 @@ pub struct Route(pub &'static str);
 pub struct HttpMetrics {
     requests: Counters<RequestLabels>,
     durations: Family<Labels<1>, Histogram, fn() -> Histogram>,
+    malformed: Counters<Labels<1>>,
 }
 
 #[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -143,13 +144,25 @@ impl HttpMetrics {
         let this = Self {
             requests: Counters::default(),
             durations: Family::new_with_constructor(durations as fn() -> Histogram),
+            malformed: Counters::default(),
         };
         let help = "Answered requests, without the status routes";
         registry.register("http_server_requests", help, this.requests.clone());
         let help = "From the head of a request to the head of its answer";
         let durations = this.durations.clone();
         registry.register_with_unit("http_server_request_duration", help, Unit::Seconds, durations);
+        let help = "Requests refused before they were read, and their connections closed";
+        registry.register("http_server_malformed_requests", help, this.malformed.clone());
+        for reason in ["head_too_large", "head_malformed", "head_too_slow", "chunks_malformed", "unreadable"]
+        {
+            drop(this.malformed.get_or_create(&[("reason", reason)]));
+        }
         this
+    }
+
+    /// Counts a request that is none.
+    pub(crate) fn malformed(&self, reason: &'static str) {
+        self.malformed.get_or_create(&[("reason", reason)]).inc();
     }
 
     /// Counts an answered request.

@@ -1,18 +1,26 @@
 //! Listening, limits, and stopping without losing a request.
 
+use std::future::ready;
 use std::io;
 use std::net::{TcpListener, ToSocketAddrs};
 use std::time::Duration;
 
-use actix_web::dev::Server;
+use actix_http::HttpService;
+use actix_http::error::DispatchError;
+use actix_server::ServerBuilder;
+use actix_service::{ServiceFactoryExt, fn_service, map_config};
+use actix_web::App;
+use actix_web::dev::{AppConfig, Server};
 use actix_web::http::header;
 use actix_web::middleware::{DefaultHeaders, from_fn};
+use actix_web::rt::net::TcpStream;
 use actix_web::web::ServiceConfig;
-use actix_web::{App, HttpServer};
 use futures_util::future::{join_all, try_join_all};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::access_log;
+use crate::body::BodyRoom;
+use crate::connection::{self, Connection};
 use crate::metrics::HttpMetrics;
 use crate::service::StartError;
 use crate::status::Status;
@@ -20,8 +28,10 @@ use crate::unread_body;
 
 /// Longer than the idle time of nginx's (60 s) and Envoy's upstream pools, so that the gateway closes first.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
-/// Headers that take longer to arrive are answered 408 (T-FRM-08).
-const HEADER_TIME: Duration = Duration::from_secs(10);
+/// Enough for operators, dashboards and scrapers.
+pub const MANAGEMENT_CONNECTIONS: u32 = 256;
+/// A client that does not take the end of a connection gets this long.
+const DISCONNECT_TIME: Duration = Duration::from_secs(1);
 /// In-flight requests get this long to end once the listener is closed.
 const DRAIN_SECONDS: u64 = 30;
 
@@ -47,30 +57,62 @@ pub fn bind(host: &str, port: u16, variable: &str) -> Result<TcpListener, StartE
     })
 }
 
-/// Serves `routes` on `listener` within the limits every service has, with the access log and `metrics` around them.
+/// Serves `routes` on `listener` within the limits every service has, with the access log and `metrics` around them. At
+/// most `max_connections` are open at a time; more wait to be accepted, in the queue of the operating system.
 ///
 /// # Errors
 /// If the listener cannot be used.
 pub fn serve(
     listener: TcpListener,
+    max_connections: u32,
     metrics: HttpMetrics,
     routes: impl Fn(&mut ServiceConfig) + Send + Clone + 'static,
 ) -> io::Result<Server> {
-    let app = move || {
-        App::new()
+    let max_connections = usize::try_from(max_connections).unwrap_or(usize::MAX).max(1);
+    let workers = std::thread::available_parallelism().map_or(1, usize::from).min(max_connections);
+    let room = BodyRoom::default();
+    let builder = ServerBuilder::new();
+    let stopping = builder.graceful_shutdown_signal();
+    // actix-web's `HttpServer`, but with `Connection` between socket and parser.
+    let connections = move || {
+        let (metrics, stopping) = (metrics.clone(), stopping.clone());
+        let app = App::new()
             .app_data(metrics.clone())
+            .app_data(room.clone())
             .wrap(DefaultHeaders::new().add((header::X_CONTENT_TYPE_OPTIONS, "nosniff")))
             .wrap(from_fn(unread_body::middleware))
             .wrap(from_fn(access_log::middleware))
-            .configure(routes.clone())
+            .configure(routes.clone());
+        let http = HttpService::build()
+            .keep_alive(KEEP_ALIVE)
+            .client_request_timeout(connection::HEAD_TIME)
+            .client_disconnect_timeout(DISCONNECT_TIME)
+            .graceful_shutdown_signal(move || {
+                let stopping = stopping.clone();
+                async move { stopping.notified().await }
+            })
+            .h1(map_config(app, |()| AppConfig::default()));
+        let counted = metrics.clone();
+        fn_service(move |stream: TcpStream| {
+            let peer = stream.peer_addr().ok();
+            // An answer must not wait for the acknowledgement of the one before.
+            let _ = stream.set_nodelay(true);
+            ready(Ok((Connection::new(stream, metrics.clone()), peer)))
+        })
+        .and_then(http)
+        .map_err(move |error| {
+            if let DispatchError::Parse(_) = error {
+                counted.malformed("unreadable");
+            }
+        })
     };
-    let server = HttpServer::new(app)
-        .keep_alive(KEEP_ALIVE)
-        .client_request_timeout(HEADER_TIME)
+    let server = builder
+        .workers(workers)
+        .max_concurrent_connections(max_connections.div_ceil(workers))
         .shutdown_timeout(DRAIN_SECONDS)
         // Which signal means what is decided below, for all listeners together.
         .disable_signals()
-        .listen(listener)?;
+        .listen("http", listener, connections)?;
     Ok(server.run())
 }
 

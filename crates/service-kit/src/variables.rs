@@ -230,6 +230,23 @@ impl<'de> Deserialize<'de> for CommaList {
     }
 }
 
+/// A number from `MIN` to `MAX`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "u32")]
+pub struct Count<const MIN: u32, const MAX: u32>(pub u32);
+
+impl<const MIN: u32, const MAX: u32> TryFrom<u32> for Count<MIN, MAX> {
+    type Error = String;
+
+    fn try_from(number: u32) -> Result<Self, String> {
+        if (MIN..=MAX).contains(&number) {
+            Ok(Self(number))
+        } else {
+            Err(format!("must be a number from {MIN} to {MAX}"))
+        }
+    }
+}
+
 /// Declares the variables of a service: a struct whose fields are the names in lower case, whose doc comments are
 /// the documentation, and whose defaults are written as in the environment.
 ///

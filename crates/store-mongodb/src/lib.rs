@@ -11,6 +11,7 @@ mod deployment;
 mod document;
 mod failure;
 mod json;
+mod key_ring;
 mod keys;
 mod replay;
 mod secrets;
@@ -31,6 +32,7 @@ pub struct MongoStore {
     credentials: Collection<Document>,
     used_assertions: Collection<Document>,
     signing_keys: Collection<Document>,
+    key_ring: Collection<Document>,
     deployment: Collection<Document>,
     audit_events: Collection<Document>,
 }

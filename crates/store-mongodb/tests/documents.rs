@@ -2,9 +2,10 @@
 //! write (contract §1.7).
 #![expect(clippy::unwrap_used, reason = "tests may fail loudly")]
 
+use common::Timestamp;
 use credentials::StoreError;
 use credentials::client::{AuthMethod, Client, ClientFilter, ClientState, ClientStore, ReplaceOutcome};
-use credentials::key::KeyDirectory;
+use credentials::key::{KeyDirectory, KeyRingStore};
 use mongodb::bson::{Bson, DateTime, Document, doc};
 use mongodb::{Client as Driver, Database};
 use serde_json::json;
@@ -131,10 +132,35 @@ mod on_mongodb {
     }
 
     #[tokio::test]
-    async fn a_key_or_value_that_cannot_be_read_is_corrupt() {
+    async fn a_key_that_cannot_be_read_is_left_out_and_a_ring_is_not_taken_for_an_empty_one() {
         let (_server, store, raw) = open().await;
         let keys = raw.collection::<Document>("signing_keys");
-        keys.insert_one(doc! { "_id": "k", "publishedAt": DateTime::from_millis(1) }).await.unwrap();
-        assert!(matches!(store.published().await, Err(StoreError::Corrupt(_))));
+        let (date, key) = (DateTime::from_millis(1), doc! { "kty": "EC" });
+        keys.insert_many([
+            doc! { "_id": "no key", "publishedAt": date, "lastSeen": date },
+            doc! { "_id": 7, "publishedAt": date, "lastSeen": date, "key": key.clone() },
+            doc! { "_id": "no date", "key": key.clone() },
+            doc! { "_id": "of an older version", "publishedAt": date, "key": key.clone() },
+            doc! { "_id": "whole", "publishedAt": date, "lastSeen": DateTime::from_millis(9), "key": key },
+        ])
+        .await
+        .unwrap();
+        let published = store.published().await.unwrap();
+        let read: Vec<_> =
+            published.iter().map(|key| (key.kid.as_str(), key.last_seen.unix_millis())).collect();
+        assert_eq!(read, [("of an older version", 1), ("whole", 9)]);
+        store.forget_unseen(Timestamp::from_unix_millis(1)).await.unwrap();
+        assert_eq!(store.published().await.unwrap().len(), 1);
+
+        let ring = raw.collection::<Document>("signing_key_ring");
+        for broken in [doc! { "ring": "{" }, doc! { "ring": { "keys": [{ "kid": "canary" }] } }, doc! {}] {
+            ring.delete_many(doc! {}).await.unwrap();
+            let mut document = doc! { "_id": "ring", "version": 1_i64 };
+            document.extend(broken);
+            ring.insert_one(document).await.unwrap();
+            let error = store.key_ring().await.unwrap_err();
+            assert!(matches!(error, StoreError::Corrupt(_)), "{error}");
+            assert!(!format!("{error:?}").contains("canary"));
+        }
     }
 }

@@ -7,7 +7,7 @@ use credentials::client::{ClientFilter, ClientStore};
 use credentials::replay::{ReplayGuard, UseId};
 use credentials::store::DeploymentStore;
 use store_mongodb::{MongoStore, OpenError};
-use testkit::contract::outage::methods_that_answer;
+use testkit::contract::outage::{METHODS, methods_that_answer};
 use testkit::mongod::ReplicaSet;
 use testkit::{client, client_id, demanding_clients};
 
@@ -35,7 +35,7 @@ mod on_mongodb {
         let mut server = ReplicaSet::start().await;
         let url = server.database_url();
         let store = connect(&url).await;
-        assert_eq!(methods_that_answer(&store).await.len(), 17);
+        assert_eq!(methods_that_answer(&store).await.len(), METHODS);
 
         server.pause();
         // Twice: with connections from before, and without.
@@ -46,7 +46,7 @@ mod on_mongodb {
         }
         server.resume();
         wait_for_answer(&store).await;
-        assert_eq!(methods_that_answer(&store).await.len(), 17);
+        assert_eq!(methods_that_answer(&store).await.len(), METHODS);
 
         server.kill9();
         for _ in 0..2 {
@@ -61,7 +61,7 @@ mod on_mongodb {
 
         server.restart().await;
         wait_for_answer(&store).await;
-        assert_eq!(methods_that_answer(&store).await.len(), 17);
+        assert_eq!(methods_that_answer(&store).await.len(), METHODS);
     }
 
     #[tokio::test]

@@ -9,6 +9,7 @@ mod clients;
 mod deployment;
 mod failure;
 mod file;
+mod key_ring;
 mod keys;
 mod readers;
 mod replay;

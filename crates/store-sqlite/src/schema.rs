@@ -7,7 +7,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use crate::failure::OpenError;
 
 /// Each entry takes a file from the version before it to its own, counted from 1. Never edit one that was released.
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 4] = [
     "
     CREATE TABLE clients (
         id TEXT NOT NULL PRIMARY KEY,
@@ -41,6 +41,21 @@ const MIGRATIONS: [&str; 3] = [
     "
     -- Beside the record: noting a login changes no version.
     ALTER TABLE clients ADD COLUMN last_login INTEGER;
+",
+    "
+    -- Each replica publishes its key anew when it starts: nothing is lost.
+    DROP TABLE signing_keys;
+    CREATE TABLE signing_keys (
+        kid TEXT NOT NULL PRIMARY KEY,
+        last_seen INTEGER NOT NULL,
+        record TEXT NOT NULL
+    ) STRICT;
+
+    CREATE TABLE key_ring (
+        id INTEGER NOT NULL PRIMARY KEY CHECK (id = 1),
+        version INTEGER NOT NULL,
+        record TEXT NOT NULL
+    ) STRICT;
 ",
     "
     -- Their ids are in the order of time.

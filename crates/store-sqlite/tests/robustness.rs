@@ -9,11 +9,12 @@ use std::sync::Arc;
 use common::Clock;
 use credentials::StoreError;
 use credentials::client::{ClientFilter, ClientStore};
+use credentials::key::{KeyDirectory, KeyRing, KeyRingStore, PublishedKey};
 use credentials::replay::{ReplayGuard, UseId};
 use credentials::store::DeploymentStore;
 use rusqlite::Connection;
 use store_sqlite::{OpenError, SqliteStore};
-use testkit::contract::outage::methods_that_answer;
+use testkit::contract::outage::{METHODS, methods_that_answer};
 use testkit::{FakeClock, client, client_id};
 
 fn open(directory: &Path) -> Result<SqliteStore, OpenError> {
@@ -122,7 +123,7 @@ mod on_sqlite {
     async fn a_closed_store_answers_nothing() {
         let directory = tempfile::tempdir().unwrap();
         let store = open(directory.path()).unwrap();
-        assert_eq!(methods_that_answer(&store).await.len(), 17);
+        assert_eq!(methods_that_answer(&store).await.len(), METHODS);
         store.clone().close();
         assert_eq!(methods_that_answer(&store).await, Vec::<&str>::new());
         store.close();
@@ -196,6 +197,29 @@ mod on_sqlite {
             }
         }
         assert!(store.find(&client_id("a")).await.unwrap().is_some());
+    }
+
+    #[tokio::test]
+    async fn a_key_that_cannot_be_read_is_left_out_and_a_ring_is_not_taken_for_an_empty_one() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = open(directory.path()).unwrap();
+        let moment = FakeClock::default().now();
+        for kid in ["a", "b", "c"] {
+            let key = testkit::public_key(kid);
+            let key = PublishedKey { kid: kid.to_owned(), key, published_at: moment, last_seen: moment };
+            store.publish(&key).await.unwrap();
+        }
+        assert!(store.replace_key_ring(&KeyRing::default(), 0).await.unwrap());
+        let raw = Connection::open(file(directory.path())).unwrap();
+        for record in ["{", "", "null", "[]", r#"{"kid":"b"}"#] {
+            raw.execute("UPDATE signing_keys SET record = ? WHERE kid = 'b'", [record]).unwrap();
+            let kids: Vec<_> = store.published().await.unwrap().into_iter().map(|key| key.kid).collect();
+            assert_eq!(kids, ["a", "c"], "{record}");
+            raw.execute("UPDATE key_ring SET record = ?", [record]).unwrap();
+            assert!(matches!(store.key_ring().await, Err(StoreError::Corrupt(_))), "{record}");
+        }
+        store.forget_unseen(moment).await.unwrap();
+        assert!(!store.withdraw("b").await.unwrap(), "what cannot be read is forgotten like the others");
     }
 
     #[tokio::test]

@@ -20,6 +20,8 @@ pub mod openmetrics;
 pub mod port;
 pub mod process;
 mod random;
+pub mod redis;
+pub mod tls;
 pub mod tools;
 
 pub use client_key::ClientKey;

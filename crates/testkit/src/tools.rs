@@ -8,6 +8,12 @@ pub fn mongod() -> PathBuf {
     find("mongod", "mongodb")
 }
 
+/// Redis' server, which is a sentinel with `--sentinel`.
+#[must_use]
+pub fn redis_server() -> PathBuf {
+    find("redis-server", "redis")
+}
+
 /// The nginx gateway.
 #[must_use]
 pub fn nginx() -> PathBuf {

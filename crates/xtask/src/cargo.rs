@@ -1,7 +1,7 @@
 //! Starts cargo from within cargo.
 
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
@@ -25,4 +25,9 @@ pub(crate) fn run(workspace: &Path, arguments: &[&str]) -> Result<()> {
     let status = command(workspace, cargo).args(arguments).status().context("cargo could not be started")?;
     ensure!(status.success(), "cargo {} failed", arguments.join(" "));
     Ok(())
+}
+
+/// Where cargo puts what it builds.
+pub(crate) fn target_directory(workspace: &Path) -> PathBuf {
+    workspace.join(crate::environment("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into()))
 }

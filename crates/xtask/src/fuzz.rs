@@ -36,10 +36,7 @@ struct Places {
 pub(crate) fn run(workspace: &Path, options: &Options) -> Result<()> {
     let cargo_fuzz = tools::CARGO_FUZZ.ready(workspace)?;
     let host = host()?;
-    let workspace_target = match crate::environment("CARGO_TARGET_DIR") {
-        Some(directory) => workspace.join(directory),
-        None => workspace.join("target"),
-    };
+    let workspace_target = cargo::target_directory(workspace);
     let target_directory = workspace_target.join("fuzz");
     let places = Places {
         package: workspace.join("fuzz"),
@@ -163,8 +160,11 @@ fn finish(command: &mut Command) -> Result<String> {
     let log = String::from_utf8_lossy(&output.stderr).into_owned();
     if !output.status.success() {
         let lines: Vec<&str> = log.lines().collect();
-        let end = lines.get(lines.len().saturating_sub(40)..).unwrap_or_default().join("\n");
-        bail!("{}\n{end}", output.status);
+        let said = lines.iter().position(|line| line.contains("panicked at")).unwrap_or_default();
+        let what = lines.get(said..).unwrap_or_default().iter().take(6);
+        let end = lines.get(lines.len().saturating_sub(12)..).unwrap_or_default();
+        let told: Vec<&str> = what.chain(end).copied().collect();
+        bail!("{}\n{}", output.status, told.join("\n"));
     }
     Ok(log)
 }

@@ -1,5 +1,6 @@
 //! The developer's front door: `cargo xtask up` shows the whole way once, `cargo xtask test` runs every test.
 
+mod bench;
 mod cargo;
 mod conformance;
 mod demo_api;
@@ -34,6 +35,8 @@ enum Task {
     Fuzz(fuzz::Options),
     /// Write docs/conformance.md: which row of a standard or of the attacks is shown by which test
     Conformance(conformance::Options),
+    /// Measure what a token costs, beside what OpenSSL and HTTP alone cost
+    Bench(bench::Options),
     /// Fetch the tools that the tests and the gate use, and print the folder they are in
     Tools,
 }
@@ -45,6 +48,7 @@ fn main() -> ExitCode {
         Task::Test(options) => suite::run(&workspace, &options),
         Task::Fuzz(options) => fuzz::run(&workspace, &options),
         Task::Conformance(options) => conformance::run(&workspace, &options),
+        Task::Bench(options) => bench::run(&workspace, &options),
         Task::Tools => suite::fetch_tools(&workspace),
     };
     match outcome {

@@ -43,6 +43,11 @@ impl Server {
         Ok(server)
     }
 
+    /// The process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     async fn wait_until_it_listens(&mut self, address: SocketAddr) -> Result<()> {
         let started = Instant::now();
         while TcpStream::connect_timeout(&address, PATIENCE).is_err() {

@@ -24,16 +24,18 @@ pub(crate) struct Options {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Component {
     Mongodb,
+    Redis,
     Nginx,
     Envoy,
 }
 
 impl Component {
-    const ALL: [Self; 3] = [Self::Mongodb, Self::Nginx, Self::Envoy];
+    const ALL: [Self; 4] = [Self::Mongodb, Self::Redis, Self::Nginx, Self::Envoy];
 
     const fn tool(self) -> &'static Tool {
         match self {
             Self::Mongodb => &tools::MONGOD,
+            Self::Redis => &tools::REDIS,
             Self::Nginx => &tools::NGINX,
             Self::Envoy => &tools::ENVOY,
         }
@@ -43,6 +45,7 @@ impl Component {
     const fn mark(self) -> &'static str {
         match self {
             Self::Mongodb => "on_mongodb",
+            Self::Redis => "on_redis",
             Self::Nginx => "through_nginx",
             Self::Envoy => "through_envoy",
         }
@@ -84,14 +87,8 @@ pub(crate) fn run(workspace: &Path, options: &Options) -> Result<()> {
 
 /// Fetches everything that the tests and `.ci/run` use.
 pub(crate) fn fetch_tools(workspace: &Path) -> Result<()> {
-    for tool in [
-        &tools::NGINX,
-        &tools::ENVOY,
-        &tools::MONGOD,
-        &tools::CARGO_NEXTEST,
-        &tools::CARGO_DENY,
-        &tools::CARGO_FUZZ,
-    ] {
+    let of_the_gate = [&tools::CARGO_NEXTEST, &tools::CARGO_DENY, &tools::CARGO_FUZZ];
+    for tool in Component::ALL.map(Component::tool).into_iter().chain(of_the_gate) {
         println!("{:<14} {}", tool.binary, tool.ready(workspace)?.display());
     }
     Ok(())

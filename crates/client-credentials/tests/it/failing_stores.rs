@@ -10,7 +10,7 @@ use credentials::audit::{AuditEvent, AuditFilter, AuditLog, AuditPage, EventId};
 use credentials::client::{
     Client, ClientFilter, ClientId, ClientPage, ClientStore, DeleteOutcome, ReplaceOutcome,
 };
-use credentials::key::{KeyDirectory, PublishedKey};
+use credentials::key::{KeyDirectory, KeyRing, KeyRingStore, PublishedKey, StoredRing};
 use credentials::replay::{ReplayGuard, UseId};
 use credentials::secret::{SecretLookup, SecretStore, StoredSecret};
 use credentials::store::DeploymentStore;
@@ -162,6 +162,29 @@ impl KeyDirectory for FailingStores {
     async fn published(&self) -> Result<Vec<PublishedKey>, StoreError> {
         self.keys.pass()?;
         self.store.published().await
+    }
+
+    async fn forget_unseen(&self, since: Timestamp) -> Result<(), StoreError> {
+        self.keys.pass()?;
+        self.store.forget_unseen(since).await
+    }
+
+    async fn withdraw(&self, kid: &str) -> Result<bool, StoreError> {
+        self.keys.pass()?;
+        self.store.withdraw(kid).await
+    }
+}
+
+#[async_trait]
+impl KeyRingStore for FailingStores {
+    async fn key_ring(&self) -> Result<StoredRing, StoreError> {
+        self.keys.pass()?;
+        self.store.key_ring().await
+    }
+
+    async fn replace_key_ring(&self, ring: &KeyRing, expected: u64) -> Result<bool, StoreError> {
+        self.keys.pass()?;
+        self.store.replace_key_ring(ring, expected).await
     }
 }
 

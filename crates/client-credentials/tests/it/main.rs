@@ -15,6 +15,7 @@ mod clients;
 mod conformance;
 mod discovery;
 mod failing_stores;
+mod limits;
 mod metrics;
 mod oauth_token;
 mod openssl_key;

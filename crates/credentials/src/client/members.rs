@@ -56,8 +56,9 @@ other members"
 /// A name that a person can read and that hides nothing, in normal form C: names that look the same are the same
 /// (T-FRM-15).
 pub(super) fn name(member: &'static str, value: &Value) -> Result<String, ClientDefect> {
-    clean_text(value)
-        .map(|text| text.nfc().collect())
+    // Some characters become two in normal form, so the form that is kept is the one that is measured.
+    let text: Option<String> = value.as_str().map(|text| text.nfc().collect());
+    text.filter(|text| is_clean(text))
         .ok_or(ClientDefect::Invalid { member, expected: "a text of 1 to 256 visible characters" })
 }
 
@@ -147,12 +148,14 @@ fn texts(member: &'static str, value: &Value) -> Result<Vec<String>, ClientDefec
 }
 
 fn clean_text(value: &Value) -> Option<&str> {
-    let text = value.as_str()?;
+    value.as_str().filter(|text| is_clean(text))
+}
+
+fn is_clean(text: &str) -> bool {
     let length = text.chars().take(MAX_TEXT_LENGTH.saturating_add(1)).count();
-    let clean = (1..=MAX_TEXT_LENGTH).contains(&length)
+    (1..=MAX_TEXT_LENGTH).contains(&length)
         && !text.chars().any(is_invisible)
-        && !text.chars().all(char::is_whitespace);
-    clean.then_some(text)
+        && !text.chars().all(char::is_whitespace)
 }
 
 /// Characters that show nothing or change how their neighbours show: control, format and tag characters.
@@ -184,6 +187,10 @@ mod tests {
         for (sent, kept) in [("e\u{300}", "è"), ("\u{212B}", "Å"), ("Ｆ", "Ｆ")] {
             assert_eq!(name("name", &json!(sent)).as_deref(), Ok(kept), "{sent}");
         }
+        // Each of these is two characters in normal form (found by fuzzing: the kept name was too long to be sent again).
+        let (grows, grows_too_long) = ("\u{0958}".repeat(128), "\u{0958}".repeat(129));
+        assert_eq!(name("name", &json!(grows)).map(|name| name.chars().count()), Ok(256));
+        assert!(name("name", &json!(grows_too_long)).is_err());
         let too_long = "è".repeat(257);
         for bad in [
             "",

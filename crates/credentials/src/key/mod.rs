@@ -4,7 +4,9 @@
 mod algorithm;
 mod directory;
 mod public_key;
+pub mod ring;
 
 pub use algorithm::Algorithm;
-pub use directory::{KeyDirectory, PublishedKey};
+pub use directory::{KeyDirectory, KeyRingStore, PublishedKey, StoredRing};
 pub use public_key::PublicKey;
+pub use ring::KeyRing;

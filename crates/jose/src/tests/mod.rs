@@ -2,6 +2,7 @@
 
 mod access_token;
 mod ed25519;
+mod encryption;
 mod key;
 mod signature;
 mod signing_key;

@@ -9,7 +9,7 @@ use super::{CALLERS, Storage, all_at_once};
 use crate::clients::client_id;
 use crate::random::SeededRandom;
 
-async fn open<S: Storage>(storage: &S) -> Arc<dyn AuditLog> {
+async fn open<S: Storage<Store: AuditLog>>(storage: &S) -> Arc<dyn AuditLog> {
     storage.open().await
 }
 
@@ -68,7 +68,7 @@ async fn read(store: &dyn AuditLog, filter: &AuditFilter, size: u32) -> Vec<Audi
     }
 }
 
-pub async fn events_come_back_equal_and_newest_first<S: Storage>(storage: &S) {
+pub async fn events_come_back_equal_and_newest_first<S: Storage<Store: AuditLog>>(storage: &S) {
     let store = open(storage).await;
     let events = events(storage.now());
     store.append(&[], storage.now()).await.unwrap();
@@ -78,7 +78,7 @@ pub async fn events_come_back_equal_and_newest_first<S: Storage>(storage: &S) {
     assert_eq!(read(&*store, &AuditFilter::default(), 1000).await, newest_first(&events));
 }
 
-pub async fn pages_are_complete<S: Storage>(storage: &S) {
+pub async fn pages_are_complete<S: Storage<Store: AuditLog>>(storage: &S) {
     let store = open(storage).await;
     let everything = AuditFilter::default();
     assert_eq!(store.events(&everything, None, 10).await.unwrap(), AuditPage::default());
@@ -92,7 +92,7 @@ pub async fn pages_are_complete<S: Storage>(storage: &S) {
     assert_eq!(store.events(&everything, None, 0).await.unwrap(), AuditPage::default());
 }
 
-pub async fn a_filter_leaves_out_exactly_the_other_events<S: Storage>(storage: &S) {
+pub async fn a_filter_leaves_out_exactly_the_other_events<S: Storage<Store: AuditLog>>(storage: &S) {
     let store = open(storage).await;
     let start = storage.now();
     let events = events(start);
@@ -131,7 +131,7 @@ pub async fn a_filter_leaves_out_exactly_the_other_events<S: Storage>(storage: &
     }
 }
 
-pub async fn appending_again_changes_nothing<S: Storage>(storage: &S) {
+pub async fn appending_again_changes_nothing<S: Storage<Store: AuditLog>>(storage: &S) {
     let store = open(storage).await;
     let events = events(storage.now());
     let until = storage.now().plus_seconds(600);
@@ -143,7 +143,7 @@ pub async fn appending_again_changes_nothing<S: Storage>(storage: &S) {
     assert_eq!(read(&*store, &AuditFilter::default(), 1000).await, newest_first(&events));
 }
 
-pub async fn replicas_append_at_once_and_see_all<S: Storage>(storage: &S) {
+pub async fn replicas_append_at_once_and_see_all<S: Storage<Store: AuditLog>>(storage: &S) {
     let replicas = [open(storage).await, open(storage).await];
     let start = storage.now();
     all_at_once(|caller| {
@@ -157,7 +157,7 @@ pub async fn replicas_append_at_once_and_see_all<S: Storage>(storage: &S) {
     }
 }
 
-pub async fn events_outlive_a_restart<S: Storage>(storage: &S) {
+pub async fn events_outlive_a_restart<S: Storage<Store: AuditLog>>(storage: &S) {
     let events = events(storage.now());
     open(storage).await.append(&events, storage.now().plus_seconds(600)).await.unwrap();
     let store = open(storage).await;

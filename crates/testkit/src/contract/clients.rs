@@ -13,11 +13,11 @@ use serde_json::json;
 use super::{CALLERS, Storage, all_at_once};
 use crate::clients::{client, client_id, demanding_clients};
 
-async fn open<S: Storage>(storage: &S) -> Arc<dyn ClientStore> {
+async fn open<S: Storage<Store: ClientStore>>(storage: &S) -> Arc<dyn ClientStore> {
     storage.open().await
 }
 
-pub async fn every_field_comes_back_equal<S: Storage>(storage: &S) {
+pub async fn every_field_comes_back_equal<S: Storage<Store: ClientStore>>(storage: &S) {
     let store = open(storage).await;
     let clients = demanding_clients();
     for client in &clients {
@@ -28,7 +28,7 @@ pub async fn every_field_comes_back_equal<S: Storage>(storage: &S) {
     }
 }
 
-pub async fn an_unknown_id_is_none<S: Storage>(storage: &S) {
+pub async fn an_unknown_id_is_none<S: Storage<Store: ClientStore>>(storage: &S) {
     let store = open(storage).await;
     assert_eq!(store.find(&client_id("nobody")).await.unwrap(), None);
     store.insert_new(&client("somebody")).await.unwrap();
@@ -37,7 +37,7 @@ pub async fn an_unknown_id_is_none<S: Storage>(storage: &S) {
     }
 }
 
-pub async fn a_taken_id_is_a_duplicate_and_changes_nothing<S: Storage>(storage: &S) {
+pub async fn a_taken_id_is_a_duplicate_and_changes_nothing<S: Storage<Store: ClientStore>>(storage: &S) {
     let store = open(storage).await;
     let first = client("taken");
     store.insert_new(&first).await.unwrap();
@@ -47,7 +47,7 @@ pub async fn a_taken_id_is_a_duplicate_and_changes_nothing<S: Storage>(storage: 
     assert_eq!(store.find(&first.id).await.unwrap(), Some(first));
 }
 
-pub async fn of_concurrent_inserts_of_one_id_one_succeeds<S: Storage>(storage: &S) {
+pub async fn of_concurrent_inserts_of_one_id_one_succeeds<S: Storage<Store: ClientStore>>(storage: &S) {
     let replicas = [open(storage).await, open(storage).await];
     let answers = all_at_once(|caller| {
         let store = Arc::clone(&replicas[caller % 2]);
@@ -63,7 +63,7 @@ pub async fn of_concurrent_inserts_of_one_id_one_succeeds<S: Storage>(storage: &
     assert_eq!(replicas[0].find(&client_id("contended")).await.unwrap().as_ref(), Some(&won[0].1));
 }
 
-pub async fn concurrent_inserts_of_different_ids_all_succeed<S: Storage>(storage: &S) {
+pub async fn concurrent_inserts_of_different_ids_all_succeed<S: Storage<Store: ClientStore>>(storage: &S) {
     let replicas = [open(storage).await, open(storage).await];
     let answers = all_at_once(|caller| {
         let store = Arc::clone(&replicas[caller % 2]);
@@ -74,7 +74,7 @@ pub async fn concurrent_inserts_of_different_ids_all_succeed<S: Storage>(storage
     assert_eq!(read_pages(&*replicas[1], 50).await.len(), CALLERS);
 }
 
-pub async fn ids_that_differ_in_case_are_different_clients<S: Storage>(storage: &S) {
+pub async fn ids_that_differ_in_case_are_different_clients<S: Storage<Store: ClientStore>>(storage: &S) {
     let store = open(storage).await;
     let spellings = ["orders", "Orders", "ORDERS"].map(|id| Client { name: id.to_owned(), ..client(id) });
     for client in &spellings {
@@ -85,7 +85,7 @@ pub async fn ids_that_differ_in_case_are_different_clients<S: Storage>(storage: 
     }
 }
 
-pub async fn pages_are_complete_and_in_byte_order<S: Storage>(storage: &S) {
+pub async fn pages_are_complete_and_in_byte_order<S: Storage<Store: ClientStore>>(storage: &S) {
     let store = open(storage).await;
     let mut expected = demanding_clients();
     expected.retain(|client| client.metadata.is_empty());
@@ -117,7 +117,7 @@ async fn read_pages(store: &dyn ClientStore, size: u32) -> Vec<Client> {
     }
 }
 
-pub async fn a_page_may_start_after_an_id_that_is_gone<S: Storage>(storage: &S) {
+pub async fn a_page_may_start_after_an_id_that_is_gone<S: Storage<Store: ClientStore>>(storage: &S) {
     let store = open(storage).await;
     for id in ["a", "c", "e"] {
         store.insert_new(&client(id)).await.unwrap();
@@ -129,12 +129,12 @@ pub async fn a_page_may_start_after_an_id_that_is_gone<S: Storage>(storage: &S) 
     assert_eq!(page, ClientPage::default());
 }
 
-pub async fn an_empty_store_has_one_empty_page<S: Storage>(storage: &S) {
+pub async fn an_empty_store_has_one_empty_page<S: Storage<Store: ClientStore>>(storage: &S) {
     let store = open(storage).await;
     assert_eq!(store.list(&ClientFilter::default(), None, 10).await.unwrap(), ClientPage::default());
 }
 
-pub async fn a_deleted_client_is_gone_and_its_id_free<S: Storage>(storage: &S) {
+pub async fn a_deleted_client_is_gone_and_its_id_free<S: Storage<Store: ClientStore>>(storage: &S) {
     let store = open(storage).await;
     let (first, neighbour) = (client("first"), client("First"));
     store.insert_new(&first).await.unwrap();
@@ -148,7 +148,7 @@ pub async fn a_deleted_client_is_gone_and_its_id_free<S: Storage>(storage: &S) {
     assert_eq!(store.find(&again.id).await.unwrap(), Some(again));
 }
 
-pub async fn of_concurrent_deletes_one_removes<S: Storage>(storage: &S) {
+pub async fn of_concurrent_deletes_one_removes<S: Storage<Store: ClientStore>>(storage: &S) {
     let replicas = [open(storage).await, open(storage).await];
     replicas[0].insert_new(&client("doomed")).await.unwrap();
     let answers = all_at_once(|caller| {
@@ -161,7 +161,7 @@ pub async fn of_concurrent_deletes_one_removes<S: Storage>(storage: &S) {
     assert!(!answers.contains(&DeleteOutcome::VersionConflict));
 }
 
-pub async fn only_the_expected_version_is_deleted<S: Storage>(storage: &S) {
+pub async fn only_the_expected_version_is_deleted<S: Storage<Store: ClientStore>>(storage: &S) {
     let store = open(storage).await;
     let stored = Client { version: 5, ..client("versioned") };
     store.insert_new(&stored).await.unwrap();
@@ -174,7 +174,7 @@ pub async fn only_the_expected_version_is_deleted<S: Storage>(storage: &S) {
     assert_eq!(store.delete(&stored.id, Some(5)).await.unwrap(), DeleteOutcome::Missing);
 }
 
-pub async fn a_filter_leaves_out_exactly_what_it_does_not_match<S: Storage>(storage: &S) {
+pub async fn a_filter_leaves_out_exactly_what_it_does_not_match<S: Storage<Store: ClientStore>>(storage: &S) {
     let store = open(storage).await;
     let mut expected = demanding_clients();
     expected.retain(|client| client.metadata.len() < 5);
@@ -207,7 +207,7 @@ pub async fn a_filter_leaves_out_exactly_what_it_does_not_match<S: Storage>(stor
     }
 }
 
-pub async fn a_login_is_noted_beside_the_version<S: Storage>(storage: &S) {
+pub async fn a_login_is_noted_beside_the_version<S: Storage<Store: ClientStore>>(storage: &S) {
     let store = open(storage).await;
     let at = Timestamp::from_unix_seconds;
     let record = client("visitor");
@@ -225,7 +225,7 @@ pub async fn a_login_is_noted_beside_the_version<S: Storage>(storage: &S) {
     assert_eq!(store.list(&ClientFilter::default(), None, 10).await.unwrap().clients, [expected]);
 }
 
-pub async fn t_reg_10_an_acknowledged_client_outlives_a_restart<S: Storage>(storage: &S) {
+pub async fn t_reg_10_an_acknowledged_client_outlives_a_restart<S: Storage<Store: ClientStore>>(storage: &S) {
     let clients = demanding_clients();
     let store = open(storage).await;
     for client in &clients {
@@ -239,7 +239,7 @@ pub async fn t_reg_10_an_acknowledged_client_outlives_a_restart<S: Storage>(stor
     }
 }
 
-pub async fn another_replica_sees_each_acknowledged_write<S: Storage>(storage: &S) {
+pub async fn another_replica_sees_each_acknowledged_write<S: Storage<Store: ClientStore>>(storage: &S) {
     let (one, other) = (open(storage).await, open(storage).await);
     for round in 0..20 {
         let mut record = client(&format!("round-{round}"));
@@ -254,6 +254,6 @@ pub async fn another_replica_sees_each_acknowledged_write<S: Storage>(storage: &
     }
 }
 
-pub async fn ping_answers<S: Storage>(storage: &S) {
+pub async fn ping_answers<S: Storage<Store: ClientStore>>(storage: &S) {
     open(storage).await.ping().await.unwrap();
 }

@@ -6,11 +6,11 @@ use credentials::store::DeploymentStore;
 
 use super::{Storage, all_at_once};
 
-async fn open<S: Storage>(storage: &S) -> Arc<dyn DeploymentStore> {
+async fn open<S: Storage<Store: DeploymentStore>>(storage: &S) -> Arc<dyn DeploymentStore> {
     storage.open().await
 }
 
-pub async fn the_first_proposal_stays<S: Storage>(storage: &S) {
+pub async fn the_first_proposal_stays<S: Storage<Store: DeploymentStore>>(storage: &S) {
     let (store, replica) = (open(storage).await, open(storage).await);
     assert_eq!(store.agree("pepper", b"first").await.unwrap(), b"first");
     for proposal in [b"other".as_slice(), b"", b"first", &[0; 100]] {
@@ -19,7 +19,7 @@ pub async fn the_first_proposal_stays<S: Storage>(storage: &S) {
     }
 }
 
-pub async fn of_concurrent_proposals_all_callers_get_one<S: Storage>(storage: &S) {
+pub async fn of_concurrent_proposals_all_callers_get_one<S: Storage<Store: DeploymentStore>>(storage: &S) {
     let replicas = [open(storage).await, open(storage).await];
     for round in 0..3 {
         let name = format!("round {round}");
@@ -34,7 +34,7 @@ pub async fn of_concurrent_proposals_all_callers_get_one<S: Storage>(storage: &S
     }
 }
 
-pub async fn names_are_independent<S: Storage>(storage: &S) {
+pub async fn names_are_independent<S: Storage<Store: DeploymentStore>>(storage: &S) {
     let store = open(storage).await;
     let all_bytes: Vec<u8> = (0..=255).collect();
     let large = vec![0xff; 100_000];
@@ -56,7 +56,7 @@ pub async fn names_are_independent<S: Storage>(storage: &S) {
     }
 }
 
-pub async fn an_agreement_outlives_a_restart<S: Storage>(storage: &S) {
+pub async fn an_agreement_outlives_a_restart<S: Storage<Store: DeploymentStore>>(storage: &S) {
     open(storage).await.agree("pepper", b"first").await.unwrap();
     assert_eq!(open(storage).await.agree("pepper", b"second").await.unwrap(), b"first");
 }

@@ -5,7 +5,7 @@ use credentials::InsertError;
 use credentials::StoreError;
 use credentials::audit::{Actor, AuditAction, AuditEvent, AuditFilter, EventId};
 use credentials::client::{ClientFilter, ClientStore};
-use credentials::key::PublishedKey;
+use credentials::key::{KeyRing, PublishedKey};
 use credentials::replay::UseId;
 use credentials::secret::{Pepper, SecretStore, StoredSecret};
 use futures_util::FutureExt;
@@ -14,18 +14,26 @@ use futures_util::future::{BoxFuture, join_all};
 use super::Store;
 use crate::clients::{client, client_id, public_key};
 
+/// Methods of all ports.
+pub const METHODS: usize = 21;
+
 /// Asks every method of every port at the same time. Returns the names of those that did not answer `Unavailable`: a
-/// working store gives all 17, a broken one none.
+/// working store gives all of them, a broken one none.
 pub async fn methods_that_answer(store: &impl Store) -> Vec<&'static str> {
     let id = client_id("outage");
     let owner = Pepper::new(vec![1]).lookup(&id);
     let moment = Timestamp::from_unix_seconds(1_795_291_200);
     let secret = StoredSecret { hash: Pepper::new(vec![1]).hash("s"), created_at: moment, expires_at: None };
-    let key = PublishedKey { kid: "outage".to_owned(), key: public_key("outage"), published_at: moment };
-    let everything = ClientFilter::default();
+    let key = PublishedKey {
+        kid: "outage".to_owned(),
+        key: public_key("outage"),
+        published_at: moment,
+        last_seen: moment,
+    };
     let (all_events, events) = (AuditFilter::default(), [event(moment)]);
+    let (ring, everything) = (KeyRing::default(), ClientFilter::default());
     let (new, changed) = (client("outage-new"), client("outage"));
-    let calls: [(&str, BoxFuture<'_, Result<(), StoreError>>); 17] = [
+    let calls: [(&str, BoxFuture<'_, Result<(), StoreError>>); METHODS] = [
         ("insert_new", store.insert_new(&new).map(without_duplicate).boxed()),
         ("find", ClientStore::find(store, &id).map(done).boxed()),
         ("list", store.list(&everything, None, 10).map(done).boxed()),
@@ -42,6 +50,10 @@ pub async fn methods_that_answer(store: &impl Store) -> Vec<&'static str> {
         ("append audit events", store.append(&events, moment).boxed()),
         ("audit events", store.events(&all_events, None, 10).map(done).boxed()),
         ("count audit events", store.count(&all_events, 10).map(done).boxed()),
+        ("forget_unseen", store.forget_unseen(moment).boxed()),
+        ("withdraw", store.withdraw("outage").map(done).boxed()),
+        ("key_ring", store.key_ring().map(done).boxed()),
+        ("replace_key_ring", store.replace_key_ring(&ring, 0).map(done).boxed()),
         ("agree", store.agree("outage", b"value").map(done).boxed()),
     ];
     let answers = calls.map(|(name, call)| call.map(move |answer| (name, answer)));

@@ -8,11 +8,11 @@ use serde_json::json;
 use super::{CALLERS, Storage, all_at_once};
 use crate::clients::{client, client_id, demanding_clients, public_key};
 
-async fn open<S: Storage>(storage: &S) -> Arc<dyn ClientStore> {
+async fn open<S: Storage<Store: ClientStore>>(storage: &S) -> Arc<dyn ClientStore> {
     storage.open().await
 }
 
-pub async fn every_field_can_be_replaced<S: Storage>(storage: &S) {
+pub async fn every_field_can_be_replaced<S: Storage<Store: ClientStore>>(storage: &S) {
     let store = open(storage).await;
     let plain = client("changing");
     store.insert_new(&plain).await.unwrap();
@@ -26,7 +26,7 @@ pub async fn every_field_can_be_replaced<S: Storage>(storage: &S) {
     }
 }
 
-pub async fn an_unexpected_version_changes_nothing<S: Storage>(storage: &S) {
+pub async fn an_unexpected_version_changes_nothing<S: Storage<Store: ClientStore>>(storage: &S) {
     let store = open(storage).await;
     let stored = Client { version: 5, ..client("versioned") };
     store.insert_new(&stored).await.unwrap();
@@ -42,7 +42,7 @@ pub async fn an_unexpected_version_changes_nothing<S: Storage>(storage: &S) {
     }
 }
 
-pub async fn an_unknown_client_is_missing_and_stays_so<S: Storage>(storage: &S) {
+pub async fn an_unknown_client_is_missing_and_stays_so<S: Storage<Store: ClientStore>>(storage: &S) {
     let store = open(storage).await;
     for version in [0, 1] {
         assert_eq!(store.replace(&client("nobody"), version).await.unwrap(), ReplaceOutcome::Missing);
@@ -50,7 +50,7 @@ pub async fn an_unknown_client_is_missing_and_stays_so<S: Storage>(storage: &S) 
     assert_eq!(store.find(&client_id("nobody")).await.unwrap(), None);
 }
 
-pub async fn only_the_named_client_changes<S: Storage>(storage: &S) {
+pub async fn only_the_named_client_changes<S: Storage<Store: ClientStore>>(storage: &S) {
     let store = open(storage).await;
     for id in ["orders", "Orders", "orders2"] {
         store.insert_new(&client(id)).await.unwrap();
@@ -85,7 +85,7 @@ fn written_by(caller: usize, version: u64) -> Client {
     }
 }
 
-pub async fn t_reg_06_of_concurrent_replacements_one_wins_whole<S: Storage>(storage: &S) {
+pub async fn t_reg_06_of_concurrent_replacements_one_wins_whole<S: Storage<Store: ClientStore>>(storage: &S) {
     let replicas = [open(storage).await, open(storage).await];
     replicas[0].insert_new(&client("contended")).await.unwrap();
     let answers = all_at_once(|caller| {
@@ -104,7 +104,7 @@ pub async fn t_reg_06_of_concurrent_replacements_one_wins_whole<S: Storage>(stor
     assert_eq!(stored, Some(written_by(winners[0], 2)));
 }
 
-pub async fn t_reg_06_no_update_is_lost<S: Storage>(storage: &S) {
+pub async fn t_reg_06_no_update_is_lost<S: Storage<Store: ClientStore>>(storage: &S) {
     let replicas = [open(storage).await, open(storage).await];
     replicas[0].insert_new(&Client { version: 0, ..client("counter") }).await.unwrap();
     all_at_once(|caller| {
@@ -132,7 +132,7 @@ async fn add_name(store: &dyn ClientStore, caller: usize) -> bool {
     store.replace(&record, expected).await.unwrap() == ReplaceOutcome::Replaced
 }
 
-pub async fn a_replacement_outlives_a_restart<S: Storage>(storage: &S) {
+pub async fn a_replacement_outlives_a_restart<S: Storage<Store: ClientStore>>(storage: &S) {
     let store = open(storage).await;
     store.insert_new(&client("contended")).await.unwrap();
     store.replace(&written_by(3, 2), 1).await.unwrap();

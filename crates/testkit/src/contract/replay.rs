@@ -8,7 +8,7 @@ use credentials::replay::{ReplayGuard, UseId};
 use super::{CALLERS, Storage, all_at_once};
 use crate::clients::client_id;
 
-async fn open<S: Storage>(storage: &S) -> Arc<dyn ReplayGuard> {
+async fn open<S: Storage<Store: ReplayGuard>>(storage: &S) -> Arc<dyn ReplayGuard> {
     storage.open().await
 }
 
@@ -16,7 +16,7 @@ fn use_of(jti: &str) -> UseId {
     UseId::of(&client_id("client"), jti)
 }
 
-pub async fn t_clm_12_the_second_use_is_not_the_first<S: Storage>(storage: &S) {
+pub async fn t_clm_12_the_second_use_is_not_the_first<S: Storage<Store: ReplayGuard>>(storage: &S) {
     let store = open(storage).await;
     for jti in ["a", "b", "A", ""] {
         assert!(store.first_use(use_of(jti), storage.now().plus_seconds(60)).await.unwrap(), "{jti:?}");
@@ -31,7 +31,7 @@ pub async fn t_clm_12_the_second_use_is_not_the_first<S: Storage>(storage: &S) {
     }
 }
 
-pub async fn t_clm_13_of_concurrent_uses_one_is_first<S: Storage>(storage: &S) {
+pub async fn t_clm_13_of_concurrent_uses_one_is_first<S: Storage<Store: ReplayGuard>>(storage: &S) {
     let replicas = [open(storage).await, open(storage).await];
     for round in 0..5 {
         let id = use_of(&format!("round {round}"));
@@ -44,7 +44,7 @@ pub async fn t_clm_13_of_concurrent_uses_one_is_first<S: Storage>(storage: &S) {
     }
 }
 
-pub async fn t_clm_14_a_use_outlives_a_restart<S: Storage>(storage: &S) {
+pub async fn t_clm_14_a_use_outlives_a_restart<S: Storage<Store: ReplayGuard>>(storage: &S) {
     let store = open(storage).await;
     assert!(store.first_use(use_of("used"), storage.now().plus_seconds(60)).await.unwrap());
     drop(store);
@@ -53,7 +53,9 @@ pub async fn t_clm_14_a_use_outlives_a_restart<S: Storage>(storage: &S) {
     assert!(store.first_use(use_of("unused"), storage.now().plus_seconds(60)).await.unwrap());
 }
 
-pub async fn t_clm_16_a_live_use_is_kept_however_many_others_arrive<S: Storage>(storage: &S) {
+pub async fn t_clm_16_a_live_use_is_kept_however_many_others_arrive<S: Storage<Store: ReplayGuard>>(
+    storage: &S,
+) {
     let store = open(storage).await;
     let kept = ["first", "second", "third"].map(use_of);
     for id in kept {
@@ -77,7 +79,7 @@ pub async fn t_clm_16_a_live_use_is_kept_however_many_others_arrive<S: Storage>(
     }
 }
 
-pub async fn t_clm_18_the_jti_of_another_client_is_another_use<S: Storage>(storage: &S) {
+pub async fn t_clm_18_the_jti_of_another_client_is_another_use<S: Storage<Store: ReplayGuard>>(storage: &S) {
     let store = open(storage).await;
     for client in ["a", "b", "A"] {
         assert!(
@@ -93,7 +95,7 @@ pub async fn t_clm_18_the_jti_of_another_client_is_another_use<S: Storage>(stora
 }
 
 /// What just ended may be replayed by a caller whose clock is behind: it is kept some minutes longer.
-pub async fn t_clm_19_uses_around_their_end_stay_used<S: Storage>(storage: &S) {
+pub async fn t_clm_19_uses_around_their_end_stay_used<S: Storage<Store: ReplayGuard>>(storage: &S) {
     let store = open(storage).await;
     for until in [-60, -1, 0, 1] {
         let id = use_of(&format!("until {until}"));
@@ -102,7 +104,7 @@ pub async fn t_clm_19_uses_around_their_end_stay_used<S: Storage>(storage: &S) {
     }
 }
 
-pub async fn ends_at_the_edges_of_time_are_kept<S: Storage>(storage: &S) {
+pub async fn ends_at_the_edges_of_time_are_kept<S: Storage<Store: ReplayGuard>>(storage: &S) {
     let store = open(storage).await;
     assert!(store.first_use(use_of("far"), Timestamp::from_unix_millis(i64::MAX)).await.unwrap());
     // The past may be forgotten at once; it must only not disturb.

@@ -8,7 +8,7 @@ use credentials::secret::{Pepper, SecretLookup, SecretStore, StoredSecret};
 use super::{CALLERS, Storage, all_at_once};
 use crate::clients::client_id;
 
-async fn open<S: Storage>(storage: &S) -> Arc<dyn SecretStore> {
+async fn open<S: Storage<Store: SecretStore>>(storage: &S) -> Arc<dyn SecretStore> {
     storage.open().await
 }
 
@@ -28,7 +28,7 @@ fn secret(text: &str, created: i64, expires: Option<i64>) -> StoredSecret {
     }
 }
 
-pub async fn secrets_come_back_oldest_first_and_equal<S: Storage>(storage: &S) {
+pub async fn secrets_come_back_oldest_first_and_equal<S: Storage<Store: SecretStore>>(storage: &S) {
     let store = open(storage).await;
     let mut secrets = [
         secret("newest", i64::MAX, Some(i64::MAX)),
@@ -44,7 +44,7 @@ pub async fn secrets_come_back_oldest_first_and_equal<S: Storage>(storage: &S) {
     assert_eq!(store.find(&owner("a")).await.unwrap(), secrets);
 }
 
-pub async fn a_client_without_secrets_has_none<S: Storage>(storage: &S) {
+pub async fn a_client_without_secrets_has_none<S: Storage<Store: SecretStore>>(storage: &S) {
     let store = open(storage).await;
     store.add(&owner("a"), &secret("s", 1, None)).await.unwrap();
     assert_eq!(store.find(&owner("A")).await.unwrap(), []);
@@ -52,7 +52,7 @@ pub async fn a_client_without_secrets_has_none<S: Storage>(storage: &S) {
     assert_eq!(store.find(&owner("a")).await.unwrap().len(), 1);
 }
 
-pub async fn deleting_forgets_all_of_one_client_only<S: Storage>(storage: &S) {
+pub async fn deleting_forgets_all_of_one_client_only<S: Storage<Store: SecretStore>>(storage: &S) {
     let store = open(storage).await;
     for id in ["a", "b"] {
         for text in ["first", "second"] {
@@ -66,7 +66,7 @@ pub async fn deleting_forgets_all_of_one_client_only<S: Storage>(storage: &S) {
     assert_eq!(store.find(&owner("a")).await.unwrap(), [secret("new", 2, None)]);
 }
 
-pub async fn concurrently_added_secrets_are_all_kept<S: Storage>(storage: &S) {
+pub async fn concurrently_added_secrets_are_all_kept<S: Storage<Store: SecretStore>>(storage: &S) {
     let replicas = [open(storage).await, open(storage).await];
     let nth = |caller: usize| secret(&format!("secret {caller}"), i64::try_from(caller).unwrap(), None);
     all_at_once(|caller| {
@@ -77,7 +77,7 @@ pub async fn concurrently_added_secrets_are_all_kept<S: Storage>(storage: &S) {
     assert_eq!(replicas[0].find(&owner("a")).await.unwrap(), (0..CALLERS).map(nth).collect::<Vec<_>>());
 }
 
-pub async fn secrets_outlive_a_restart<S: Storage>(storage: &S) {
+pub async fn secrets_outlive_a_restart<S: Storage<Store: SecretStore>>(storage: &S) {
     let store = open(storage).await;
     store.add(&owner("kept"), &secret("s", 1, Some(2))).await.unwrap();
     store.add(&owner("deleted"), &secret("s", 1, None)).await.unwrap();

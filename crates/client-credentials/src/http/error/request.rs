@@ -21,6 +21,12 @@ pub(super) fn body(defect: BodyError) -> Answer {
         BodyError::Broken => {
             new(400, "invalid_request", "the body did not arrive to its end: send it again", "body_broken")
         }
+        BodyError::NoRoom => new(
+            503,
+            "temporarily_unavailable",
+            "too many large requests are on their way: send it again a little later",
+            "body_no_room",
+        ),
         BodyError::Encoded => new(
             415,
             "invalid_request",

@@ -20,7 +20,8 @@ fn every_refusal() -> Vec<Refusal> {
     use TokenRequestDefect as Token;
     let mut all = vec![Refusal::NoSuchPath, Refusal::MethodNotAllowed { allowed: "GET, HEAD".to_owned() }];
     all.extend(
-        [BodyError::TooLarge, BodyError::TooSlow, BodyError::Broken, BodyError::Encoded].map(Refusal::from),
+        [BodyError::TooLarge, BodyError::TooSlow, BodyError::Broken, BodyError::NoRoom, BodyError::Encoded]
+            .map(Refusal::from),
     );
     for defect in [JsonBodyDefect::ContentType, JsonBodyDefect::NotAnObject] {
         all.extend([Refusal::RegistrationBody(defect), Refusal::PatchBody(defect)]);

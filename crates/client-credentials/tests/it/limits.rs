@@ -1,0 +1,121 @@
+//! What a connection may cost: heads, bodies and framing, byte by byte (T-FRM rows).
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::service::{GRANT, JSON, Service, call, send};
+
+/// Everything that comes back until the server closes.
+fn whole_answer(service: &Service, request: &str) -> String {
+    let mut connection = TcpStream::connect(service.public).unwrap();
+    connection.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let _ = connection.write_all(request.as_bytes());
+    let mut text = String::new();
+    let _ = connection.read_to_string(&mut text);
+    text
+}
+
+#[test]
+fn t_frm_09_heads_that_are_too_large_are_answered_431() {
+    let service = Service::standard(&[]);
+    let long = "x".repeat(64 * 1024);
+    let many = "a: b\r\n".repeat(500);
+    for request in [
+        format!("GET /tokeninfo HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {long}\r\n\r\n"),
+        format!("GET /tokeninfo HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {long}{long}{long}\r\n\r\n"),
+        format!("GET /tokeninfo?{long} HTTP/1.1\r\nHost: a\r\n\r\n"),
+        format!("GET /tokeninfo HTTP/1.1\r\nHost: a\r\n{many}\r\n"),
+    ] {
+        let answer = send(service.public, request.as_bytes());
+        assert_eq!(answer.refusal(), (431, "invalid_request".to_owned()));
+        assert_eq!(answer.header("connection"), Some("close"));
+    }
+    // What gateways let through is served.
+    let token = "x".repeat(16 * 1024);
+    let answer = service.call("GET", "/tokeninfo", &[("Authorization", &format!("Bearer {token}"))], "");
+    assert_eq!(answer.refusal().0, 401);
+}
+
+#[test]
+fn t_frm_11_what_a_gateway_could_read_otherwise_is_refused_and_the_connection_closed() {
+    let service = Service::standard(&[]);
+    let next = "GET /-/healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+    let chunked = "Transfer-Encoding: chunked\r\n";
+    let length = "Content-Length: 5\r\n";
+    for (name, head, body) in [
+        ("CL.TE", format!("{length}{chunked}"), "0\r\n\r\n"),
+        ("TE.CL", format!("{chunked}{length}"), "0\r\n\r\n"),
+        ("unknown coding", "Transfer-Encoding: xchunked\r\n".to_owned(), ""),
+        ("two codings", "Transfer-Encoding: chunked, identity\r\n".to_owned(), ""),
+        ("two lengths", length.repeat(2), "hello"),
+        ("folded", "X-A: b\r\n c\r\n".to_owned(), ""),
+        ("bare LF", "X-A: b\n".to_owned(), ""),
+        ("bare LF before a header", format!("X-A: b\n{chunked}"), "0\r\n\r\n"),
+        ("bare CR", "X-A: b\rX-B: c\r\n".to_owned(), ""),
+        ("space before colon", "Transfer-Encoding : chunked\r\n".to_owned(), "0\r\n\r\n"),
+        ("sign", "Content-Length: +5\r\n".to_owned(), "hello"),
+    ] {
+        let request = format!("POST /oauth/token HTTP/1.1\r\nHost: a\r\n{head}\r\n{body}{next}");
+        let answer = whole_answer(&service, &request);
+        assert!(answer.starts_with("HTTP/1.1 400 "), "{name}: {answer}");
+        assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{name}: {answer}");
+    }
+    // A body that breaks its own framing: its handler says so, and nothing behind it is read.
+    let form = "Content-Type: application/x-www-form-urlencoded\r\n";
+    for body in [format!("5;{}\r\nhello\r\n0\r\n\r\n", "x".repeat(300)), "5\nhello\r\n0\r\n\r\n".to_owned()] {
+        let request = format!("POST /oauth/token HTTP/1.1\r\nHost: a\r\n{form}{chunked}\r\n{body}{next}");
+        let answer = whole_answer(&service, &request);
+        assert!(answer.starts_with("HTTP/1.1 400 "), "{body}: {answer}");
+        assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{body}: {answer}");
+    }
+}
+
+#[test]
+fn t_frm_11_good_requests_before_a_bad_one_are_answered() {
+    let service = Service::standard(&[]);
+    let good = "GET /-/healthz HTTP/1.1\r\nHost: a\r\n\r\n";
+    let answer = whole_answer(&service, &format!("{good}{good}GET /-/healthz HTTP/1.1\nHost: a\r\n\r\n"));
+    let statuses: Vec<_> = answer.split("HTTP/1.1 ").skip(1).map(|answer| &answer[..3]).collect();
+    assert_eq!(statuses, ["200", "200", "400"], "{answer}");
+}
+
+#[test]
+fn t_frm_06_bodies_are_read_on_a_connection_that_goes_on() {
+    let service = Service::standard(&[]);
+    let client = json!({"client_name": "c"}).to_string();
+    let chunked = format!("{:x}\r\n{client}\r\n0\r\n\r\n", client.len());
+    let head = "POST /register HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n";
+    let answer = whole_answer(
+        &service,
+        &format!(
+            "{head}Transfer-Encoding: chunked\r\n\r\n{chunked}{head}Content-Length: {}\r\nConnection: close\r\n\r\n{client}",
+            client.len()
+        ),
+    );
+    assert_eq!(answer.matches("HTTP/1.1 201 Created").count(), 2, "{answer}");
+}
+
+#[test]
+fn t_frm_09_refusals_before_reading_are_counted() {
+    let service = Service::standard(&[]);
+    for request in ["GET / HTTP/1.1\nHost: a\r\n\r\n", "GET  / / HTTP/9\r\n\r\n"] {
+        assert_eq!(send(service.public, request.as_bytes()).status, 400);
+    }
+    let page = call(service.management, "GET", "/-/metrics", &[], "").body;
+    for reason in ["head_malformed", "unreadable"] {
+        let line = format!("http_server_malformed_requests_total{{reason=\"{reason}\"}} 1");
+        assert!(page.contains(&line), "{line}: {page}");
+    }
+}
+
+#[test]
+fn t_frm_02_parameters_in_the_query_do_not_count() {
+    let service = Service::standard(&[]);
+    let client = service.basic_client(&json!({}));
+    let headers = [("Authorization", &*client.basic()), JSON];
+    let answer = service.call("POST", &format!("/oauth/token?{GRANT}"), &headers, "{}");
+    assert_eq!(answer.refusal(), (400, "invalid_request".to_owned()));
+}

@@ -1,0 +1,223 @@
+//! A connection as the HTTP parser gets to see it. What [`framing`] refuses never reaches the parser: it sees the end of
+//! the connection instead, and when it has sent all answers it owes, the refusal is sent, and the connection is closed. A
+//! head must arrive within its time on a used connection too, where the parser has no clock (T-FRM-08). It knows no
+//! handler and no configuration.
+
+mod framing;
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use common::ErrorBody;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Sleep, sleep};
+
+use crate::metrics::HttpMetrics;
+use framing::{Framing, FramingDefect};
+
+/// A head that takes longer to arrive is answered 408 (T-FRM-08).
+pub(crate) const HEAD_TIME: Duration = Duration::from_secs(10);
+/// After a refusal, what the client still sends is read for this long: closing at once would take the answer away from
+/// it (RFC 9112 §9.6).
+const LINGER_TIME: Duration = Duration::from_secs(1);
+const LINGER_BYTES: usize = 1024 * 1024;
+/// After so many bytes the parser works before it reads on. It would fill 128 KiB for each connection first.
+const BURST: usize = 16 * 1024;
+
+/// Why a connection is closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+enum Defect {
+    #[error(transparent)]
+    Framing(#[from] FramingDefect),
+    #[error("the head of the request did not arrive within 10 seconds: send it faster")]
+    TooSlow,
+}
+
+/// A connection, watched.
+#[derive(Debug)]
+pub(crate) struct Connection<S> {
+    stream: S,
+    framing: Framing,
+    burst: usize,
+    head_time: Option<Pin<Box<Sleep>>>,
+    closing: Option<Closing>,
+    metrics: HttpMetrics,
+}
+
+/// The end of a connection that was refused.
+#[derive(Debug)]
+struct Closing {
+    answer: Vec<u8>,
+    written: usize,
+    ended: bool,
+    lingered: usize,
+    linger_time: Option<Pin<Box<Sleep>>>,
+}
+
+impl<S> Connection<S> {
+    pub(crate) fn new(stream: S, metrics: HttpMetrics) -> Self {
+        Self { stream, framing: Framing::default(), burst: 0, head_time: None, closing: None, metrics }
+    }
+
+    fn refuse(&mut self, defect: Defect) {
+        tracing::debug!(
+            decision.reason = defect.word(),
+            "a request was refused before it was read: {defect}"
+        );
+        self.metrics.malformed(defect.word());
+        self.head_time = None;
+        self.closing = Some(Closing {
+            answer: defect.answer(),
+            written: 0,
+            ended: false,
+            lingered: 0,
+            linger_time: None,
+        });
+    }
+}
+
+impl<S: AsyncRead + Unpin> Connection<S> {
+    /// Whether the head that has begun has had its time.
+    fn head_is_late(&mut self, context: &mut Context<'_>) -> bool {
+        if !self.framing.in_head() {
+            self.head_time = None;
+            return false;
+        }
+        let time = self.head_time.get_or_insert_with(|| Box::pin(sleep(HEAD_TIME)));
+        time.as_mut().poll(context).is_ready()
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Connection<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        if this.closing.is_some() {
+            return Poll::Ready(Ok(()));
+        }
+        if this.burst >= BURST {
+            this.burst = 0;
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let before = buffer.filled().len();
+        if Pin::new(&mut this.stream).poll_read(context, buffer)?.is_pending() {
+            this.burst = 0;
+            if this.head_is_late(context) {
+                this.refuse(Defect::TooSlow);
+                return Poll::Ready(Ok(()));
+            }
+            return Poll::Pending;
+        }
+        let read = buffer.filled().get(before..).unwrap_or_default();
+        this.burst = this.burst.saturating_add(read.len());
+        if let (visible, Err(defect)) = this.framing.advance(read) {
+            buffer.set_filled(before.saturating_add(visible));
+            this.refuse(defect.into());
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Connection<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        match &mut this.closing {
+            None => Pin::new(&mut this.stream).poll_shutdown(context),
+            Some(closing) => closing.poll(&mut this.stream, context),
+        }
+    }
+}
+
+impl Closing {
+    fn poll<S: AsyncRead + AsyncWrite + Unpin>(
+        &mut self,
+        stream: &mut S,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        while let Some(rest @ [_, ..]) = self.answer.get(self.written..) {
+            let written = ready!(Pin::new(&mut *stream).poll_write(context, rest))?;
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.written = self.written.saturating_add(written);
+        }
+        if !self.ended {
+            ready!(Pin::new(&mut *stream).poll_shutdown(context))?;
+            self.ended = true;
+        }
+        let time = self.linger_time.get_or_insert_with(|| Box::pin(sleep(LINGER_TIME)));
+        let mut bytes = [0; 4096];
+        while self.lingered < LINGER_BYTES {
+            let mut buffer = ReadBuf::new(&mut bytes);
+            if Pin::new(&mut *stream).poll_read(context, &mut buffer)?.is_pending() {
+                return time.as_mut().poll(context).map(Ok);
+            }
+            if buffer.filled().is_empty() {
+                break;
+            }
+            self.lingered = self.lingered.saturating_add(buffer.filled().len());
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl Defect {
+    /// The label of the metric and the word in the log.
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Framing(FramingDefect::HeadTooLarge | FramingDefect::TooManyHeaders) => "head_too_large",
+            Self::Framing(
+                FramingDefect::BareLineFeed | FramingDefect::FoldedHeader | FramingDefect::BodyLength,
+            ) => "head_malformed",
+            Self::Framing(FramingDefect::Chunk) => "chunks_malformed",
+            Self::TooSlow => "head_too_slow",
+        }
+    }
+
+    const fn status(self) -> Option<(u16, &'static str)> {
+        match self {
+            Self::Framing(FramingDefect::HeadTooLarge | FramingDefect::TooManyHeaders) => {
+                Some((431, "Request Header Fields Too Large"))
+            }
+            Self::Framing(
+                FramingDefect::BareLineFeed | FramingDefect::FoldedHeader | FramingDefect::BodyLength,
+            ) => Some((400, "Bad Request")),
+            // The head was good: its handler sees a body that breaks off, and answers.
+            Self::Framing(FramingDefect::Chunk) => None,
+            Self::TooSlow => Some((408, "Request Timeout")),
+        }
+    }
+
+    fn answer(self) -> Vec<u8> {
+        let Some((status, phrase)) = self.status() else { return Vec::new() };
+        let body = ErrorBody::new(status, "invalid_request", &self.to_string());
+        let body = serde_json::to_string(&body).unwrap_or_default();
+        format!(
+            "HTTP/1.1 {status} {phrase}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\
+             Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\n{body}",
+            body.len()
+        )
+        .into_bytes()
+    }
+}
+
+#[cfg(test)]
+mod tests;

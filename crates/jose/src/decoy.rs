@@ -33,7 +33,8 @@ static KEYS: LazyLock<[(Algorithm, PublicKey); 10]> =
 /// Spends the time that [`verify`](crate::verify) takes with a key of the algorithm that the header names. An unknown
 /// algorithm costs nothing, here as there.
 pub fn verify_decoy(jws: &Jws) {
-    let key = KEYS.iter().find(|(algorithm, _)| algorithm.name() == jws.algorithm());
+    let named = Algorithm::named(jws.algorithm());
+    let key = KEYS.iter().find(|(algorithm, _)| named == Some(*algorithm));
     // Made ready anew each time, as the key of a client is.
     if let Some(verifier) = key.and_then(|(_, key)| Verifier::new(key).ok()) {
         verifier.spend(jws);

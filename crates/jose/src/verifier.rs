@@ -86,7 +86,7 @@ impl Verifier {
     /// # Errors
     /// [`SignatureDefect`]; on `Ok` the holder of the private key signed exactly this header and payload.
     pub fn verify(&self, jws: &Jws) -> Result<(), SignatureDefect> {
-        if jws.algorithm() != self.algorithm.name() {
+        if Algorithm::named(jws.algorithm()) != Some(self.algorithm) {
             return Err(SignatureDefect::Algorithm);
         }
         if jws.kid().is_some_and(|kid| kid != self.kid) {

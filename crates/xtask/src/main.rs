@@ -6,6 +6,7 @@ mod conformance;
 mod demo_api;
 mod fuzz;
 mod gateway;
+mod interop;
 mod server;
 mod suite;
 mod tools;
@@ -37,6 +38,8 @@ enum Task {
     Conformance(conformance::Options),
     /// Measure what a token costs, beside what OpenSSL and HTTP alone cost
     Bench(bench::Options),
+    /// Let OAuth libraries of others get, introspect and revoke tokens
+    Interop(interop::Options),
     /// Fetch the tools that the tests and the gate use, and print the folder they are in
     Tools,
 }
@@ -49,6 +52,7 @@ fn main() -> ExitCode {
         Task::Fuzz(options) => fuzz::run(&workspace, &options),
         Task::Conformance(options) => conformance::run(&workspace, &options),
         Task::Bench(options) => bench::run(&workspace, &options),
+        Task::Interop(options) => interop::run(&workspace, &options),
         Task::Tools => suite::fetch_tools(&workspace),
     };
     match outcome {

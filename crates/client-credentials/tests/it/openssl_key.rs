@@ -18,7 +18,7 @@ impl OpensslKey {
     /// A new key pair for `alg`. Panics if it is none of RS, PS, ES or EdDSA: a new algorithm wants to be tried here too.
     pub(crate) fn generate(alg: &str) -> Self {
         let key = Self { folder: tempfile::tempdir().unwrap(), alg: alg.to_owned() };
-        if alg == "EdDSA" {
+        if key.is_ed() {
             key.openssl(&["genpkey", "-algorithm", "ED25519", "-out", "key.pem"]);
             return key;
         }
@@ -37,7 +37,7 @@ impl OpensslKey {
     /// The public half as JWK, for this algorithm alone.
     pub(crate) fn public_jwk(&self) -> Value {
         let number = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
-        if self.alg == "EdDSA" {
+        if self.is_ed() {
             let der = self.openssl(&["pkey", "-in", "key.pem", "-pubout", "-outform", "DER"]);
             json!({"kty": "OKP", "crv": "Ed25519", "alg": self.alg, "x": number(&der[der.len() - 32..])})
         } else if self.is_ec() {
@@ -67,7 +67,7 @@ impl OpensslKey {
             [&json!({"alg": self.alg}), claims].map(|part| URL_SAFE_NO_PAD.encode(part.to_string()));
         let input = format!("{header}.{claims}");
         std::fs::write(self.folder.path().join("input"), &input).unwrap();
-        if self.alg == "EdDSA" {
+        if self.is_ed() {
             let signature =
                 self.openssl(&["pkeyutl", "-sign", "-inkey", "key.pem", "-rawin", "-in", "input"]);
             return format!("{input}.{}", URL_SAFE_NO_PAD.encode(signature));
@@ -81,6 +81,11 @@ impl OpensslKey {
         let signature = self.openssl(&arguments);
         let signature = if self.is_ec() { self.raw(&signature) } else { signature };
         format!("{input}.{}", URL_SAFE_NO_PAD.encode(signature))
+    }
+
+    /// Under its older and its younger name (RFC 9864).
+    fn is_ed(&self) -> bool {
+        matches!(self.alg.as_str(), "EdDSA" | "Ed25519")
     }
 
     fn is_ec(&self) -> bool {

@@ -49,9 +49,21 @@ impl Algorithm {
     /// Every algorithm we sign access tokens with: one of each kind, the one that verifiers know best.
     pub const OF_ACCESS_TOKENS: [Self; 4] = [Self::Rs256, Self::Ps256, Self::Es256, Self::EdDsa];
 
+    /// The younger name of [`Self::EdDsa`] with Ed25519 (RFC 9864 §2.2). Some libraries write nothing else.
+    const ED25519: &str = "Ed25519";
+
+    /// Every name an `alg` of a client may have.
+    #[must_use]
+    pub fn names() -> Vec<&'static str> {
+        Self::ALL.into_iter().map(Self::name).chain([Self::ED25519]).collect()
+    }
+
     /// The algorithm of this name, compared byte for byte (C-8725-02).
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
+        if name == Self::ED25519 {
+            return Some(Self::EdDsa);
+        }
         Self::ALL.into_iter().find(|algorithm| algorithm.name() == name)
     }
 
@@ -92,8 +104,12 @@ mod tests {
             assert_eq!(json!(algorithm), algorithm.name());
             assert_eq!(serde_json::from_value::<Algorithm>(json!(algorithm.name())).unwrap(), algorithm);
         }
-        for name in ["", "none", "HS256", "rs256", "EDDSA", "Ed25519", "ES256K", "RS1", "RSA256", "RS256 "] {
+        for name in
+            ["", "none", "HS256", "rs256", "EDDSA", "ed25519", "Ed448", "ES256K", "RS1", "RSA256", "RS256 "]
+        {
             assert_eq!(Algorithm::named(name), None, "{name}");
         }
+        assert_eq!(Algorithm::named("Ed25519"), Some(Algorithm::EdDsa), "RFC 9864");
+        assert!(Algorithm::names().into_iter().all(|name| Algorithm::named(name).is_some()));
     }
 }

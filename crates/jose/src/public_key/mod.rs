@@ -76,7 +76,7 @@ impl From<ErrorStack> for KeyDefect {
 
 /// Checks a JWK that somebody presented. The result has `use`, `alg` and `kid`, whether they were given or not: `alg` is
 /// RS256, EdDSA or that of the EC curve if left out, `kid` the thumbprint. `RSA256`, a historic spelling, means RS256
-/// (K-04).
+/// (K-04); `Ed25519`, a younger one, means EdDSA (RFC 9864 §2.2).
 ///
 /// # Errors
 /// [`KeyDefect`], the first that was found.
@@ -100,6 +100,11 @@ pub fn check(jwk: &Map<String, Value>) -> Result<PublicKey, KeyDefect> {
     let algorithm = match jwk.get("alg") {
         None => default.name(),
         Some(Value::String(name)) if name == "RSA256" && default == Algorithm::Rs256 => "RS256",
+        Some(Value::String(name))
+            if Algorithm::named(name) == Some(Algorithm::EdDsa) && default == Algorithm::EdDsa =>
+        {
+            default.name()
+        }
         Some(Value::String(name)) if allowed.split(", ").any(|one| one == name) => name,
         Some(_) => return Err(KeyDefect::Algorithm(allowed)),
     };

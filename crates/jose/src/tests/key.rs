@@ -291,8 +291,15 @@ fn t_key_12_purpose_and_algorithm_must_fit_the_key() {
         assert_eq!(defect(&ec.with("alg", alg)), Some(KeyDefect::Algorithm("ES256")), "{alg}");
     }
     let okp = KeyPair::ed25519();
-    for alg in ["Ed25519", "ES256", "RS256", "eddsa"] {
+    for alg in ["Ed448", "ed25519", "ES256", "RS256", "eddsa"] {
         assert_eq!(defect(&okp.with("alg", alg)), Some(KeyDefect::Algorithm("EdDSA")), "{alg}");
+    }
+    for alg in ["EdDSA", "Ed25519"] {
+        let key = crate::public_key::check(&okp.with("alg", alg)).unwrap();
+        assert_eq!(key.algorithm(), Some("EdDSA"), "RFC 9864 names it anew");
+    }
+    for alg in ["EdDSA", "Ed25519"] {
+        assert_eq!(defect(&ec.with("alg", alg)), Some(KeyDefect::Algorithm("ES256")), "{alg}");
     }
     for algorithm in Algorithm::ALL {
         assert_eq!(KeyPair::for_algorithm(algorithm).public(algorithm).algorithm(), Some(algorithm.name()));

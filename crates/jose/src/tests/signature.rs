@@ -41,6 +41,15 @@ fn every_algorithm_verifies_its_own_signature_and_no_other() {
 }
 
 #[test]
+fn c_8725_13_ed25519_is_another_name_of_eddsa_and_of_nothing_else() {
+    let pair = KeyPair::ed25519();
+    let token = pair.sign(Algorithm::EdDsa, &json!({"alg": "Ed25519"}), &claims());
+    assert_eq!(verdict(&Verifier::new(&pair.public(Algorithm::EdDsa)).unwrap(), &token), None);
+    let ec = Verifier::new(&KeyPair::ec("P-256").public(Algorithm::Es256)).unwrap();
+    assert_eq!(verdict(&ec, &token), Some(SignatureDefect::Algorithm));
+}
+
+#[test]
 fn t_alg_01_none_is_refused_in_all_spellings() {
     let verifier = Verifier::new(&KeyPair::rsa(2048).public(Algorithm::Rs256)).unwrap();
     for alg in ["none", "None", "NONE", "nOnE", "none ", ""] {

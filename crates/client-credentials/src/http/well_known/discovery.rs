@@ -65,7 +65,7 @@ fn metadata(issuer: &str, base: &str) -> Map<String, Value> {
         ("registration_endpoint", json!(format!("{base}{REGISTER}"))),
         ("grant_types_supported", json!([GRANT_TYPE])),
         ("token_endpoint_auth_methods_supported", json!(AuthMethod::ALL)),
-        ("token_endpoint_auth_signing_alg_values_supported", json!(Algorithm::ALL.map(Algorithm::name))),
+        ("token_endpoint_auth_signing_alg_values_supported", json!(Algorithm::names())),
         // Required, and never empty, even without an authorization endpoint (RFC 8414 §2, §3.2). `none` is the
         // registered type that asks such an endpoint for nothing: it promises neither codes nor tokens from one.
         ("response_types_supported", json!(["none"])),

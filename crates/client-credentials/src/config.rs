@@ -86,6 +86,9 @@ variables! {
         mia_jwt_issuer: Option<String>,
         /// Lifetime of a token in seconds, 1 to 86400. Default in standard: 3600. Required in drop-in.
         mia_jwt_expires_in: Option<Seconds<1, 86_400>>,
+        /// The longest lifetime that a client may be given for its tokens, in seconds, 1 to 86400. Not less than
+        /// `MIA_JWT_EXPIRES_IN`.
+        max_token_lifetime_seconds: Seconds<1, 86_400> = "86400",
         /// Whether a token request must name an audience.
         required_audience_in_token_request: bool = "false",
         /// Comma-separated audiences that `/tokeninfo` accepts. A token with an audience is refused if it has none of
@@ -195,7 +198,9 @@ pub struct SigningKeySource {
 #[derive(Debug, Clone)]
 pub struct TokenSettings {
     pub issuer: String,
+    /// Of a client that has no lifetime of its own.
     pub lifetime_seconds: i64,
+    pub max_lifetime_seconds: i64,
     pub audience_required: bool,
     pub default_audience: Option<String>,
     /// Includes the default audience.
@@ -243,6 +248,14 @@ fn check_together(vars: &Vars, problems: &mut Problems) {
     if text("DEFAULT_AUDIENCE").is_some_and(|audience| audience.trim() == issuer) {
         problems
             .note("DEFAULT_AUDIENCE", "must differ from MIA_JWT_ISSUER: that is the audience of assertions");
+    }
+    let seconds =
+        |name: &str, default| text(name).map_or(Some(default), |seconds| seconds.trim().parse::<i64>().ok());
+    let usual = seconds("MIA_JWT_EXPIRES_IN", STANDARD_LIFETIME_SECONDS);
+    if let (Some(usual), Some(most)) = (usual, seconds("MAX_TOKEN_LIFETIME_SECONDS", 86_400))
+        && usual > most
+    {
+        problems.note("MAX_TOKEN_LIFETIME_SECONDS", "must not be less than MIA_JWT_EXPIRES_IN");
     }
     if public.trim() == management.trim() && public.trim() != "0" {
         problems.note(
@@ -317,6 +330,7 @@ impl TokenSettings {
             lifetime_seconds: variables
                 .mia_jwt_expires_in
                 .map_or(STANDARD_LIFETIME_SECONDS, |seconds| seconds.0),
+            max_lifetime_seconds: variables.max_token_lifetime_seconds.0,
             audience_required: variables.required_audience_in_token_request,
             default_audience,
             accepted_audiences,

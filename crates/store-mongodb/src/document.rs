@@ -44,6 +44,7 @@ pub(crate) mod client_key_fields {
 pub(crate) mod secret_fields {
     pub(crate) const OWNER: &str = "clientIdHash";
     pub(crate) const HASH: &str = "secretHash";
+    pub(crate) const LAST_FOUR: &str = "lastFour";
     pub(crate) const CREATED_AT: &str = "createdAt";
     pub(crate) const EXPIRES_AT: &str = "expiresAt";
 }

@@ -64,6 +64,32 @@ impl Query {
         self.get(name).map(|text| read(text).ok_or(ManagementRequestDefect::Parameter(name))).transpose()
     }
 
+    /// The rest of the name, and the value, of the one parameter whose name begins with `prefix`.
+    ///
+    /// # Errors
+    /// [`ManagementRequestDefect::Parameter`] if there are several, or the name ends there.
+    pub(super) fn one_below(
+        &self,
+        prefix: &'static str,
+    ) -> Result<Option<(String, String)>, ManagementRequestDefect> {
+        let mut found = self.0.each_name().filter_map(|name| Some((name, name.strip_prefix(prefix)?)));
+        match (found.next(), found.next()) {
+            (None, _) => Ok(None),
+            (Some((name, rest)), None) if !rest.is_empty() => {
+                Ok(Some((rest.to_owned(), self.get(name).unwrap_or_default().to_owned())))
+            }
+            _ => Err(ManagementRequestDefect::Parameter(prefix)),
+        }
+    }
+
+    /// `true` or `false`; absent, `false`.
+    ///
+    /// # Errors
+    /// [`ManagementRequestDefect::Parameter`] if it is neither.
+    pub(super) fn flag(&self, name: &'static str) -> Result<bool, ManagementRequestDefect> {
+        Ok(self.parsed(name, |text| text.parse().ok())?.unwrap_or(false))
+    }
+
     /// A moment in Unix milliseconds, as all times of this API.
     ///
     /// # Errors

@@ -27,7 +27,7 @@ struct RegistrationAnswer<'client> {
 
 /// Registers a powerless client.
 pub async fn post(request: HttpRequest, payload: Payload, deps: Data<Deps>) -> HttpResponse {
-    let outcome = register(&request, payload, &deps, Registrant::Stranger).await;
+    let outcome = register(&request, payload, &deps, &Registrant::Stranger).await;
     respond(&request, &deps, outcome)
 }
 
@@ -36,7 +36,7 @@ pub(super) async fn register(
     request: &HttpRequest,
     payload: Payload,
     deps: &Deps,
-    registrant: Registrant,
+    registrant: &Registrant,
 ) -> Result<HttpResponse, Refusal> {
     let members = json_body::read(request, payload, &["application/json"], Refusal::RegistrationBody).await?;
     let client = register_client::run(deps, registrant, &members).await?;
@@ -46,7 +46,7 @@ pub(super) async fn register(
         Registrant::Stranger => {
             audit::note(request, deps, Happened::to(AuditAction::ClientRegistered, &client.id));
         }
-        Registrant::Operator => {
+        Registrant::Operator(_) => {
             audit::record(request, deps, Happened::to(AuditAction::ClientCreated, &client.id)).await?;
         }
     }

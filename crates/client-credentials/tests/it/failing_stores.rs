@@ -12,7 +12,7 @@ use credentials::client::{
 };
 use credentials::key::{KeyDirectory, KeyRing, KeyRingStore, PublishedKey, StoredRing};
 use credentials::replay::{ReplayGuard, UseId};
-use credentials::secret::{SecretLookup, SecretStore, StoredSecret};
+use credentials::secret::{SecretHash, SecretLookup, SecretStore, StoredSecret};
 use credentials::store::DeploymentStore;
 use credentials::{InsertError, StoreError};
 use store_sqlite::SqliteStore;
@@ -136,6 +136,21 @@ impl SecretStore for FailingStores {
     async fn find(&self, owner: &SecretLookup) -> Result<Vec<StoredSecret>, StoreError> {
         self.secrets.pass()?;
         SecretStore::find(&self.store, owner).await
+    }
+
+    async fn rotate(
+        &self,
+        owner: &SecretLookup,
+        new: &StoredSecret,
+        others_end: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.secrets.pass()?;
+        self.store.rotate(owner, new, others_end).await
+    }
+
+    async fn remove(&self, owner: &SecretLookup, hash: &SecretHash) -> Result<bool, StoreError> {
+        self.secrets.pass()?;
+        self.store.remove(owner, hash).await
     }
 
     async fn delete_all(&self, owner: &SecretLookup) -> Result<(), StoreError> {

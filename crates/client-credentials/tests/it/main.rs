@@ -11,6 +11,7 @@
 mod assertions;
 mod audit;
 mod client_secret_post;
+mod client_secrets;
 mod clients;
 mod conformance;
 mod discovery;

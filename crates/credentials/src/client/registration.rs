@@ -17,6 +17,8 @@ pub struct NewClient {
     pub permissions: Vec<String>,
     pub audience: Vec<String>,
     pub allowed_custom_claims: Vec<String>,
+    pub static_claims: Map<String, Value>,
+    pub token_lifetime_seconds: Option<u32>,
     pub metadata: Map<String, Value>,
     /// `None`: the configured default.
     pub state: Option<ClientState>,
@@ -41,6 +43,8 @@ impl NewClient {
             permissions: Vec::new(),
             audience: Vec::new(),
             allowed_custom_claims: Vec::new(),
+            static_claims: Map::new(),
+            token_lifetime_seconds: None,
             metadata: get(members, "metadata").map_or_else(|| Ok(Map::new()), members::metadata)?,
             state: None,
             origin: ClientOrigin::Registration,
@@ -59,6 +63,11 @@ impl NewClient {
                 .map_or_else(|| Ok(Vec::new()), |value| members::audience(value, issuer))?,
             allowed_custom_claims: get(members, "allowedCustomClaims")
                 .map_or_else(|| Ok(Vec::new()), members::allowed_custom_claims)?,
+            static_claims: get(members, "staticClaims")
+                .map_or_else(|| Ok(Map::new()), members::static_claims)?,
+            token_lifetime_seconds: get(members, "tokenLifetimeSeconds")
+                .map(members::token_lifetime_seconds)
+                .transpose()?,
             state: get(members, "__STATE__").map(members::state).transpose()?,
             origin: ClientOrigin::Operator,
             ..powerless
@@ -80,6 +89,8 @@ impl NewClient {
             permissions: self.permissions,
             audience: self.audience,
             allowed_custom_claims: self.allowed_custom_claims,
+            static_claims: self.static_claims,
+            token_lifetime_seconds: self.token_lifetime_seconds,
             metadata: self.metadata,
             origin: self.origin,
             ..Client::new(id, self.name, self.auth_method, now)

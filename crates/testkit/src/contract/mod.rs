@@ -138,6 +138,8 @@ macro_rules! store_contract {
             secrets: deleting_forgets_all_of_one_client_only,
             secrets: concurrently_added_secrets_are_all_kept,
             secrets: secrets_outlive_a_restart,
+            secrets: a_rotation_ends_the_others_and_not_later_than_they_would,
+            secrets: one_secret_is_removed_once_and_the_others_stay,
         }
     };
     (@laws replay $storage:expr) => {

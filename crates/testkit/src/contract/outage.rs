@@ -15,7 +15,7 @@ use super::Store;
 use crate::clients::{client, client_id, public_key};
 
 /// Methods of all ports.
-pub const METHODS: usize = 21;
+pub const METHODS: usize = 23;
 
 /// Asks every method of every port at the same time. Returns the names of those that did not answer `Unavailable`: a
 /// working store gives all of them, a broken one none.
@@ -23,7 +23,7 @@ pub async fn methods_that_answer(store: &impl Store) -> Vec<&'static str> {
     let id = client_id("outage");
     let owner = Pepper::new(vec![1]).lookup(&id);
     let moment = Timestamp::from_unix_seconds(1_795_291_200);
-    let secret = StoredSecret { hash: Pepper::new(vec![1]).hash("s"), created_at: moment, expires_at: None };
+    let secret = StoredSecret::new("s", &Pepper::new(vec![1]), moment);
     let key = PublishedKey {
         kid: "outage".to_owned(),
         key: public_key("outage"),
@@ -43,6 +43,8 @@ pub async fn methods_that_answer(store: &impl Store) -> Vec<&'static str> {
         ("ping", store.ping().boxed()),
         ("add secret", store.add(&owner, &secret).boxed()),
         ("find secrets", SecretStore::find(store, &owner).map(done).boxed()),
+        ("rotate secrets", store.rotate(&owner, &secret, moment).boxed()),
+        ("remove secret", store.remove(&owner, &secret.hash).map(done).boxed()),
         ("delete_all secrets", store.delete_all(&owner).boxed()),
         ("first_use", store.first_use(UseId::of(&id, "outage"), moment).map(done).boxed()),
         ("publish", store.publish(&key).boxed()),

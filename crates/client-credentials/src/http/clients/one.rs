@@ -8,6 +8,7 @@ use credentials::client::{Client, ClientId};
 use credentials::form;
 use service_kit::access_log::annotate;
 
+use super::operator;
 use crate::Deps;
 use crate::administer_clients::{self, AdministerClientsError};
 use crate::http::audit::{self, Happened};
@@ -43,7 +44,7 @@ async fn change(request: &HttpRequest, payload: Payload, deps: &Deps) -> Result<
     let expected = expected_version(request)?;
     let media_types = ["application/merge-patch+json", "application/json"];
     let patch = json_body::read(request, payload, &media_types, Refusal::PatchBody).await?;
-    let client = administer_clients::change(deps, &id, &patch, expected).await?;
+    let client = administer_clients::change(deps, &operator(request), &id, &patch, expected).await?;
     let names = patch.keys().map(String::as_str).collect::<Vec<_>>().join(",");
     audit::record(request, deps, Happened::to(AuditAction::ClientChanged, &id).subject(&names)).await?;
     Ok(shown(&client))
@@ -51,7 +52,7 @@ async fn change(request: &HttpRequest, payload: Payload, deps: &Deps) -> Result<
 
 async fn remove(request: &HttpRequest, deps: &Deps) -> Result<HttpResponse, Refusal> {
     let id = client_id(request)?;
-    administer_clients::remove(deps, &id, expected_version(request)?).await?;
+    administer_clients::remove(deps, &operator(request), &id, expected_version(request)?).await?;
     audit::record(request, deps, Happened::to(AuditAction::ClientDeleted, &id)).await?;
     Ok(HttpResponse::NoContent().insert_header((CACHE_CONTROL, "no-store")).finish())
 }
@@ -63,9 +64,9 @@ fn shown(client: &Client) -> HttpResponse {
         .json(client)
 }
 
-/// The client the path names. A segment that is no client id names none.
-fn client_id(request: &HttpRequest) -> Result<ClientId, Refusal> {
-    let segment = request.uri().path().rsplit('/').next().unwrap_or_default();
+/// The client that a path names, `/clients/{client_id}` or one below it. A segment that is no client id names none.
+pub(super) fn client_id(request: &HttpRequest) -> Result<ClientId, Refusal> {
+    let segment = request.uri().path().split('/').nth(2).unwrap_or_default();
     let id = form::decode_path_segment(segment).and_then(|text| ClientId::parse(&text).ok());
     let id = id.ok_or(AdministerClientsError::Missing)?;
     annotate(request, |line| line.client_id = Some(id.to_string()));

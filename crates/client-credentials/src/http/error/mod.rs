@@ -19,10 +19,12 @@ use service_kit::body::BodyError;
 use super::audit::{ReadAuditError, RecordError};
 use super::bearer::BearerDefect;
 use super::json_body::JsonBodyDefect;
+use super::management_auth::MissingPermission;
 use super::oauth::{ClientRequestDefect, TokenRequestDefect};
 use super::query::ManagementRequestDefect;
 use crate::Deps;
 use crate::administer_clients::AdministerClientsError;
+use crate::administer_secrets::AdministerSecretsError;
 use crate::authenticate_client::AuthenticateClientError;
 use crate::describe_token::DescribeTokenError;
 use crate::issue_token::IssueTokenError;
@@ -48,6 +50,8 @@ pub(super) enum Refusal {
     #[error(transparent)]
     Bearer(#[from] BearerDefect),
     #[error(transparent)]
+    MissingPermission(#[from] MissingPermission),
+    #[error(transparent)]
     ClientRequest(#[from] ClientRequestDefect),
     #[error(transparent)]
     TokenRequest(#[from] TokenRequestDefect),
@@ -63,6 +67,8 @@ pub(super) enum Refusal {
     RegisterClient(#[from] RegisterClientError),
     #[error(transparent)]
     AdministerClients(#[from] AdministerClientsError),
+    #[error(transparent)]
+    AdministerSecrets(AdministerSecretsError),
     #[error(transparent)]
     Record(#[from] RecordError),
     #[error(transparent)]
@@ -101,7 +107,7 @@ impl Answer {
         let mut response = HttpResponse::build(self.status);
         response.insert_header((CACHE_CONTROL, "no-store")).insert_header((PRAGMA, "no-cache"));
         if let Some(challenge) = self.challenge {
-            response.insert_header((WWW_AUTHENTICATE, challenge));
+            response.insert_header((WWW_AUTHENTICATE, &*challenge));
         }
         if let Refusal::MethodNotAllowed { allowed } = refusal {
             response.insert_header((ALLOW, allowed.as_str()));
@@ -135,6 +141,7 @@ fn answer(refusal: &Refusal, profile: Profile) -> Answer {
         Refusal::RegistrationBody(defect) => registration::registration_body(*defect, profile),
         Refusal::PatchBody(defect) => management::patch_body(*defect),
         Refusal::Bearer(defect) => bearer::bearer(*defect),
+        Refusal::MissingPermission(MissingPermission(permission)) => bearer::missing_permission(permission),
         Refusal::ClientRequest(defect) => authentication::client_request(*defect, profile),
         Refusal::TokenRequest(defect) => token::token_request(*defect, profile),
         Refusal::ManagementRequest(defect) => management::management_request(*defect),
@@ -143,6 +150,7 @@ fn answer(refusal: &Refusal, profile: Profile) -> Answer {
         Refusal::DescribeToken(error) => bearer::describe_token(error),
         Refusal::RegisterClient(error) => registration::register_client(error, profile),
         Refusal::AdministerClients(error) => management::administer_clients(error),
+        Refusal::AdministerSecrets(error) => management::administer_secrets(error),
         Refusal::Record(RecordError::Store(_)) | Refusal::ReadAudit(_) => store_unavailable(),
         Refusal::Record(RecordError::Random(_)) => no_randomness(),
     }

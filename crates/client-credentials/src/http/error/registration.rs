@@ -6,6 +6,7 @@ use common::Profile;
 use jose::KeyDefect;
 
 use super::answer::{Answer, BEARER_CHALLENGE, new, no_randomness, store_unavailable};
+use super::management::privileged;
 use super::request::NOT_AN_OBJECT;
 use crate::http::json_body::JsonBodyDefect;
 use crate::register_client::RegisterClientError;
@@ -29,6 +30,7 @@ pub(super) fn register_client(error: &RegisterClientError, profile: Profile) -> 
             new(503, "temporarily_unavailable", BUSY, "openssl_failed")
         }
         RegisterClientError::Key(defect) => not_registered(defect.to_string(), "key_refused", profile),
+        RegisterClientError::Privileged(_) => privileged(),
         RegisterClientError::Busy(_) => new(503, "temporarily_unavailable", BUSY, "busy"),
         RegisterClientError::OurKey => not_registered(error.to_string(), "key_is_ours", profile),
         RegisterClientError::Duplicate => {

@@ -5,6 +5,7 @@ use credentials::grant::GrantRefusal;
 use credentials::{RandomError, StoreError};
 use jose::{AccessTokenRejection, KeyDefect, SignError, SignatureDefect};
 
+use crate::administer_clients::Privileged;
 use crate::authenticate_client::{AssertionRefusal, CredentialDefect};
 use crate::key_checks::Busy;
 
@@ -28,6 +29,7 @@ fn every_refusal() -> Vec<Refusal> {
     }
     let bearer = [BearerDefect::Missing, BearerDefect::Several, BearerDefect::Malformed, BearerDefect::Wrong];
     all.extend(bearer.map(Refusal::from));
+    all.push(MissingPermission("gettone:clients:read").into());
     let forms = [FormDefect::TooManyParameters, FormDefect::Encoding, FormDefect::Repeated];
     all.extend(forms.map(|defect| Client::Form(defect).into()));
     all.extend(forms.map(|defect| ManagementRequestDefect::Query(defect).into()));
@@ -69,11 +71,22 @@ fn every_refusal() -> Vec<Refusal> {
             RegisterClientError::Client(ClientDefect::Missing("client_name")),
             RegisterClientError::Key(KeyDefect::ModulusSize),
             RegisterClientError::Key(KeyDefect::OpenSsl),
+            RegisterClientError::Privileged(Privileged),
             RegisterClientError::Busy(Busy),
             RegisterClientError::OurKey,
             RegisterClientError::Duplicate,
             RegisterClientError::Store(down()),
             RegisterClientError::Random(RandomError),
+        ]
+        .map(Refusal::from),
+    );
+    all.extend(
+        [
+            AdministerSecretsError::NoSecretMethod,
+            AdministerSecretsError::Missing,
+            AdministerSecretsError::TooMany,
+            AdministerSecretsError::Last,
+            AdministerSecretsError::Random(RandomError),
         ]
         .map(Refusal::from),
     );
@@ -83,6 +96,7 @@ fn every_refusal() -> Vec<Refusal> {
         [
             AdministerClientsError::Missing,
             AdministerClientsError::Client(ClientDefect::NotChangeable),
+            AdministerClientsError::Privileged(Privileged),
             AdministerClientsError::OtherVersion,
             AdministerClientsError::Conflict,
             AdministerClientsError::Store(down()),
@@ -127,6 +141,7 @@ fn ungranted() -> Vec<IssueTokenError> {
         GrantRefusal::InvalidTarget,
         GrantRefusal::ResourceMalformed,
         GrantRefusal::TooManyAudiences,
+        GrantRefusal::InvalidScope,
         GrantRefusal::AudienceRequired,
         GrantRefusal::TooLarge,
         GrantRefusal::Random(RandomError),

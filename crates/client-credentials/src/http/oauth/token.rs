@@ -17,6 +17,9 @@ use crate::issue_token::{self, TokenRequest};
 /// The one grant (RFC 6749 §4.4).
 pub(crate) const GRANT_TYPE: &str = "client_credentials";
 
+/// More names than any client has permissions.
+const MAX_SCOPE_NAMES: usize = 1000;
+
 /// Why a form is not a token request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TokenRequestDefect {
@@ -36,6 +39,9 @@ struct TokenAnswer<'token> {
     access_token: &'token str,
     token_type: &'static str,
     expires_in: i64,
+    /// Beside a scope that was asked for (RFC 6749 §5.1).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scope: Option<&'token str>,
 }
 
 /// Issues a token.
@@ -74,6 +80,7 @@ async fn issue(
             access_token: &issued.token,
             token_type: "Bearer",
             expires_in: issued.expires_in_seconds,
+            scope: issued.scope.as_deref(),
         }))
 }
 
@@ -83,19 +90,28 @@ fn read(request: &HttpRequest, form: &Form) -> Result<TokenRequest, TokenRequest
         Some(_) => return Err(TokenRequestDefect::GrantTypeUnsupported),
         None => return Err(TokenRequestDefect::GrantTypeMissing),
     }
-    if form.get("scope").is_some_and(|scope| !is_scope(scope)) {
-        return Err(TokenRequestDefect::ScopeMalformed);
-    }
+    let scope =
+        form.get("scope").map(|text| scope(text).ok_or(TokenRequestDefect::ScopeMalformed)).transpose()?;
     Ok(TokenRequest {
         credential: client_request::credential(request, form)?,
         client_id: form.get("client_id").map(str::to_owned),
         audiences: form.all("audience").map(str::to_owned).collect(),
         resources: form.all("resource").map(str::to_owned).collect(),
+        scope,
     })
 }
 
-/// RFC 6749 appendix A.4. A well-formed scope is ignored: what a client may do is in its permissions (RFC 6749 §3.3).
-fn is_scope(scope: &str) -> bool {
+/// The names in a scope (RFC 6749 appendix A.4), each once.
+fn scope(text: &str) -> Option<Vec<String>> {
     let legal = |byte: u8| matches!(byte, b'!' | b'#'..=b'[' | b']'..=b'~');
-    scope.split(' ').all(|token| !token.is_empty() && token.bytes().all(legal))
+    let mut names: Vec<String> = Vec::new();
+    for name in text.split(' ') {
+        if name.is_empty() || names.len() == MAX_SCOPE_NAMES || !name.bytes().all(legal) {
+            return None;
+        }
+        if !names.iter().any(|known| known == name) {
+            names.push(name.to_owned());
+        }
+    }
+    Some(names)
 }

@@ -34,7 +34,7 @@ fn r_22_each_change_and_each_token_has_one_event() {
     let (bootstrap, anybody) = (json!({"kind": "bootstrap"}), json!({"kind": "anybody"}));
     let expected = [
         json!({"action": "client.deleted", "actor": bootstrap, "clientId": id}),
-        json!({"action": "token.refused", "actor": anybody, "reason": "no_credential"}),
+        json!({"action": "token.refused", "actor": anybody, "reason": "credential_missing"}),
         json!({"action": "token.refused", "actor": anybody, "clientId": id, "reason": "wrong_secret"}),
         json!({"action": "token.issued", "actor": {"kind": "client", "clientId": id}, "clientId": id,
             "subject": jwt_part(&token, 1)["jti"]}),

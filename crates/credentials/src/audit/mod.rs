@@ -229,7 +229,7 @@ mod tests {
     fn an_event_on_the_wire() {
         assert_eq!(
             serde_json::to_value(event()).unwrap(),
-            json!({"id": "01a20081-967b-7001-8203-040506070809", "at": 1_795_291_200_123_i64,
+            json!({"id": "01a1ffb1-ba7b-7001-8203-040506070809", "at": 1_795_291_200_123_i64,
                 "action": "token.issued", "actor": {"kind": "client", "clientId": "a"}, "clientId": "a"})
         );
         let client = event().actor;

@@ -234,7 +234,7 @@ mod tests {
         // Nothing is written between two of them: this thread does not let go.
         (0..3000).for_each(|seed| audit.note(event(seed, AuditAction::TokenRefused)));
         assert_eq!(audit.lost.get(), 3000 - 512);
-        (0..600).for_each(|seed| audit.note(event(seed + 3000, AuditAction::TokenIssued)));
+        (3000..3600).for_each(|seed| audit.note(event(seed, AuditAction::TokenIssued)));
         assert_eq!(audit.lost.get(), 3000 - 512 + 88);
         audit.flush().await;
         assert_eq!(kept(&log), [1024]);

@@ -11,6 +11,7 @@ pub mod metrics;
 pub mod oauth;
 mod query;
 pub mod register;
+mod source;
 pub mod tokeninfo;
 pub mod well_known;
 
@@ -92,6 +93,8 @@ pub const MANAGEMENT: &[Endpoint] = &[
 /// Mounts the public listener's routes.
 pub fn public_routes(config: &mut ServiceConfig, deps: &Arc<Deps>, status: &Status, prefix: &str) {
     config.app_data(Data::from(Arc::clone(deps)));
+    // Called once for each worker: each has places of its own.
+    config.app_data(oauth::TokenPlaces::new(deps.max_token_requests));
     status.routes(config);
     for resource in resources(prefix, PUBLIC) {
         config.service(resource);

@@ -21,7 +21,8 @@ fn ask(service: &Service, endpoint: &Endpoint, id: &str, authorization: &[&str])
 fn every_management_route_wants_the_management_token() {
     let service = Service::standard(&[]);
     let client = service.basic_client(&json!({}));
-    let access_token = format!("Bearer {}", service.token_of(&client));
+    // Of another client: that one's login is noted in its record.
+    let access_token = format!("Bearer {}", service.token_of(&service.basic_client(&json!({}))));
     let before = service.manage("GET", &format!("/clients/{}", client.id), None);
     let longer = format!("Bearer {BOOTSTRAP_TOKEN}x");
     let shorter = format!("Bearer {}", &BOOTSTRAP_TOKEN[1..]);

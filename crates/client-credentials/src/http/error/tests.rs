@@ -7,6 +7,7 @@ use jose::{AccessTokenRejection, KeyDefect, SignError, SignatureDefect};
 
 use crate::authenticate_client::{AssertionRefusal, CredentialDefect};
 use crate::key_checks::Busy;
+use crate::rate_limit::LimitReached;
 
 use super::*;
 
@@ -14,11 +15,17 @@ fn down() -> StoreError {
     StoreError::Unavailable("hunter2: connection refused".into())
 }
 
+const REACHED: LimitReached = LimitReached { limit: "registrations", retry_after_seconds: 7 };
+
 /// Every refusal once.
 fn every_refusal() -> Vec<Refusal> {
     use ClientRequestDefect as Client;
     use TokenRequestDefect as Token;
-    let mut all = vec![Refusal::NoSuchPath, Refusal::MethodNotAllowed { allowed: "GET, HEAD".to_owned() }];
+    let mut all = vec![
+        Refusal::NoSuchPath,
+        Refusal::MethodNotAllowed { allowed: "GET, HEAD".to_owned() },
+        Refusal::Overloaded,
+    ];
     all.extend(
         [BodyError::TooLarge, BodyError::TooSlow, BodyError::Broken, BodyError::NoRoom, BodyError::Encoded]
             .map(Refusal::from),
@@ -70,6 +77,7 @@ fn every_refusal() -> Vec<Refusal> {
             RegisterClientError::Key(KeyDefect::ModulusSize),
             RegisterClientError::Key(KeyDefect::OpenSsl),
             RegisterClientError::Busy(Busy),
+            RegisterClientError::TooMany(REACHED),
             RegisterClientError::OurKey,
             RegisterClientError::Duplicate,
             RegisterClientError::Store(down()),
@@ -118,6 +126,10 @@ fn unauthenticated() -> Vec<AuthenticateClientError> {
         ]
         .map(AuthenticateClientError::from),
     );
+    all.push(AuthenticateClientError::TooManyWrongSecrets {
+        defect: CredentialDefect::WrongSecret,
+        reached: REACHED,
+    });
     all.push(down().into());
     all
 }

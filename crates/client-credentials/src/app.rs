@@ -31,11 +31,16 @@ use crate::generated_file::{GeneratedFile, read_or_create};
 use crate::http;
 use crate::http::well_known::Discovery;
 use crate::key_checks::KeyChecks;
+use crate::limits::Limits;
 use crate::metrics::Metrics;
+use crate::remove_unused_clients;
 use crate::signing_keys::SigningKeys;
+use crate::source::TrustedProxies;
 
 /// Length of a generated bootstrap token, in letters: 273 bits.
 const BOOTSTRAP_TOKEN_LENGTH: usize = 48;
+/// How often unused clients are looked for.
+const SWEEP_EVERY: Duration = Duration::from_secs(3600);
 /// Length of a generated pepper, in bytes.
 const PEPPER_LENGTH: usize = 32;
 
@@ -59,6 +64,10 @@ pub struct Deps {
     pub signing_keys: SigningKeys,
     pub key_checks: KeyChecks,
     pub audit: Audit,
+    pub(crate) limits: Limits,
+    pub trusted_proxies: TrustedProxies,
+    /// At a time, on each worker.
+    pub max_token_requests: u32,
     pub profile: Profile,
     pub tokens: TokenSettings,
     pub default_client_state: ClientState,
@@ -73,6 +82,7 @@ pub struct ClientCredentials {
     status: Status,
     service_prefix: String,
     shutdown_delay: Duration,
+    keep_unused_clients_days: Option<u32>,
     max_connections: u32,
     public: TcpListener,
     management: TcpListener,
@@ -116,6 +126,9 @@ impl Service for ClientCredentials {
     }
 
     async fn run(self) -> io::Result<()> {
+        if let Some(days) = self.keep_unused_clients_days {
+            actix_web::rt::spawn(remove_unused_clients_now_and_then(Arc::clone(&self.deps), days));
+        }
         let public = server::serve(self.public, self.max_connections, self.deps.metrics.http(), {
             let (deps, status, prefix) = (Arc::clone(&self.deps), self.status.clone(), self.service_prefix);
             move |config| http::public_routes(config, &deps, &status, &prefix)
@@ -172,6 +185,9 @@ impl ClientCredentials {
             pepper,
             signing_keys,
             key_checks: KeyChecks::default(),
+            limits: Limits::new(&config.rate_limits),
+            trusted_proxies: config.trusted_proxies,
+            max_token_requests: config.max_token_requests,
             profile: config.profile,
             discovery: Discovery::new(&config.tokens.issuer, &config.service_prefix, openid_configuration),
             tokens: config.tokens,
@@ -182,6 +198,7 @@ impl ClientCredentials {
             status: Status::new(Self::NAME, version).with_check_up(check_up(&deps.stores)),
             service_prefix: config.service_prefix,
             shutdown_delay: config.shutdown_delay,
+            keep_unused_clients_days: config.keep_unused_clients_days,
             max_connections: config.max_connections,
             public: server::bind(&config.public.host, config.public.port, "HTTP_PORT")?,
             management: server::bind(&config.management.host, config.management.port, "MANAGEMENT_PORT")?,
@@ -295,6 +312,18 @@ fn signing_key(
     let password = source.password.as_ref().map(Secret::expose);
     SigningKey::from_pem(Algorithm::Rs256, &pem, password, source.kid.as_deref())
         .map_err(|error| StartError::new(format!("{}: {error}", path.display())))
+}
+
+/// Until the process ends.
+async fn remove_unused_clients_now_and_then(deps: Arc<Deps>, days: u32) {
+    let mut times = tokio::time::interval(SWEEP_EVERY);
+    loop {
+        times.tick().await;
+        let now = deps.clock.now();
+        if let Err(error) = remove_unused_clients::run(&deps.stores, &deps.pepper, now, days).await {
+            tracing::warn!(error.message = %error, "unused clients could not be removed: next try in an hour");
+        }
+    }
 }
 
 /// Whether the store answers now.

@@ -12,6 +12,8 @@ use jose::SignatureDefect;
 use zeroize::Zeroizing;
 
 use crate::Deps;
+use crate::rate_limit::LimitReached;
+use crate::source::Source;
 
 /// What a client presents to prove who it is. Not checked yet.
 pub enum PresentedCredential {
@@ -20,6 +22,8 @@ pub enum PresentedCredential {
         method: AuthMethod,
         client_id: String,
         secret: Zeroizing<String>,
+        /// Where wrong secrets are counted.
+        source: Source,
     },
     Assertion(Box<Jws>),
     UnusableAssertion(AssertionRefusal),
@@ -39,6 +43,9 @@ pub struct Authenticated {
 pub enum AuthenticateClientError {
     #[error(transparent)]
     Credential(#[from] CredentialDefect),
+    /// As wrong as the one before, and one too many (T-BRU-01).
+    #[error("{defect}, and {reached}")]
+    TooManyWrongSecrets { defect: CredentialDefect, reached: LimitReached },
     #[error(transparent)]
     Assertion(#[from] AssertionRefusal),
     #[error(transparent)]
@@ -98,8 +105,9 @@ pub async fn run(
     now: Timestamp,
 ) -> Result<Authenticated, AuthenticateClientError> {
     match credential {
-        PresentedCredential::Secret { method, client_id: id, secret } => {
-            let client = client_with_secret(deps, method, &id, &secret, client_id, now).await?;
+        PresentedCredential::Secret { method, client_id: id, secret, source } => {
+            let outcome = client_with_secret(deps, method, &id, &secret, client_id, now).await;
+            let client = outcome.map_err(|error| count_wrong_secret(deps, error, &id, source, now))?;
             Ok(Authenticated { client, assertion: None })
         }
         PresentedCredential::Assertion(jws) => {
@@ -158,6 +166,25 @@ async fn client_with_secret(
         return Err(CredentialDefect::WrongSecret.into());
     }
     if client.may_obtain_tokens() { Ok(client) } else { Err(CredentialDefect::NotPublic.into()) }
+}
+
+/// Every failure counts, whatever its reason, after everything was checked: so the right secret is good at any time, and
+/// the count tells nothing about the client (ADR 11).
+fn count_wrong_secret(
+    deps: &Deps,
+    error: AuthenticateClientError,
+    id: &str,
+    source: Source,
+    now: Timestamp,
+) -> AuthenticateClientError {
+    let AuthenticateClientError::Credential(defect) = error else { return error };
+    match deps.limits.wrong_secret(id, source, now) {
+        Ok(()) => error,
+        Err(reached) => {
+            deps.metrics.limited(reached);
+            AuthenticateClientError::TooManyWrongSecrets { defect, reached }
+        }
+    }
 }
 
 /// The client that made this assertion, and what it says. Its single use is not recorded yet.

@@ -17,12 +17,16 @@ use crate::audit::AuditRetention;
 use redis::{RedisHosts, RedisMode};
 use values::{BootstrapToken, Days, InitialState, Prefix, Seconds, issuer_problem};
 
+use crate::source::TrustedProxies;
+
 pub(crate) use values::issuer_url;
 
 /// The audience of every token that asked for none, in the standard profile (K-07).
 const STANDARD_AUDIENCE: &str = "urn:gettone:api";
 const STANDARD_LIFETIME_SECONDS: i64 = 3600;
 const STANDARD_CLOCK_SKEW_SECONDS: i64 = 10;
+const STANDARD_REGISTRATIONS_PER_SOURCE: u32 = 300;
+const STANDARD_UNUSED_CLIENT_DAYS: u32 = 30;
 
 /// Variables that the services we replace require (upstream contract §2). The standard profile has a default for each.
 const REQUIRED_IN_DROP_IN: [&str; 5] = [
@@ -44,6 +48,22 @@ variables! {
         /// Connections that the public listener keeps open at a time, 1 to 1000000; more wait to be accepted. Needs as many
         /// file descriptors.
         max_connections: Count<1, 1_000_000> = "10000",
+        /// Token requests that each worker handles at a time, 1 to 100000; there is a worker for each core. More are
+        /// answered 503 at once.
+        max_token_requests: Count<1, 100_000> = "256",
+        /// Addresses or networks of the gateways whose `X-Forwarded-For` tells the source of a request, separated by
+        /// commas, for instance `10.0.0.0/8`. Default: none, the source is the peer of the connection.
+        trusted_proxies: TrustedProxies = "",
+        /// Registrations a minute, altogether; 0 for no limit.
+        registrations_per_minute: Count<0, 1_000_000> = "1000",
+        /// Registrations a minute from one source; 0 for no limit. Default: 300 in standard; 0 in drop-in, where all
+        /// callers have the source of their gateway until `TRUSTED_PROXIES` is set.
+        registrations_per_minute_per_source: Option<Count<0, 1_000_000>>,
+        /// Wrong secrets a minute for one client from one source before the answer is 429; 0 for no limit. The right
+        /// secret is good at any time.
+        wrong_secrets_per_minute_per_client: Count<0, 1_000_000> = "10",
+        /// Wrong secrets a minute from one source, whatever the client, before the answer is 429; 0 for no limit.
+        wrong_secrets_per_minute_per_source: Count<0, 1_000_000> = "100",
         /// Prefix of all public routes but the status routes, for instance `/auth`. Discovery names every endpoint as the
         /// host of `MIA_JWT_ISSUER`, this prefix and the path.
         service_prefix: Option<Prefix>,
@@ -105,6 +125,9 @@ variables! {
         audit_retention_days: Days<1> = "365",
         /// Days for which audit events of issued and refused tokens are kept. 0: they are logged and not stored.
         audit_token_retention_days: Days<0> = "7",
+        /// Days after which a client is removed that registered itself, got no token and was never changed by an operator;
+        /// 0 to keep it. Default: 30 in standard, 0 in drop-in.
+        unused_client_days: Option<Count<0, 3650>>,
         /// JSON file served unchanged at `/.well-known/openid-configuration`. Default: the document is generated, or 404
         /// if `MIA_JWT_ISSUER` is not a URL.
         openid_config_path: Option<PathBuf>,
@@ -148,6 +171,10 @@ pub struct Config {
     pub management: Address,
     /// On the public listener.
     pub max_connections: u32,
+    /// At a time, on each worker.
+    pub max_token_requests: u32,
+    pub trusted_proxies: TrustedProxies,
+    pub rate_limits: RateLimits,
     /// Empty, or `/` and at least one segment.
     pub service_prefix: String,
     pub service_version: Option<String>,
@@ -165,9 +192,20 @@ pub struct Config {
     pub tokens: TokenSettings,
     pub default_client_state: ClientState,
     pub audit_retention: AuditRetention,
+    /// `None`: for ever.
+    pub keep_unused_clients_days: Option<u32>,
     pub openid_configuration: Option<PathBuf>,
     /// Sentences to log at start.
     pub warnings: Vec<&'static str>,
+}
+
+/// How often a minute; 0: no limit.
+#[derive(Debug, Clone, Copy)]
+pub struct RateLimits {
+    pub registrations: u32,
+    pub registrations_per_source: u32,
+    pub wrong_secrets_per_client: u32,
+    pub wrong_secrets_per_source: u32,
 }
 
 /// Where a listener is bound.
@@ -282,6 +320,11 @@ impl From<Variables> for Config {
     fn from(variables: Variables) -> Self {
         let warnings = warnings(&variables);
         let tokens = TokenSettings::new(&variables);
+        let rate_limits = RateLimits::new(&variables);
+        let keep_unused_days = variables.unused_client_days.map_or_else(
+            || if variables.profile == Profile::Standard { STANDARD_UNUSED_CLIENT_DAYS } else { 0 },
+            |days| days.0,
+        );
         let redis = redis::settings(&variables);
         Self {
             redis,
@@ -289,6 +332,9 @@ impl From<Variables> for Config {
             public: Address { host: variables.http_host, port: variables.http_port },
             management: Address { host: variables.management_host, port: variables.management_port },
             max_connections: variables.max_connections.0,
+            max_token_requests: variables.max_token_requests.0,
+            trusted_proxies: variables.trusted_proxies,
+            rate_limits,
             service_prefix: variables.service_prefix.map(|prefix| prefix.0).unwrap_or_default(),
             service_version: variables.service_version,
             shutdown_delay: Duration::from_secs(variables.delay_shutdown_seconds.into()),
@@ -312,8 +358,26 @@ impl From<Variables> for Config {
                 changes: variables.audit_retention_days.0,
                 tokens: variables.audit_token_retention_days.0,
             },
+            keep_unused_clients_days: Some(keep_unused_days).filter(|days| *days > 0),
             openid_configuration: variables.openid_config_path,
             warnings,
+        }
+    }
+}
+
+impl RateLimits {
+    fn new(variables: &Variables) -> Self {
+        let per_source = match variables.profile {
+            Profile::Standard => STANDARD_REGISTRATIONS_PER_SOURCE,
+            Profile::DropIn => 0,
+        };
+        Self {
+            registrations: variables.registrations_per_minute.0,
+            registrations_per_source: variables
+                .registrations_per_minute_per_source
+                .map_or(per_source, |count| count.0),
+            wrong_secrets_per_client: variables.wrong_secrets_per_minute_per_client.0,
+            wrong_secrets_per_source: variables.wrong_secrets_per_minute_per_source.0,
         }
     }
 }

@@ -1,14 +1,18 @@
 //! The order of the steps of `POST /oauth/token`: authenticate, grant, record the use of the assertion, sign. The clock
 //! is read once; whether an assertion was used before is asked last, so that a refused request uses nothing up.
 
-use common::Profile;
-use credentials::client::{AuthMethod, ClientId};
+use std::sync::Arc;
+
+use common::{Profile, Timestamp};
+use credentials::client::{AuthMethod, Client, ClientId};
 use credentials::grant::{self, GrantPolicy, GrantRefusal, GrantRequest};
 use jose::SignError;
 use zeroize::Zeroizing;
 
 use crate::Deps;
 use crate::authenticate_client::{self, AuthenticateClientError, PresentedCredential};
+
+const NOTE_LOGIN_SECONDS: i64 = 3600;
 
 /// What a client asks for.
 #[derive(Debug)]
@@ -69,6 +73,7 @@ pub async fn run(deps: &Deps, request: TokenRequest) -> Result<IssuedToken, Issu
         grant::access_token_claims(&authenticated.client, grant_request, &policy, now, &*deps.random)?;
     let client = authenticated.spend(deps).await?;
     let token = deps.signing_keys.own().sign(token_type(deps.profile), &claims)?;
+    note_login(deps, &client, now);
     Ok(IssuedToken {
         token: Zeroizing::new(token),
         expires_in_seconds: claims.exp.saturating_sub(claims.iat),
@@ -77,6 +82,20 @@ pub async fn run(deps: &Deps, request: TokenRequest) -> Result<IssuedToken, Issu
         jti: claims.jti,
         scope: claims.scope,
     })
+}
+
+/// Lets the store know that the client is in use (upstream contract §1.3), once an hour at most: nobody waits for it, and
+/// a token costs no write.
+fn note_login(deps: &Deps, client: &Client, now: Timestamp) {
+    if client.last_login.is_some_and(|last| now < last.plus_seconds(NOTE_LOGIN_SECONDS)) {
+        return;
+    }
+    let (clients, id) = (Arc::clone(&deps.stores.clients), client.id.clone());
+    tokio::spawn(async move {
+        if let Err(error) = clients.note_login(&id, now).await {
+            tracing::warn!(client.id = id.as_str(), error.message = %error, "a login was not noted");
+        }
+    });
 }
 
 fn grant_policy(deps: &Deps) -> GrantPolicy {

@@ -1,6 +1,6 @@
 //! Issues and describes tokens. `app` builds everything, `http` speaks to the outside, and each use case has one file
 //! that orders its steps: `register_client`, `authenticate_client`, `issue_token`, `describe_token`, `administer_clients`. What
-//! they share and keep is in `signing_keys`, `key_checks` and `audit`. The rules themselves are in `credentials`.
+//! they share and keep is in `signing_keys`, `key_checks`, `limits` and `audit`. The rules themselves are in `credentials`.
 
 pub mod administer_clients;
 pub mod administer_secrets;
@@ -13,9 +13,13 @@ mod generated_file;
 pub mod http;
 pub mod issue_token;
 pub mod key_checks;
+mod limits;
 mod metrics;
+mod rate_limit;
 pub mod register_client;
+pub mod remove_unused_clients;
 pub mod signing_keys;
+pub mod source;
 
 pub use app::{ClientCredentials, Deps, Stores};
 pub use metrics::Metrics;

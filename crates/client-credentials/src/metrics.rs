@@ -5,6 +5,9 @@ use common::Timestamp;
 use credentials::client::AuthMethod;
 use service_kit::metrics::{Counter, Counters, HttpMetrics, Labels, MetricRegistry};
 
+use crate::limits::Limits;
+use crate::rate_limit::LimitReached;
+
 /// The counters, and the page that shows them.
 #[derive(Debug)]
 pub struct Metrics {
@@ -13,6 +16,7 @@ pub struct Metrics {
     tokens_refused: Counters<Labels<1>>,
     tokeninfo: Counters<Labels<1>>,
     pub(crate) clients_registered: Counter,
+    limited: Counters<Labels<1>>,
     /// Requests that the store failed.
     pub(crate) store_errors: Counter,
     pub(crate) audit_events_lost: Counter,
@@ -54,6 +58,11 @@ impl Metrics {
                 "audit_events_lost",
                 "Audit events that were logged and not stored: too many waited",
             ),
+            limited: registry.counters(
+                "rate_limited",
+                "Requests answered 429, by the limit that was reached",
+                Limits::NAMES.map(|limit| [("limit", limit)]),
+            ),
             store_errors: registry.counter("store_errors", "Requests that the store failed"),
             registry,
         }
@@ -66,6 +75,10 @@ impl Metrics {
     /// `reason` is the `decision.reason` of the access line.
     pub(crate) fn token_refused(&self, reason: &'static str) {
         self.tokens_refused.get_or_create(&[("reason", reason)]).inc();
+    }
+
+    pub(crate) fn limited(&self, reached: LimitReached) {
+        self.limited.get_or_create(&[("limit", reached.limit)]).inc();
     }
 
     pub(crate) fn tokeninfo(&self, outcome: TokeninfoOutcome) {

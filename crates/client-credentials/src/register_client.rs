@@ -12,6 +12,8 @@ use zeroize::Zeroizing;
 use crate::Deps;
 use crate::administer_clients::{Operator, Privileged};
 use crate::key_checks::Busy;
+use crate::rate_limit::LimitReached;
+use crate::source::Source;
 
 /// Who asks for the client, and so what they may ask for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,6 +43,8 @@ pub enum RegisterClientError {
     Key(#[from] KeyDefect),
     #[error(transparent)]
     Busy(#[from] Busy),
+    #[error(transparent)]
+    TooMany(#[from] LimitReached),
     /// What we sign with it must never pass for an assertion of the client (T-KEY-10).
     #[error("public_key is a signing key of this service: send a key of your own")]
     OurKey,
@@ -50,6 +54,15 @@ pub enum RegisterClientError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Random(#[from] RandomError),
+}
+
+/// Counts the attempt of a stranger, before it costs us anything (T-REG-01).
+///
+/// # Errors
+/// [`RegisterClientError::TooMany`].
+pub fn admit(deps: &Deps, source: Source) -> Result<(), RegisterClientError> {
+    let admitted = deps.limits.registration(source, deps.clock.now());
+    Ok(admitted.inspect_err(|reached| deps.metrics.limited(*reached))?)
 }
 
 /// Makes a client of what the registrant sent.

@@ -11,6 +11,7 @@ pub mod metrics;
 pub mod oauth;
 mod query;
 pub mod register;
+mod source;
 pub mod tokeninfo;
 pub mod well_known;
 
@@ -150,6 +151,12 @@ pub const MANAGEMENT: &[Endpoint] = &[
         route: |route| route.to(clients::secrets::post),
     },
     Endpoint {
+        method: Method::GET,
+        path: "/clients/{client_id}/usage",
+        permission: CLIENTS_READ,
+        route: |route| route.to(clients::usage::get),
+    },
+    Endpoint {
         method: Method::DELETE,
         path: "/clients/{client_id}/secrets/{secret_id}",
         permission: CLIENTS_WRITE,
@@ -166,6 +173,8 @@ pub const MANAGEMENT: &[Endpoint] = &[
 /// Mounts the public listener's routes.
 pub fn public_routes(config: &mut ServiceConfig, deps: &Arc<Deps>, status: &Status, prefix: &str) {
     config.app_data(Data::from(Arc::clone(deps)));
+    // Called once for each worker: each has places of its own.
+    config.app_data(oauth::TokenPlaces::new(deps.max_token_requests));
     status.routes(config);
     for resource in resources(prefix, PUBLIC) {
         config.service(resource);

@@ -3,15 +3,17 @@
 use actix_web::http::header::{CACHE_CONTROL, PRAGMA};
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
+use credentials::StoreError;
 use credentials::audit::AuditAction;
 use serde::Serialize;
+use serde_json::{Map, Value};
 use service_kit::access_log::annotate;
 
 use super::audit::{self, Happened};
 use super::error::{Refusal, respond};
-use super::json_body;
+use super::{json_body, source};
 use crate::Deps;
-use crate::register_client::{self, Registrant};
+use crate::register_client::{self, RegisterClientError, RegisteredClient, Registrant};
 
 /// RFC 7591 §3.2.1, members in upstream's order.
 #[derive(Serialize)]
@@ -27,19 +29,34 @@ struct RegistrationAnswer<'client> {
 
 /// Registers a powerless client.
 pub async fn post(request: HttpRequest, payload: Payload, deps: Data<Deps>) -> HttpResponse {
-    let outcome = register(&request, payload, &deps, &Registrant::Stranger).await;
+    let outcome = register(&request, payload, &deps, Registrant::Stranger).await;
     respond(&request, &deps, outcome)
+}
+
+/// Goes on if the caller leaves half-way: else it would leave a secret without its client behind (T-REG-11).
+async fn register_to_the_end(
+    deps: &Data<Deps>,
+    registrant: Registrant,
+    members: Map<String, Value>,
+) -> Result<RegisteredClient, RegisterClientError> {
+    let deps = Data::clone(deps);
+    let registering =
+        actix_web::rt::spawn(async move { register_client::run(&deps, &registrant, &members).await });
+    registering.await.unwrap_or_else(|error| Err(StoreError::Unavailable(error.into()).into()))
 }
 
 /// Makes a client of the body, as far as the registrant may.
 pub(super) async fn register(
     request: &HttpRequest,
     payload: Payload,
-    deps: &Deps,
-    registrant: &Registrant,
+    deps: &Data<Deps>,
+    registrant: Registrant,
 ) -> Result<HttpResponse, Refusal> {
     let members = json_body::read(request, payload, &["application/json"], Refusal::RegistrationBody).await?;
-    let client = register_client::run(deps, registrant, &members).await?;
+    if registrant == Registrant::Stranger {
+        register_client::admit(deps, source::of(request, &deps.trusted_proxies))?;
+    }
+    let client = register_to_the_end(deps, registrant.clone(), members).await?;
     deps.metrics.clients_registered.inc();
     annotate(request, |line| line.client_id = Some(client.id.to_string()));
     match registrant {

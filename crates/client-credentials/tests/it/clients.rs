@@ -230,3 +230,24 @@ fn a_list_shows_what_was_asked_for() {
         assert_eq!(answer.refusal(), (400, "invalid_request".to_owned()), "{odd}");
     }
 }
+
+#[test]
+fn the_use_of_a_client_is_counted() {
+    let service = Service::standard(&[]);
+    let (client, other) = (service.basic_client(&json!({})), service.basic_client(&json!({})));
+    let usage = |query: &str| {
+        let answer = service.manage("GET", &format!("/clients/{}/usage{query}", client.id), None);
+        assert_eq!(answer.status, 200, "{answer:?}");
+        answer.json()["tokensIssued"].clone()
+    };
+    assert_eq!(usage(""), 0);
+    for _ in 0..3 {
+        service.token_of(&client);
+        service.token_of(&other);
+        service.clock.advance_seconds(10);
+    }
+    let since = (service.clock_seconds() - 15) * 1000;
+    assert_eq!((usage(""), usage(&format!("?since={since}"))), (json!(3), json!(1)));
+    assert_eq!(service.manage("GET", "/clients/nobody/usage", None).status, 404);
+    assert_eq!(service.manage("GET", &format!("/clients/{}/usage?since=x", client.id), None).status, 400);
+}

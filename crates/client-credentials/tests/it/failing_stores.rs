@@ -16,6 +16,7 @@ use credentials::secret::{SecretHash, SecretLookup, SecretStore, StoredSecret};
 use credentials::store::DeploymentStore;
 use credentials::{InsertError, StoreError};
 use store_sqlite::SqliteStore;
+use tokio::sync::{RwLock, RwLockWriteGuard};
 
 /// A store with a switch for each port.
 #[derive(Clone)]
@@ -33,6 +34,7 @@ pub(crate) struct FailingStores {
 pub(crate) struct Switch {
     down: AtomicBool,
     calls: AtomicUsize,
+    gate: RwLock<()>,
 }
 
 impl Switch {
@@ -42,6 +44,15 @@ impl Switch {
 
     pub(crate) fn work(&self) {
         self.down.store(false, Ordering::SeqCst);
+    }
+
+    /// Nothing is looked up until the guard is dropped.
+    pub(crate) fn hold(&self) -> RwLockWriteGuard<'_, ()> {
+        self.gate.blocking_write()
+    }
+
+    async fn let_in(&self) {
+        drop(self.gate.read().await);
     }
 
     pub(crate) fn calls(&self) -> usize {
@@ -135,6 +146,7 @@ impl SecretStore for FailingStores {
 
     async fn find(&self, owner: &SecretLookup) -> Result<Vec<StoredSecret>, StoreError> {
         self.secrets.pass()?;
+        self.secrets.let_in().await;
         SecretStore::find(&self.store, owner).await
     }
 

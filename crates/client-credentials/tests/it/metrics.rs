@@ -149,7 +149,10 @@ fn clients_tokeninfo_and_the_store_are_counted_and_cannot_know_is_not_no() {
 
 #[test]
 fn no_caller_makes_the_page_grow_and_none_is_named_on_it() {
-    let service = Service::standard(&[]);
+    let service = Service::standard(&[
+        ("WRONG_SECRETS_PER_MINUTE_PER_CLIENT", "0"),
+        ("WRONG_SECRETS_PER_MINUTE_PER_SOURCE", "0"),
+    ]);
     let client = service.basic_client(&json!({}));
     let series = |page: &Page| page.starting_with("").count();
     let act = |number: usize| {

@@ -303,7 +303,7 @@ impl Answer {
         assert_eq!(body["statusCode"], self.status);
         assert_eq!(body["message"], body["error_description"]);
         assert!(self.status != 401 || self.header("www-authenticate").is_some(), "{self:?}");
-        assert_eq!(self.status == 503, self.header("retry-after").is_some(), "{self:?}");
+        assert_eq!(matches!(self.status, 429 | 503), self.header("retry-after").is_some(), "{self:?}");
         (self.status, body["error"].as_str().unwrap().to_owned())
     }
 

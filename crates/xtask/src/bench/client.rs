@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, anyhow, ensure};
 use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use ring::rand::SystemRandom;
 use ring::rsa::{KeyPair, PublicKeyComponents};
 use ring::signature::RSA_PKCS1_SHA256;
@@ -20,12 +20,14 @@ pub(super) struct RsaClient {
 impl RsaClient {
     /// A new key: made by the `openssl` command, since ring makes none.
     pub(super) fn generate() -> Result<Self> {
-        let arguments =
-            ["genpkey", "-quiet", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048", "-outform", "DER"];
+        let arguments = ["genpkey", "-quiet", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"];
         let output = Command::new("openssl").args(arguments).output().context("openssl is not installed")?;
         ensure!(output.status.success(), "openssl made no key: {}", String::from_utf8_lossy(&output.stderr));
-        let pair =
-            KeyPair::from_pkcs8(&output.stdout).map_err(|error| anyhow!("the key is not read: {error}"))?;
+        // As text it is PKCS#8 in every version.
+        let text = String::from_utf8(output.stdout)?;
+        let lines: String = text.lines().filter(|line| !line.starts_with("-----")).collect();
+        let pair = KeyPair::from_pkcs8(&STANDARD.decode(lines)?)
+            .map_err(|error| anyhow!("the key is not read: {error}"))?;
         Ok(Self { pair, random: SystemRandom::new() })
     }
 

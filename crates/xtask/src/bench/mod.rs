@@ -6,7 +6,7 @@ mod load;
 mod report;
 mod stage;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
@@ -27,6 +27,9 @@ pub(crate) struct Options {
     /// Leave out the measurement that needs MongoDB
     #[arg(long)]
     without_mongodb: bool,
+    /// Measure what was built before, in this folder, instead of building it: to compare two versions
+    #[arg(long, value_name = "FOLDER")]
+    built: Option<PathBuf>,
     /// How the result is shown
     #[arg(long, value_enum, default_value = "text")]
     output: Output,
@@ -48,14 +51,10 @@ pub(crate) fn run(workspace: &Path, options: &Options) -> Result<()> {
     if !options.without_mongodb {
         tools::MONGOD.ready(workspace)?;
     }
-    let binaries =
-        ["--package", "client-credentials", "--bin", "client-credentials", "--example", "bare_handler"];
-    cargo::run(workspace, &[&["build", "--locked", "--release"][..], &binaries].concat())?;
-    cargo::run(
-        workspace,
-        &["build", "--locked", "--release", "--package", "jose", "--example", "openssl_speed"],
-    )?;
-    let built = cargo::target_directory(workspace).join("release");
+    let built = match &options.built {
+        Some(folder) => folder.clone(),
+        None => build(workspace)?,
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let report = runtime.block_on(measure(&built, options))?;
     match options.output {
@@ -63,6 +62,13 @@ pub(crate) fn run(workspace: &Path, options: &Options) -> Result<()> {
         Output::Json => println!("{}", report.json()),
     }
     Ok(())
+}
+
+/// Builds as for a release; the folder of the binaries.
+fn build(workspace: &Path) -> Result<PathBuf> {
+    let wanted = ["--bin", "client-credentials", "--example", "bare_handler", "--example", "openssl_speed"];
+    cargo::run(workspace, &[&["build", "--locked", "--release"][..], &wanted].concat())?;
+    Ok(cargo::target_directory(workspace).join("release"))
 }
 
 async fn measure(built: &Path, options: &Options) -> Result<Report> {

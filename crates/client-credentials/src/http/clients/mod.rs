@@ -2,6 +2,7 @@
 
 pub mod one;
 pub mod secrets;
+pub mod usage;
 
 use actix_web::http::header::CACHE_CONTROL;
 use actix_web::web::{Data, Payload};
@@ -39,7 +40,7 @@ struct PageAnswer {
 /// Registers a client with the powers it is given.
 pub async fn post(request: HttpRequest, payload: Payload, deps: Data<Deps>) -> HttpResponse {
     let registrant = Registrant::Operator(operator(&request));
-    let outcome = register(&request, payload, &deps, &registrant).await;
+    let outcome = register(&request, payload, &deps, registrant).await;
     respond(&request, &deps, outcome)
 }
 

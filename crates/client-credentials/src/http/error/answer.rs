@@ -4,12 +4,17 @@ use std::borrow::Cow;
 
 use actix_web::http::StatusCode;
 
+use crate::rate_limit::LimitReached;
+
 pub(super) const BASIC_CHALLENGE: &str = r#"Basic realm="client-credentials""#;
 pub(super) const BEARER_CHALLENGE: &str = r#"Bearer realm="client-credentials""#;
 pub(super) const BEARER_CHALLENGE_BAD_TOKEN: &str =
     r#"Bearer realm="client-credentials", error="invalid_token""#;
 pub(super) const BEARER_CHALLENGE_BAD_REQUEST: &str =
     r#"Bearer realm="client-credentials", error="invalid_request""#;
+
+/// When to come back after a 503, in seconds.
+const RETRY_AFTER_SECONDS: i64 = 5;
 
 pub(super) const STORE_UNAVAILABLE: &str = "store_unavailable";
 
@@ -27,6 +32,8 @@ pub(super) struct Answer {
     pub(super) code: &'static str,
     pub(super) sentence: Cow<'static, str>,
     pub(super) challenge: Option<Cow<'static, str>>,
+    /// `Retry-After`, in seconds.
+    pub(super) retry_after: Option<i64>,
     /// `decision.reason` of the log line.
     pub(super) reason: &'static str,
 }
@@ -48,7 +55,16 @@ pub(super) fn new(
         code,
         sentence: sentence.into(),
         challenge: None,
+        retry_after: (status == 503).then_some(RETRY_AFTER_SECONDS),
         reason,
+    }
+}
+
+/// A limit of ours is reached. Not an error of any RFC: clients that know none but those see the status.
+pub(super) fn too_many(sentence: &'static str, reached: LimitReached, reason: &'static str) -> Answer {
+    Answer {
+        retry_after: Some(reached.retry_after_seconds),
+        ..new(429, "too_many_requests", sentence, reason)
     }
 }
 

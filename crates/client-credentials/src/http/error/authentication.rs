@@ -4,7 +4,7 @@ use actix_web::http::StatusCode;
 use common::Profile;
 use credentials::assertion::AUTHENTICATION_FAILED;
 
-use super::answer::{Answer, BASIC_CHALLENGE, bad_request, new, store_unavailable};
+use super::answer::{Answer, BASIC_CHALLENGE, bad_request, new, store_unavailable, too_many};
 use super::request::form;
 use crate::authenticate_client::{AssertionRefusal, AuthenticateClientError, CredentialDefect};
 use crate::http::oauth::ClientRequestDefect;
@@ -70,6 +70,11 @@ pub(super) fn authenticate_client(error: &AuthenticateClientError, profile: Prof
                 Profile::DropIn => Answer { status: StatusCode::FORBIDDEN, challenge: None, ..answer },
             }
         }
+        AuthenticateClientError::TooManyWrongSecrets { reached, .. } => too_many(
+            "too many wrong secrets were sent: check client_id and client_secret, and wait before the next attempt",
+            *reached,
+            "too_many_wrong_secrets",
+        ),
         AuthenticateClientError::Store(_) => store_unavailable(),
     }
 }

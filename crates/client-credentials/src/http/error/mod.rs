@@ -9,7 +9,6 @@ mod registration;
 mod request;
 mod token;
 
-use actix_web::http::StatusCode;
 use actix_web::http::header::{ALLOW, CACHE_CONTROL, PRAGMA, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpRequest, HttpResponse};
 use common::{ErrorBody, Profile};
@@ -31,9 +30,6 @@ use crate::issue_token::IssueTokenError;
 use crate::register_client::RegisterClientError;
 use answer::{Answer, STORE_UNAVAILABLE, new, no_randomness, store_unavailable};
 
-/// When to come back after a 503, in seconds.
-const RETRY_AFTER_SECONDS: &str = "5";
-
 /// Everything an endpoint may answer instead of what it was asked for.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Refusal {
@@ -41,6 +37,8 @@ pub(super) enum Refusal {
     NoSuchPath,
     #[error("no such method on this path")]
     MethodNotAllowed { allowed: String },
+    #[error("every place of this worker is taken")]
+    Overloaded,
     #[error(transparent)]
     Body(#[from] BodyError),
     #[error(transparent)]
@@ -112,8 +110,8 @@ impl Answer {
         if let Refusal::MethodNotAllowed { allowed } = refusal {
             response.insert_header((ALLOW, allowed.as_str()));
         }
-        if self.status == StatusCode::SERVICE_UNAVAILABLE {
-            response.insert_header((RETRY_AFTER, RETRY_AFTER_SECONDS));
+        if let Some(seconds) = self.retry_after {
+            response.insert_header((RETRY_AFTER, seconds));
         }
         if matches!(refusal, Refusal::Body(_)) {
             // The rest of the body is not read.
@@ -136,6 +134,12 @@ fn answer(refusal: &Refusal, profile: Profile) -> Answer {
             "method_not_allowed",
             "this path does not answer this method: see the Allow header",
             "method_not_allowed",
+        ),
+        Refusal::Overloaded => new(
+            503,
+            "temporarily_unavailable",
+            "too many token requests are being answered: send it again a little later",
+            "overloaded",
         ),
         Refusal::Body(defect) => request::body(*defect),
         Refusal::RegistrationBody(defect) => registration::registration_body(*defect, profile),

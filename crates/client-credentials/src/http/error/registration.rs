@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use common::Profile;
 use jose::KeyDefect;
 
-use super::answer::{Answer, BEARER_CHALLENGE, new, no_randomness, store_unavailable};
+use super::answer::{Answer, BEARER_CHALLENGE, new, no_randomness, store_unavailable, too_many};
 use super::management::privileged;
 use super::request::NOT_AN_OBJECT;
 use crate::http::json_body::JsonBodyDefect;
@@ -32,6 +32,11 @@ pub(super) fn register_client(error: &RegisterClientError, profile: Profile) -> 
         RegisterClientError::Key(defect) => not_registered(defect.to_string(), "key_refused", profile),
         RegisterClientError::Privileged(_) => privileged(),
         RegisterClientError::Busy(_) => new(503, "temporarily_unavailable", BUSY, "busy"),
+        RegisterClientError::TooMany(reached) => too_many(
+            "too many clients are being registered: wait before the next one",
+            *reached,
+            "too_many_registrations",
+        ),
         RegisterClientError::OurKey => not_registered(error.to_string(), "key_is_ours", profile),
         RegisterClientError::Duplicate => {
             new(409, "conflict", "the client could not be made: send the request again", "duplicate")

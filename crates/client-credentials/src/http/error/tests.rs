@@ -8,6 +8,7 @@ use jose::{AccessTokenRejection, KeyDefect, SignError, SignatureDefect};
 use crate::administer_clients::Privileged;
 use crate::authenticate_client::{AssertionRefusal, CredentialDefect};
 use crate::key_checks::Busy;
+use crate::rate_limit::LimitReached;
 
 use super::*;
 
@@ -15,11 +16,17 @@ fn down() -> StoreError {
     StoreError::Unavailable("hunter2: connection refused".into())
 }
 
+const REACHED: LimitReached = LimitReached { limit: "registrations", retry_after_seconds: 7 };
+
 /// Every refusal once.
 fn every_refusal() -> Vec<Refusal> {
     use ClientRequestDefect as Client;
     use TokenRequestDefect as Token;
-    let mut all = vec![Refusal::NoSuchPath, Refusal::MethodNotAllowed { allowed: "GET, HEAD".to_owned() }];
+    let mut all = vec![
+        Refusal::NoSuchPath,
+        Refusal::MethodNotAllowed { allowed: "GET, HEAD".to_owned() },
+        Refusal::Overloaded,
+    ];
     all.extend(
         [BodyError::TooLarge, BodyError::TooSlow, BodyError::Broken, BodyError::NoRoom, BodyError::Encoded]
             .map(Refusal::from),
@@ -73,6 +80,7 @@ fn every_refusal() -> Vec<Refusal> {
             RegisterClientError::Key(KeyDefect::OpenSsl),
             RegisterClientError::Privileged(Privileged),
             RegisterClientError::Busy(Busy),
+            RegisterClientError::TooMany(REACHED),
             RegisterClientError::OurKey,
             RegisterClientError::Duplicate,
             RegisterClientError::Store(down()),
@@ -132,6 +140,10 @@ fn unauthenticated() -> Vec<AuthenticateClientError> {
         ]
         .map(AuthenticateClientError::from),
     );
+    all.push(AuthenticateClientError::TooManyWrongSecrets {
+        defect: CredentialDefect::WrongSecret,
+        reached: REACHED,
+    });
     all.push(down().into());
     all
 }

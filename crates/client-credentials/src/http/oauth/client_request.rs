@@ -2,14 +2,17 @@
 //! at every endpoint, so that none is a way around another (T-BRU-04).
 
 use actix_web::HttpRequest;
-use actix_web::web::Payload;
+use actix_web::web::{Data, Payload};
 use credentials::form::{Form, FormDefect};
 use service_kit::access_log::annotate;
 use service_kit::body;
 
 use super::presented_credential;
+use crate::Deps;
 use crate::authenticate_client::PresentedCredential;
 use crate::http::error::Refusal;
+use crate::http::source;
+use crate::source::TrustedProxies;
 
 /// Parameters that must not be in the query, where logs and histories keep them (C-6749-05).
 const NEVER_IN_QUERY: [&str; 7] = [
@@ -62,7 +65,11 @@ pub(super) fn credential(
     request: &HttpRequest,
     form: &Form,
 ) -> Result<PresentedCredential, ClientRequestDefect> {
-    let credential = presented_credential::find(request.headers(), form)?;
+    let source = request.app_data::<Data<Deps>>().map_or_else(
+        || source::of(request, &TrustedProxies::default()),
+        |deps| source::of(request, &deps.trusted_proxies),
+    );
+    let credential = presented_credential::find(request.headers(), form, source)?;
     if let Some(client) = credential.claimed_client() {
         annotate(request, |line| line.client_id = Some(client.into()));
     }

@@ -10,6 +10,7 @@ use credentials::jws::Jws;
 
 use super::client_request::ClientRequestDefect;
 use crate::authenticate_client::{AssertionRefusal, CredentialDefect, PresentedCredential};
+use crate::source::Source;
 
 /// The one `client_assertion_type` we know (RFC 7523 §2.2).
 const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
@@ -18,7 +19,11 @@ const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer
 ///
 /// # Errors
 /// [`ClientRequestDefect`] if there are several, or half of one.
-pub(super) fn find(headers: &HeaderMap, form: &Form) -> Result<PresentedCredential, ClientRequestDefect> {
+pub(super) fn find(
+    headers: &HeaderMap,
+    form: &Form,
+    source: Source,
+) -> Result<PresentedCredential, ClientRequestDefect> {
     let mut authorizations = headers.get_all(AUTHORIZATION);
     let authorization = match (authorizations.next(), authorizations.next()) {
         (first, None) => first,
@@ -26,9 +31,9 @@ pub(super) fn find(headers: &HeaderMap, form: &Form) -> Result<PresentedCredenti
     };
     let assertion = assertion(form)?;
     match (authorization, assertion, form.get("client_secret")) {
-        (Some(header), None, None) => from_header(header.as_bytes()),
+        (Some(header), None, None) => from_header(header.as_bytes(), source),
         (None, Some(assertion), None) => Ok(assertion),
-        (None, None, Some(secret)) => Ok(in_body(form.get("client_id"), secret)),
+        (None, None, Some(secret)) => Ok(in_body(form.get("client_id"), secret, source)),
         (None, None, None) => Ok(PresentedCredential::Unusable(CredentialDefect::Missing)),
         _ => Err(ClientRequestDefect::SeveralMethods),
     }
@@ -57,7 +62,7 @@ fn several_tokens(assertion: &str) -> bool {
     assertion.split_ascii_whitespace().filter(|part| part.matches('.').count() == 2).count() > 1
 }
 
-fn from_header(header: &[u8]) -> Result<PresentedCredential, ClientRequestDefect> {
+fn from_header(header: &[u8], source: Source) -> Result<PresentedCredential, ClientRequestDefect> {
     let (scheme, rest) =
         header.split_at(header.iter().position(|byte| *byte == b' ').unwrap_or(header.len()));
     if rest.contains(&b',') {
@@ -67,18 +72,20 @@ fn from_header(header: &[u8]) -> Result<PresentedCredential, ClientRequestDefect
     if !scheme.eq_ignore_ascii_case(b"basic") {
         return Ok(PresentedCredential::Unusable(CredentialDefect::MethodNotOffered));
     }
-    Ok(secret_of(AuthMethod::ClientSecretBasic, IdAndSecret::from_basic(rest.trim_ascii())))
+    Ok(secret_of(AuthMethod::ClientSecretBasic, IdAndSecret::from_basic(rest.trim_ascii()), source))
 }
 
 /// `client_id` and `client_secret` as parameters of the form (RFC 6749 §2.3.1).
-fn in_body(client_id: Option<&str>, secret: &str) -> PresentedCredential {
+fn in_body(client_id: Option<&str>, secret: &str, source: Source) -> PresentedCredential {
     let read = client_id.and_then(|id| IdAndSecret::from_form(id, secret));
-    secret_of(AuthMethod::ClientSecretPost, read)
+    secret_of(AuthMethod::ClientSecretPost, read, source)
 }
 
-fn secret_of(method: AuthMethod, read: Option<IdAndSecret>) -> PresentedCredential {
+fn secret_of(method: AuthMethod, read: Option<IdAndSecret>, source: Source) -> PresentedCredential {
     match read {
-        Some(IdAndSecret { client_id, secret }) => PresentedCredential::Secret { method, client_id, secret },
+        Some(IdAndSecret { client_id, secret }) => {
+            PresentedCredential::Secret { method, client_id, secret, source }
+        }
         None => PresentedCredential::Unusable(CredentialDefect::Malformed),
     }
 }
@@ -99,8 +106,11 @@ mod tests {
             headers.append(AUTHORIZATION, HeaderValue::from_str(value).unwrap());
         }
         let form = Form::parse(body.as_bytes()).unwrap();
-        Ok(match find(&headers, &form)? {
-            PresentedCredential::Secret { method: AuthMethod::ClientSecretPost, client_id, secret } => {
+        let source = Source::from(std::net::IpAddr::from([127, 0, 0, 1]));
+        Ok(match find(&headers, &form, source)? {
+            PresentedCredential::Secret {
+                method: AuthMethod::ClientSecretPost, client_id, secret, ..
+            } => {
                 format!("post {client_id}|{}", secret.as_str())
             }
             PresentedCredential::Secret { client_id, secret, .. } => {

@@ -9,6 +9,7 @@ use credentials::form::Form;
 use serde::Serialize;
 
 use super::client_request::{self, ClientRequestDefect};
+use super::places;
 use crate::Deps;
 use crate::http::audit::{self, Happened};
 use crate::http::error::{Refusal, reason, respond};
@@ -66,6 +67,7 @@ async fn issue(
     claimed: &mut Option<ClientId>,
 ) -> Result<HttpResponse, Refusal> {
     let form = client_request::form(request, payload).await?;
+    let _place = places::enter(request)?;
     let token_request = read(request, &form)?;
     *claimed = token_request.credential.claimed_client();
     let issued = issue_token::run(deps, token_request).await?;

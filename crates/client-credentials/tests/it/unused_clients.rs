@@ -1,0 +1,58 @@
+//! Clients that registered themselves and were never used (T-REG-11). The sweep is driven by hand.
+
+use client_credentials::remove_unused_clients;
+use common::Clock;
+use credentials::secret::Pepper;
+use serde_json::json;
+
+use crate::service::{BasicClient, GRANT, SALT, Service};
+
+const DAY: i64 = 86_400;
+
+fn registered(service: &Service) -> BasicClient {
+    let client = service.register(&json!({"client_name": "c"})).json();
+    let member = |name: &str| client[name].as_str().unwrap().to_owned();
+    BasicClient { id: member("client_id"), secret: member("client_secret") }
+}
+
+fn sweep(service: &Service) -> u64 {
+    let (stores, pepper) = (service.stores.ports(), Pepper::new(SALT.as_bytes().to_vec()));
+    let swept = remove_unused_clients::run(&stores, &pepper, service.clock.now(), 30);
+    actix_web::rt::System::new().block_on(swept).unwrap()
+}
+
+#[test]
+fn t_reg_11_who_was_never_used_is_forgotten_and_nobody_else() {
+    let service = Service::drop_in(&[]);
+    let clients = [(); 4].map(|()| registered(&service));
+    let [unused, granted, used, _] = &clients;
+    let made = service.basic_client(&json!({}));
+    let path = format!("/clients/{}", granted.id);
+    assert_eq!(service.manage("PATCH", &path, Some(&json!({"permissions": ["a"]}))).status, 200);
+    service.token_of(used);
+    // It is noted after the answer.
+    while service.manage("GET", &format!("/clients/{}", used.id), None).json()["lastLogin"].is_null() {
+        std::thread::yield_now();
+    }
+    service.clock.advance_seconds(30 * DAY);
+    let late = registered(&service);
+    assert_eq!(sweep(&service), 0, "30 days are not over");
+    service.clock.advance_seconds(1);
+    assert_eq!(sweep(&service), 2);
+    assert_eq!(sweep(&service), 0);
+    let answer = service.token(&[("Authorization", &unused.basic())], GRANT);
+    assert_eq!(answer.refusal().0, 401);
+    for client in [granted, used, &made, &late] {
+        service.token_of(client);
+    }
+}
+
+#[test]
+fn t_reg_11_more_than_a_page_of_them_is_forgotten() {
+    let service = Service::drop_in(&[]);
+    for _ in 0..101 {
+        registered(&service);
+    }
+    service.clock.advance_seconds(30 * DAY + 1);
+    assert_eq!(sweep(&service), 101);
+}

@@ -20,6 +20,7 @@ use credentials::{Random, SystemRandom};
 use jose::{Algorithm, SigningKey};
 use service_kit::status::{CheckUp, Status};
 use service_kit::{Problems, Secret, Service, StartError, SystemClock, Telemetry, Variable, Vars, server};
+use store_crud::CrudClients;
 use store_mongodb::MongoStore;
 use store_redis::RedisGuard;
 use store_sqlite::SqliteStore;
@@ -240,6 +241,10 @@ async fn open_stores(config: &Config, clock: &Arc<dyn Clock>) -> Result<Stores, 
                 .map_err(|error| StartError::new(format!("the embedded store cannot be opened: {error}")))?,
         ),
     };
+    if let Some(base_url) = &config.crud_service {
+        let clients = CrudClients::connect(base_url).await;
+        stores.clients = Arc::new(clients.map_err(|error| StartError::new(error.to_string()))?);
+    }
     if let Some(redis) = &config.redis {
         let guard = RedisGuard::connect(redis.clone(), Arc::clone(clock)).await;
         stores.replay = Arc::new(guard.map_err(|error| StartError::new(error.to_string()))?);

@@ -158,7 +158,8 @@ variables! {
         /// Replicas of Redis that must confirm that an assertion was used before it gets a token. Default: 1 if
         /// `REDIS_MODE` is `sentinel`, else 0. With 0, a failover may forget used assertions.
         redis_replicas_to_wait_for: Option<u16>,
-        /// Not supported yet: clients live in the store of this service. Setting it is refused.
+        /// URL of the collection of clients in a crud-service, for instance `http://crud-service/clients`: clients are kept
+        /// there, their secrets in MongoDB (docs/drop-in.md). Default: clients are kept in the store.
         crud_client_base_url: Option<String>,
     }
 }
@@ -184,6 +185,8 @@ pub struct Config {
     pub bootstrap_token: Option<Secret>,
     /// `None`: the embedded store.
     pub mongodb: Option<Mongodb>,
+    /// Where clients are kept instead of the store.
+    pub crud_service: Option<String>,
     /// Where used assertions are kept instead of the store.
     pub redis: Option<store_redis::Settings>,
     /// `None`: agreed upon through the store.
@@ -302,11 +305,10 @@ fn check_together(vars: &Vars, problems: &mut Problems) {
         );
     }
     redis::check_together(text, problems);
-    if text("CRUD_CLIENT_BASE_URL").is_some() {
+    if text("CRUD_CLIENT_BASE_URL").is_some() && text("CREDENTIALS_MONGODB_URL").is_none() {
         problems.note(
             "CRUD_CLIENT_BASE_URL",
-            "is not supported yet: this service keeps clients in its own store and would not see those of the \
-             crud-service. Unset it to start with an empty set of clients",
+            "needs CREDENTIALS_MONGODB_URL: a crud-service keeps the clients, and MongoDB their secrets",
         );
     }
 }
@@ -328,6 +330,7 @@ impl From<Variables> for Config {
         let redis = redis::settings(&variables);
         Self {
             redis,
+            crud_service: variables.crud_client_base_url,
             log_level: variables.log_level,
             public: Address { host: variables.http_host, port: variables.http_port },
             management: Address { host: variables.management_host, port: variables.management_port },

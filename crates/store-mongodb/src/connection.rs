@@ -263,7 +263,7 @@ mod tests {
                     updates
                         .iter()
                         .filter_map(Bson::as_document)
-                        .any(|update| update.get_bool("multi") == Ok(true))
+                        .any(|update| update.get_bool("multi").unwrap_or_default())
                 });
                 let deletes = command.get_array("deletes").ok().and_then(|deletes| deletes.first());
                 let of_many = deletes.is_some_and(|delete| {

@@ -24,9 +24,9 @@ const SECONDS_A_DAY: i64 = 86_400;
 /// How long events are kept, in days.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AuditRetention {
-    pub changes: u16,
+    pub changes: u32,
     /// Of issued and refused tokens. 0: they are not stored, only logged.
-    pub tokens: u16,
+    pub tokens: u32,
 }
 
 /// The way to the audit log.
@@ -151,7 +151,7 @@ impl Keeper {
         Ok(())
     }
 
-    fn end(&self, days: u16) -> Timestamp {
+    fn end(&self, days: u32) -> Timestamp {
         self.clock.now().plus_seconds(i64::from(days).saturating_mul(SECONDS_A_DAY))
     }
 }

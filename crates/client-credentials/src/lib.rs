@@ -3,6 +3,7 @@
 //! they share and keep is in `signing_keys`, `key_checks`, `limits` and `audit`. The rules themselves are in `credentials`.
 
 pub mod administer_clients;
+pub mod administer_keys;
 pub mod administer_secrets;
 mod app;
 pub mod audit;

@@ -6,6 +6,7 @@ mod bearer;
 pub mod clients;
 mod error;
 mod json_body;
+pub mod keys;
 mod management_auth;
 pub mod metrics;
 pub mod oauth;
@@ -44,6 +45,8 @@ pub struct Endpoint {
 const OPEN: &str = "";
 const CLIENTS_READ: &str = "gettone:clients:read";
 const CLIENTS_WRITE: &str = "gettone:clients:write";
+const KEYS_READ: &str = "gettone:keys:read";
+const KEYS_WRITE: &str = "gettone:keys:write";
 const AUDIT_READ: &str = "gettone:audit:read";
 
 const REGISTER: &str = "/register";
@@ -167,6 +170,30 @@ pub const MANAGEMENT: &[Endpoint] = &[
         path: "/audit",
         permission: AUDIT_READ,
         route: |route| route.to(audit::get),
+    },
+    Endpoint {
+        method: Method::GET,
+        path: "/keys",
+        permission: KEYS_READ,
+        route: |route| route.to(keys::get),
+    },
+    Endpoint {
+        method: Method::POST,
+        path: "/keys",
+        permission: KEYS_WRITE,
+        route: |route| route.to(keys::post),
+    },
+    Endpoint {
+        method: Method::POST,
+        path: "/keys/{kid}/activate",
+        permission: KEYS_WRITE,
+        route: |route| route.to(keys::one::activate),
+    },
+    Endpoint {
+        method: Method::POST,
+        path: "/keys/{kid}/retire",
+        permission: KEYS_WRITE,
+        route: |route| route.to(keys::one::retire),
     },
 ];
 

@@ -27,6 +27,7 @@ pub(crate) struct FailingStores {
     pub(crate) replay: Arc<Switch>,
     pub(crate) keys: Arc<Switch>,
     pub(crate) audit: Arc<Switch>,
+    pub(crate) key_ring: Arc<Switch>,
 }
 
 /// Whether a port fails, and how often it was asked.
@@ -78,6 +79,7 @@ impl FailingStores {
             replay: Arc::default(),
             keys: Arc::default(),
             audit: Arc::default(),
+            key_ring: Arc::default(),
         }
     }
 
@@ -85,8 +87,8 @@ impl FailingStores {
         Stores::of(self.clone())
     }
 
-    pub(crate) fn switches(&self) -> [&Switch; 5] {
-        [&self.clients, &self.secrets, &self.replay, &self.keys, &self.audit]
+    pub(crate) fn switches(&self) -> [&Switch; 6] {
+        [&self.clients, &self.secrets, &self.replay, &self.keys, &self.key_ring, &self.audit]
     }
 }
 
@@ -205,12 +207,12 @@ impl KeyDirectory for FailingStores {
 #[async_trait]
 impl KeyRingStore for FailingStores {
     async fn key_ring(&self) -> Result<StoredRing, StoreError> {
-        self.keys.pass()?;
+        self.key_ring.pass()?;
         self.store.key_ring().await
     }
 
     async fn replace_key_ring(&self, ring: &KeyRing, expected: u64) -> Result<bool, StoreError> {
-        self.keys.pass()?;
+        self.key_ring.pass()?;
         self.store.replace_key_ring(ring, expected).await
     }
 }

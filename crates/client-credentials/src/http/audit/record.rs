@@ -35,6 +35,11 @@ impl<'a> Happened<'a> {
         Self { action, client: Some(client), subject: None, reason: None }
     }
 
+    /// Something that was done to a signing key.
+    pub(in crate::http) const fn to_key(action: AuditAction, kid: &'a str) -> Self {
+        Self { action, client: None, subject: Some(kid), reason: None }
+    }
+
     /// The same, to one of the client's things.
     pub(in crate::http) const fn subject(self, subject: &'a str) -> Self {
         Self { subject: Some(subject), ..self }

@@ -76,7 +76,8 @@ async fn list(request: &HttpRequest, deps: &Deps) -> Result<HttpResponse, Refusa
 
 async fn rotate(request: &HttpRequest, payload: Payload, deps: &Deps) -> Result<HttpResponse, Refusal> {
     let id = client_id(request)?;
-    let members = json_body::read(request, payload, &["application/json"], Refusal::PatchBody).await?;
+    let members =
+        json_body::read_optional(request, payload, &["application/json"], Refusal::PatchBody).await?;
     let grace = grace_seconds(&members)?;
     let new = administer_secrets::rotate(deps, &operator(request), &id, grace).await?;
     let secret = ShownSecret::from(new.stored);

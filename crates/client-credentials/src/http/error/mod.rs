@@ -4,6 +4,7 @@
 mod answer;
 mod authentication;
 mod bearer;
+mod keys;
 mod management;
 mod registration;
 mod request;
@@ -18,11 +19,13 @@ use service_kit::body::BodyError;
 use super::audit::{ReadAuditError, RecordError};
 use super::bearer::BearerDefect;
 use super::json_body::JsonBodyDefect;
+use super::keys::KeyRequestDefect;
 use super::management_auth::MissingPermission;
 use super::oauth::{ClientRequestDefect, TokenRequestDefect};
 use super::query::ManagementRequestDefect;
 use crate::Deps;
 use crate::administer_clients::AdministerClientsError;
+use crate::administer_keys::AdministerKeysError;
 use crate::administer_secrets::AdministerSecretsError;
 use crate::authenticate_client::AuthenticateClientError;
 use crate::describe_token::DescribeTokenError;
@@ -36,7 +39,9 @@ pub(super) enum Refusal {
     #[error("no such path")]
     NoSuchPath,
     #[error("no such method on this path")]
-    MethodNotAllowed { allowed: String },
+    MethodNotAllowed {
+        allowed: String,
+    },
     #[error("every place of this worker is taken")]
     Overloaded,
     #[error(transparent)]
@@ -71,6 +76,11 @@ pub(super) enum Refusal {
     Record(#[from] RecordError),
     #[error(transparent)]
     ReadAudit(#[from] ReadAuditError),
+    KeyBody(JsonBodyDefect),
+    #[error(transparent)]
+    KeyRequest(#[from] KeyRequestDefect),
+    #[error(transparent)]
+    AdministerKeys(#[from] AdministerKeysError),
 }
 
 /// The response of an endpoint; a refusal is logged and put into its form.
@@ -157,6 +167,9 @@ fn answer(refusal: &Refusal, profile: Profile) -> Answer {
         Refusal::AdministerSecrets(error) => management::administer_secrets(error),
         Refusal::Record(RecordError::Store(_)) | Refusal::ReadAudit(_) => store_unavailable(),
         Refusal::Record(RecordError::Random(_)) => no_randomness(),
+        Refusal::KeyBody(defect) => keys::body(*defect),
+        Refusal::KeyRequest(defect) => keys::request(*defect),
+        Refusal::AdministerKeys(error) => keys::administer_keys(error),
     }
 }
 

@@ -76,6 +76,7 @@ pub(super) enum Refusal {
     Record(#[from] RecordError),
     #[error(transparent)]
     ReadAudit(#[from] ReadAuditError),
+    #[error(transparent)]
     KeyBody(JsonBodyDefect),
     #[error(transparent)]
     KeyRequest(#[from] KeyRequestDefect),

@@ -10,12 +10,14 @@
 
 mod assertions;
 mod audit;
+mod client_keys;
 mod client_secret_post;
 mod client_secrets;
 mod clients;
 mod conformance;
 mod discovery;
 mod failing_stores;
+mod jwks_uri;
 mod keys;
 mod limits;
 mod metrics;

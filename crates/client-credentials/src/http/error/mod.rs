@@ -39,9 +39,7 @@ pub(super) enum Refusal {
     #[error("no such path")]
     NoSuchPath,
     #[error("no such method on this path")]
-    MethodNotAllowed {
-        allowed: String,
-    },
+    MethodNotAllowed { allowed: String },
     #[error("every place of this worker is taken")]
     Overloaded,
     #[error(transparent)]

@@ -8,6 +8,7 @@ use jose::{AccessTokenRejection, KeyDefect, SealError, SignError, SignatureDefec
 
 use crate::administer_clients::Privileged;
 use crate::authenticate_client::{AssertionRefusal, CredentialDefect};
+use crate::client_keys::{JwksUriDefect, KeysUnknown, RegisterKeysError};
 use crate::key_checks::Busy;
 use crate::rate_limit::LimitReached;
 use crate::signing_keys::{KeyStepError, NoSigner};
@@ -78,12 +79,20 @@ fn every_refusal() -> Vec<Refusal> {
     all.extend(
         [
             RegisterClientError::Client(ClientDefect::Missing("client_name")),
-            RegisterClientError::Key(KeyDefect::ModulusSize),
-            RegisterClientError::Key(KeyDefect::OpenSsl),
+            RegisterClientError::Client(ClientDefect::RedirectUris),
+            RegisterClientError::Client(ClientDefect::SoftwareStatementInvalid),
+            RegisterClientError::Client(ClientDefect::SoftwareStatementUnapproved),
+            RegisterKeysError::Key { place: None, defect: KeyDefect::ModulusSize }.into(),
+            RegisterKeysError::Key { place: Some(2), defect: KeyDefect::Use }.into(),
+            RegisterKeysError::Key { place: None, defect: KeyDefect::OpenSsl }.into(),
+            RegisterKeysError::SameKid.into(),
+            RegisterKeysError::Uri(JwksUriDefect::Inside).into(),
+            RegisterKeysError::NoKeyOfAlgorithm.into(),
+            RegisterKeysError::Busy(Busy).into(),
+            RegisterKeysError::OurKey.into(),
+            RegisterKeysError::Store(down()).into(),
             RegisterClientError::Privileged(Privileged),
-            RegisterClientError::Busy(Busy),
             RegisterClientError::TooMany(REACHED),
-            RegisterClientError::OurKey,
             RegisterClientError::Duplicate,
             RegisterClientError::Store(down()),
             RegisterClientError::Random(RandomError),
@@ -159,6 +168,7 @@ fn unauthenticated() -> Vec<AuthenticateClientError> {
         ]
         .map(AuthenticateClientError::from),
     );
+    all.push(KeysUnknown.into());
     all.push(AuthenticateClientError::TooManyWrongSecrets {
         defect: CredentialDefect::WrongSecret,
         reached: REACHED,

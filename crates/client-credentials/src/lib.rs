@@ -9,6 +9,7 @@ pub mod administer_secrets;
 mod app;
 pub mod audit;
 pub mod authenticate_client;
+mod cli;
 pub mod client_keys;
 pub mod config;
 pub mod describe_token;

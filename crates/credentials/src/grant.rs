@@ -415,7 +415,7 @@ mod tests {
         let members = json!({"client_name": "c", "permissions": ["read:orders", "write:orders", "my own"]});
         let client = NewClient::by_operator(members.as_object().unwrap(), ISSUER).unwrap().into_client(
             ClientId::parse("client-1").unwrap(),
-            None,
+            RegisteredKeys::default(),
             ClientState::Public,
             Timestamp::from_unix_seconds(0),
         );

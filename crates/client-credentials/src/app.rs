@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use actix_web::web::Bytes;
 use common::{Clock, Profile, Timestamp};
+use credentials::audit::AuditLog;
 use credentials::client::{ClientState, ClientStore};
 use credentials::key::ring::RotationPlan;
 use credentials::key::{KeyDirectory, KeyRingStore};
@@ -26,6 +27,7 @@ use store_redis::RedisGuard;
 use store_sqlite::SqliteStore;
 use zeroize::Zeroizing;
 
+use crate::audit::Audit;
 use crate::cli;
 use crate::client_keys::{AddressPolicy, KeySetFetcher, PublishedKeys};
 use crate::config::{Config, JwksUriSettings, Mongodb, TokenSettings, issuer_url};
@@ -57,6 +59,7 @@ pub struct Stores {
     pub keys: Arc<dyn KeyDirectory>,
     pub key_ring: Arc<dyn KeyRingStore>,
     pub deployment: Arc<dyn DeploymentStore>,
+    pub audit: Arc<dyn AuditLog>,
 }
 
 /// What the use cases work with.
@@ -68,6 +71,7 @@ pub struct Deps {
     pub signing_keys: SigningKeys,
     pub revocations: Arc<Revocations>,
     pub key_checks: KeyChecks,
+    pub audit: Audit,
     pub published_keys: PublishedKeys,
     pub(crate) limits: Limits,
     pub trusted_proxies: TrustedProxies,
@@ -104,6 +108,7 @@ impl Stores {
             + KeyDirectory
             + KeyRingStore
             + DeploymentStore
+            + AuditLog
             + 'static,
     {
         let store = Arc::new(store);
@@ -114,7 +119,8 @@ impl Stores {
             revocations: Arc::clone(&store) as _,
             keys: Arc::clone(&store) as _,
             key_ring: Arc::clone(&store) as _,
-            deployment: store,
+            deployment: Arc::clone(&store) as _,
+            audit: store,
         }
     }
 }
@@ -164,10 +170,14 @@ impl Service for ClientCredentials {
         })?;
         let connections = server::MANAGEMENT_CONNECTIONS;
         let management = server::serve(self.management, connections, self.deps.metrics.http(), {
-            let (deps, status) = (self.deps, self.status.clone());
+            let (deps, status) = (Arc::clone(&self.deps), self.status.clone());
             move |config| http::management_routes(config, &deps, &status)
         })?;
-        server::run_until_stopped(vec![public, management], &self.status, self.shutdown_delay).await
+        let stopped =
+            server::run_until_stopped(vec![public, management], &self.status, self.shutdown_delay).await;
+        // What waits is stored, if the store answers.
+        self.deps.audit.flush().await;
+        stopped
     }
 }
 
@@ -199,6 +209,12 @@ impl ClientCredentials {
         )
         .await
         .map_err(|error| StartError::new(format!("it cannot be read which tokens are revoked: {error}")))?;
+        let audit = Audit::start(
+            Arc::clone(&stores.audit),
+            Arc::clone(&clock),
+            config.audit_retention,
+            metrics.audit_events_lost.clone(),
+        );
         let openid_configuration =
             config.openid_configuration.as_deref().map(openid_configuration).transpose()?;
         let key_checks = KeyChecks::default();
@@ -211,6 +227,7 @@ impl ClientCredentials {
         );
         let deps = Deps {
             metrics,
+            audit,
             stores,
             clock,
             random,

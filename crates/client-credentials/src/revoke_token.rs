@@ -1,7 +1,9 @@
 //! The order of the steps of `POST /oauth/revoke` (RFC 7009): authenticate, read the token, ask whether the client may
 //! revoke it, use the assertion up, revoke.
 
+use common::AccessTokenClaims;
 use credentials::StoreError;
+use credentials::client::ClientId;
 
 use crate::Deps;
 use crate::authenticate_client::{self, AuthenticateClientError};
@@ -9,6 +11,14 @@ use crate::describe_token::{self, DescribeTokenError};
 use crate::introspect_token::TokenQuestion;
 use crate::revocations::RevokeError;
 use crate::token_rights;
+
+/// A token that is revoked.
+#[derive(Debug)]
+pub struct RevokedToken {
+    /// The client that wanted it.
+    pub by: ClientId,
+    pub claims: AccessTokenClaims,
+}
 
 /// Why a token was not revoked. It may still be good.
 #[derive(Debug, thiserror::Error)]
@@ -25,11 +35,11 @@ pub enum RevokeTokenError {
     Revoke(#[from] RevokeError),
 }
 
-/// Revokes a token. One that is not valid is as good as revoked (RFC 7009 §2.2). `true` if there was something to revoke.
+/// Revokes a token. One that is not valid is as good as revoked (RFC 7009 §2.2): then there was nothing to revoke.
 ///
 /// # Errors
 /// [`RevokeTokenError`].
-pub async fn run(deps: &Deps, question: TokenQuestion) -> Result<bool, RevokeTokenError> {
+pub async fn run(deps: &Deps, question: TokenQuestion) -> Result<Option<RevokedToken>, RevokeTokenError> {
     let now = deps.clock.now();
     let client_id = question.client_id.as_deref();
     let authenticated = authenticate_client::run(deps, question.credential, client_id, now).await?;
@@ -43,9 +53,8 @@ pub async fn run(deps: &Deps, question: TokenQuestion) -> Result<bool, RevokeTok
     if claims.as_ref().is_some_and(|claims| !token_rights::may_revoke(&authenticated.client, claims)) {
         return Err(RevokeTokenError::NotTheirs);
     }
-    authenticated.spend(deps).await?;
-    if let Some(claims) = &claims {
-        deps.revocations.revoke_token(claims).await?;
-    }
-    Ok(claims.is_some())
+    let client = authenticated.spend(deps).await?;
+    let Some(claims) = claims else { return Ok(None) };
+    deps.revocations.revoke_token(&claims).await?;
+    Ok(Some(RevokedToken { by: client.id, claims }))
 }

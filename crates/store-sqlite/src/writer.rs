@@ -6,13 +6,13 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-use common::Clock;
+use common::{Clock, Timestamp};
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use crate::failure::{Failure, OpenError};
 use crate::file::DataFile;
-use crate::{replay, revocations};
+use crate::{audit, replay, revocations};
 
 /// Writes that may wait, and so also the size of a transaction. More mean that the disk does not keep up; the caller
 /// answers 503.
@@ -157,14 +157,12 @@ impl WriterThread {
             self.apart(|connection| job.run(connection))?;
         }
         // Here it costs no wait for the disk of its own. If it fails, it fails alone.
-        let now = self.clock.now();
-        self.apart(|connection| {
-            let forgotten = replay::forget_ended(connection, now)
-                .and_then(|()| revocations::forget_ended(connection, now));
-            if let Err(error) = &forgotten {
-                tracing::warn!(%error, "used assertions and revocations that ended could not be removed");
+        self.apart(|connection| match forget_ended(connection, self.clock.now()) {
+            Ok(()) => true,
+            Err(error) => {
+                tracing::warn!(%error, "what has ended could not be removed");
+                false
             }
-            forgotten.is_ok()
         })?;
         database.prepare_cached("COMMIT")?.execute(())?;
         Ok(())
@@ -182,6 +180,12 @@ impl WriterThread {
         database.prepare_cached("RELEASE job")?.execute(())?;
         Ok(())
     }
+}
+
+fn forget_ended(connection: &Connection, now: Timestamp) -> rusqlite::Result<()> {
+    replay::forget_ended(connection, now)?;
+    revocations::forget_ended(connection, now)?;
+    audit::forget_ended(connection, now)
 }
 
 #[cfg(test)]

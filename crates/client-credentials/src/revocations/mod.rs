@@ -1,6 +1,6 @@
 //! What is revoked, as this replica knows it: in memory, so that a token is judged without I/O, and followed from the
 //! store, so that every replica refuses what one of them revoked. A replica that cannot follow any more knows that
-//! it does not know (docs/adr/0010).
+//! it does not know (docs/adr/0012).
 
 mod feed;
 mod follower;

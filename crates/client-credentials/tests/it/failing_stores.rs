@@ -7,13 +7,14 @@ use async_trait::async_trait;
 use client_credentials::Stores;
 use common::Timestamp;
 use common::revocation::Revocation;
+use credentials::audit::{AuditEvent, AuditFilter, AuditLog, AuditPage, EventId};
 use credentials::client::{
     Client, ClientFilter, ClientId, ClientPage, ClientStore, DeleteOutcome, ReplaceOutcome,
 };
 use credentials::key::{KeyDirectory, KeyRing, KeyRingStore, PublishedKey, StoredRing};
 use credentials::replay::{ReplayGuard, UseId};
 use credentials::revocation::{RevocationStore, RevocationWatch};
-use credentials::secret::{SecretLookup, SecretStore, StoredSecret};
+use credentials::secret::{SecretHash, SecretLookup, SecretStore, StoredSecret};
 use credentials::store::DeploymentStore;
 use credentials::{InsertError, StoreError};
 use store_sqlite::SqliteStore;
@@ -28,6 +29,7 @@ pub(crate) struct FailingStores {
     pub(crate) replay: Arc<Switch>,
     pub(crate) revocations: Arc<Switch>,
     pub(crate) keys: Arc<Switch>,
+    pub(crate) audit: Arc<Switch>,
     pub(crate) key_ring: Arc<Switch>,
 }
 
@@ -85,6 +87,7 @@ impl FailingStores {
             replay: Arc::default(),
             revocations: Arc::default(),
             keys: Arc::default(),
+            audit: Arc::default(),
             key_ring: Arc::default(),
         }
     }
@@ -93,8 +96,16 @@ impl FailingStores {
         Stores::of(self.clone())
     }
 
-    pub(crate) fn switches(&self) -> [&Switch; 6] {
-        [&self.clients, &self.secrets, &self.replay, &self.revocations, &self.keys, &self.key_ring]
+    pub(crate) fn switches(&self) -> [&Switch; 7] {
+        [
+            &self.clients,
+            &self.secrets,
+            &self.replay,
+            &self.revocations,
+            &self.keys,
+            &self.key_ring,
+            &self.audit,
+        ]
     }
 }
 
@@ -156,6 +167,21 @@ impl SecretStore for FailingStores {
         self.secrets.pass()?;
         self.secrets.let_in().await;
         SecretStore::find(&self.store, owner).await
+    }
+
+    async fn rotate(
+        &self,
+        owner: &SecretLookup,
+        new: &StoredSecret,
+        others_end: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.secrets.pass()?;
+        self.store.rotate(owner, new, others_end).await
+    }
+
+    async fn remove(&self, owner: &SecretLookup, hash: &SecretHash) -> Result<bool, StoreError> {
+        self.secrets.pass()?;
+        self.store.remove(owner, hash).await
     }
 
     async fn delete_all(&self, owner: &SecretLookup) -> Result<(), StoreError> {
@@ -244,5 +270,28 @@ impl KeyRingStore for FailingStores {
 impl DeploymentStore for FailingStores {
     async fn agree(&self, name: &str, proposal: &[u8]) -> Result<Vec<u8>, StoreError> {
         self.store.agree(name, proposal).await
+    }
+}
+
+#[async_trait]
+impl AuditLog for FailingStores {
+    async fn append(&self, events: &[AuditEvent], keep_until: Timestamp) -> Result<(), StoreError> {
+        self.audit.pass()?;
+        self.store.append(events, keep_until).await
+    }
+
+    async fn events(
+        &self,
+        filter: &AuditFilter,
+        before: Option<&EventId>,
+        limit: u32,
+    ) -> Result<AuditPage, StoreError> {
+        self.audit.pass()?;
+        self.store.events(filter, before, limit).await
+    }
+
+    async fn count(&self, filter: &AuditFilter, at_most: u32) -> Result<u32, StoreError> {
+        self.audit.pass()?;
+        self.store.count(filter, at_most).await
     }
 }

@@ -68,6 +68,7 @@ mod tests {
             sub: "client-1".to_owned(),
             jti: jti.to_owned(),
             permissions: Vec::new(),
+            scope: None,
             aud: None,
             client_id: None,
             custom: Map::new(),

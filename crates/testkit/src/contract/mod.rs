@@ -1,6 +1,7 @@
 //! The contract suite: one async function per law of the ports in `credentials`, run against every store. Written
 //! against the traits only; a law that one store cannot keep is a wrong law or a wrong store.
 
+pub mod audit;
 pub mod clients;
 pub mod deployment;
 pub mod key_ring;
@@ -16,6 +17,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use common::Timestamp;
+use credentials::audit::AuditLog;
 use credentials::client::ClientStore;
 use credentials::key::{KeyDirectory, KeyRingStore};
 use credentials::replay::ReplayGuard;
@@ -35,6 +37,7 @@ pub trait Store:
     + KeyDirectory
     + KeyRingStore
     + DeploymentStore
+    + AuditLog
     + 'static
 {
 }
@@ -47,6 +50,7 @@ impl<T> Store for T where
         + KeyDirectory
         + KeyRingStore
         + DeploymentStore
+        + AuditLog
         + 'static
 {
 }
@@ -95,8 +99,8 @@ where
 #[macro_export]
 macro_rules! store_contract {
     ($module:ident, $storage:expr) => {
-        $crate::store_contract!($module, $storage; clients, replacement, secrets, replay, revocations, keys, key_ring,
-            deployment);
+        $crate::store_contract!($module, $storage;
+            clients, replacement, secrets, replay, revocations, keys, key_ring, deployment, audit);
     };
     ($module:ident, $storage:expr; $($area:ident),+) => {
         mod $module {
@@ -145,6 +149,8 @@ macro_rules! store_contract {
             secrets: deleting_forgets_all_of_one_client_only,
             secrets: concurrently_added_secrets_are_all_kept,
             secrets: secrets_outlive_a_restart,
+            secrets: a_rotation_ends_the_others_and_not_later_than_they_would,
+            secrets: one_secret_is_removed_once_and_the_others_stay,
         }
     };
     (@laws replay $storage:expr) => {
@@ -191,6 +197,16 @@ macro_rules! store_contract {
             deployment: an_agreement_outlives_a_restart,
         }
     };
+    (@laws audit $storage:expr) => {
+        $crate::store_contract! { @tests $storage;
+            audit: events_come_back_equal_and_newest_first,
+            audit: pages_are_complete,
+            audit: a_filter_leaves_out_exactly_the_other_events,
+            audit: appending_again_changes_nothing,
+            audit: replicas_append_at_once_and_see_all,
+            audit: events_outlive_a_restart,
+        }
+    };
     (@laws key_ring $storage:expr) => {
         $crate::store_contract! { @tests $storage;
             key_ring: an_unwritten_ring_is_empty_and_has_version_zero,
@@ -218,6 +234,7 @@ mod tests {
     #[test]
     fn the_macro_names_every_law() {
         let areas = [
+            ("audit", include_str!("audit.rs")),
             ("clients", include_str!("clients.rs")),
             ("deployment", include_str!("deployment.rs")),
             ("key_ring", include_str!("key_ring.rs")),

@@ -3,11 +3,17 @@
 use actix_web::http::header::CACHE_CONTROL;
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
+use credentials::audit::AuditAction;
 
 use super::one::client_id;
+use super::operator;
 use crate::Deps;
 use crate::administer_clients;
+use crate::http::audit::{self, Happened};
 use crate::http::error::{Refusal, respond};
+
+/// Stands for them in the audit log.
+const ALL_TOKENS: &str = "all";
 
 /// Revokes them, on every replica. The client may get new ones at once.
 pub async fn post(request: HttpRequest, deps: Data<Deps>) -> HttpResponse {
@@ -16,6 +22,8 @@ pub async fn post(request: HttpRequest, deps: Data<Deps>) -> HttpResponse {
 }
 
 async fn revoke(request: &HttpRequest, deps: &Deps) -> Result<HttpResponse, Refusal> {
-    administer_clients::revoke_tokens(deps, &client_id(request)?).await?;
+    let id = client_id(request)?;
+    administer_clients::revoke_tokens(deps, &operator(request), &id).await?;
+    audit::record(request, deps, Happened::to(AuditAction::TokenRevoked, &id).subject(ALL_TOKENS)).await?;
     Ok(HttpResponse::NoContent().insert_header((CACHE_CONTROL, "no-store")).finish())
 }

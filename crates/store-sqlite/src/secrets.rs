@@ -24,10 +24,10 @@ impl SecretStore for SqliteStore {
 
     async fn find(&self, owner: &SecretLookup) -> Result<Vec<StoredSecret>, StoreError> {
         let owner = owner.as_str().to_owned();
-        let found = self.read(move |connection| {
+        let found = self.look_up(move |connection| {
             let mut statement = connection
                 .prepare_cached("SELECT record FROM secrets WHERE owner = ? ORDER BY created_at, rowid")?;
-            let records = statement.query_map([owner], |row| row.get::<_, String>(0))?;
+            let records = statement.query_map([&owner], |row| row.get::<_, String>(0))?;
             records.map(|record| decode(|| "a client secret".to_owned(), &record?)).collect()
         });
         Ok(found.await?)

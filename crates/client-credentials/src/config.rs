@@ -5,16 +5,22 @@ mod redis;
 mod values;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use common::Profile;
 use credentials::client::ClientState;
 use credentials::jws::MAX_KID_LENGTH;
+use jose::{Algorithm, KeyEncryption};
 use service_kit::logging::LogLevel;
 use service_kit::{CommaList, Count, Problems, Secret, Variable, Vars, variables};
 
+use crate::client_keys::Network;
 use redis::{RedisHosts, RedisMode};
-use values::{BootstrapToken, InitialState, Prefix, Seconds, issuer_problem};
+use values::{
+    BootstrapToken, EncryptionKeys, InitialState, Networks, Prefix, RotationDays, Seconds, SigningAlgorithm,
+    issuer_problem,
+};
 
 use crate::source::TrustedProxies;
 
@@ -100,6 +106,17 @@ variables! {
         private_key_password: Option<Secret>,
         /// The `kid` of that key. Required in drop-in. Default: its RFC 7638 thumbprint.
         private_rsa_key_id: Option<String>,
+        /// What tokens are signed with: `RS256`, `PS256`, `ES256` or `EdDSA`. Only `RS256` with
+        /// `PRIVATE_RSA_KEY_FILE_PATH`, so always in drop-in. Without that variable, another algorithm has a generated
+        /// file of its own in `DATA_DIR`.
+        signing_algorithm: SigningAlgorithm = "RS256",
+        /// 32 random bytes in base64 (`openssl rand -base64 32`), the same on all replicas: private signing keys are
+        /// encrypted with it and kept in the store, and all replicas share them. Several with commas between: the first
+        /// one encrypts, all decrypt. Default: each replica signs with its own key file.
+        signing_keys_encryption_key: Option<EncryptionKeys>,
+        /// Days after which a shared signing key is replaced, 1 to 3650. Default: by hand only. Needs
+        /// `SIGNING_KEYS_ENCRYPTION_KEY`.
+        signing_key_rotation_days: Option<RotationDays>,
         /// Issuer of the tokens, and the one audience of client assertions. In standard an https URL without query and
         /// fragment, or an http one on localhost; default `http://localhost:` and `HTTP_PORT`. Required in drop-in.
         mia_jwt_issuer: Option<String>,
@@ -117,6 +134,13 @@ variables! {
         clock_skew_seconds: Option<Seconds<0, 300>>,
         /// State of a new client: `PUBLIC`, or `DRAFT` to have each one approved before it gets tokens.
         default_client_state: InitialState = "PUBLIC",
+        /// Networks inside, such as `10.1.0.0/16`, separated by commas, from which keys at a `jwks_uri` may be fetched
+        /// beside public addresses. Whoever may register can then have this service ask any https server in them: read
+        /// docs/security.md first.
+        jwks_uri_allowed_networks: Networks = "",
+        /// PEM file with certificate authorities that are trusted beside those of the machine where keys are fetched from
+        /// a `jwks_uri`.
+        jwks_uri_ca_file: Option<PathBuf>,
         /// Days after which a client is removed that registered itself, got no token and was never changed by an operator;
         /// 0 to keep it. Default: 30 in standard, 0 in drop-in.
         unused_client_days: Option<Count<0, 3650>>,
@@ -150,7 +174,8 @@ variables! {
         /// Replicas of Redis that must confirm that an assertion was used before it gets a token. Default: 1 if
         /// `REDIS_MODE` is `sentinel`, else 0. With 0, a failover may forget used assertions.
         redis_replicas_to_wait_for: Option<u16>,
-        /// Not supported yet: clients live in the store of this service. Setting it is refused.
+        /// URL of the collection of clients in a crud-service, for instance `http://crud-service/clients`: clients are kept
+        /// there, their secrets in MongoDB (docs/drop-in.md). Default: clients are kept in the store.
         crud_client_base_url: Option<String>,
     }
 }
@@ -176,18 +201,30 @@ pub struct Config {
     pub bootstrap_token: Option<Secret>,
     /// `None`: the embedded store.
     pub mongodb: Option<Mongodb>,
+    /// Where clients are kept instead of the store.
+    pub crud_service: Option<String>,
     /// Where used assertions are kept instead of the store.
     pub redis: Option<store_redis::Settings>,
     /// `None`: agreed upon through the store.
     pub pepper: Option<Secret>,
     pub signing_key: SigningKeySource,
+    /// `None`: each replica has its own key.
+    pub shared_keys: Option<SharedKeySettings>,
     pub tokens: TokenSettings,
     pub default_client_state: ClientState,
+    pub jwks_uri: JwksUriSettings,
     /// `None`: for ever.
     pub keep_unused_clients_days: Option<u32>,
     pub openid_configuration: Option<PathBuf>,
     /// Sentences to log at start.
     pub warnings: Vec<&'static str>,
+}
+
+/// Where the keys of clients may be fetched from, and whom to trust there.
+#[derive(Debug, Clone)]
+pub struct JwksUriSettings {
+    pub allowed_networks: Vec<Network>,
+    pub authorities: Option<PathBuf>,
 }
 
 /// How often a minute; 0: no limit.
@@ -214,13 +251,22 @@ pub struct Mongodb {
     pub secrets_collection: String,
 }
 
-/// Where the signing key comes from.
+/// How replicas share their signing keys.
+#[derive(Debug, Clone)]
+pub struct SharedKeySettings {
+    pub encryption: Arc<KeyEncryption>,
+    /// `None`: by hand only.
+    pub rotation_seconds: Option<i64>,
+}
+
+/// Where the signing key of this replica comes from.
 #[derive(Debug, Clone)]
 pub struct SigningKeySource {
     /// `None`: generated in the data directory.
     pub file: Option<PathBuf>,
     pub password: Option<Secret>,
     pub kid: Option<String>,
+    pub algorithm: Algorithm,
 }
 
 /// What tokens say and which ones are accepted. Times in seconds.
@@ -267,6 +313,18 @@ fn check_together(vars: &Vars, problems: &mut Problems) {
     {
         problems.note("PRIVATE_RSA_KEY_ID", "must have at most 256 bytes, without control characters");
     }
+    let algorithm = text("SIGNING_ALGORITHM");
+    if text("PRIVATE_RSA_KEY_FILE_PATH").is_some()
+        && algorithm.is_some_and(|algorithm| algorithm.trim() != "RS256")
+    {
+        problems.note("SIGNING_ALGORITHM", "must be RS256, or unset, if PRIVATE_RSA_KEY_FILE_PATH is set");
+    }
+    if text("SIGNING_KEY_ROTATION_DAYS").is_some() && text("SIGNING_KEYS_ENCRYPTION_KEY").is_none() {
+        problems.note(
+            "SIGNING_KEY_ROTATION_DAYS",
+            "needs SIGNING_KEYS_ENCRYPTION_KEY: only keys in the store can be replaced by the service",
+        );
+    }
     let port =
         |name: &str, default: &str| text(name).map_or_else(|| default.to_owned(), |port| port.to_string());
     let (public, management) = (port("HTTP_PORT", "3000"), port("MANAGEMENT_PORT", "3001"));
@@ -283,11 +341,10 @@ fn check_together(vars: &Vars, problems: &mut Problems) {
         );
     }
     redis::check_together(text, problems);
-    if text("CRUD_CLIENT_BASE_URL").is_some() {
+    if text("CRUD_CLIENT_BASE_URL").is_some() && text("CREDENTIALS_MONGODB_URL").is_none() {
         problems.note(
             "CRUD_CLIENT_BASE_URL",
-            "is not supported yet: this service keeps clients in its own store and would not see those of the \
-             crud-service. Unset it to start with an empty set of clients",
+            "needs CREDENTIALS_MONGODB_URL: a crud-service keeps the clients, and MongoDB their secrets",
         );
     }
 }
@@ -309,6 +366,7 @@ impl From<Variables> for Config {
         let redis = redis::settings(&variables);
         Self {
             redis,
+            crud_service: variables.crud_client_base_url,
             log_level: variables.log_level,
             public: Address { host: variables.http_host, port: variables.http_port },
             management: Address { host: variables.management_host, port: variables.management_port },
@@ -332,9 +390,18 @@ impl From<Variables> for Config {
                 file: variables.private_rsa_key_file_path,
                 password: variables.private_key_password,
                 kid: variables.private_rsa_key_id,
+                algorithm: variables.signing_algorithm.0,
             },
+            shared_keys: variables.signing_keys_encryption_key.map(|keys| SharedKeySettings {
+                encryption: keys.0,
+                rotation_seconds: variables.signing_key_rotation_days.map(RotationDays::seconds),
+            }),
             tokens,
             default_client_state: variables.default_client_state.0,
+            jwks_uri: JwksUriSettings {
+                allowed_networks: variables.jwks_uri_allowed_networks.0,
+                authorities: variables.jwks_uri_ca_file,
+            },
             keep_unused_clients_days: Some(keep_unused_days).filter(|days| *days > 0),
             openid_configuration: variables.openid_config_path,
             warnings,
@@ -385,6 +452,11 @@ fn warnings(variables: &Variables) -> Vec<&'static str> {
     let drop_in = variables.profile == Profile::DropIn;
     let no_audience = variables.accepted_audiences.0.is_empty();
     [
+        (
+            !variables.jwks_uri_allowed_networks.0.is_empty(),
+            "JWKS_URI_ALLOWED_NETWORKS is set: whoever may register a client can have this service ask any https server \
+             in those networks",
+        ),
         (
             drop_in && no_audience,
             "ACCEPTED_AUDIENCES is empty: /tokeninfo refuses every token that has an audience",

@@ -14,6 +14,7 @@ mod client_key;
 mod clients;
 mod clock;
 pub mod contract;
+pub mod crud_service;
 pub mod gateway;
 pub mod mongod;
 pub mod openmetrics;

@@ -2,12 +2,15 @@ use credentials::assertion::AssertionDefect;
 use credentials::client::ClientDefect;
 use credentials::form::FormDefect;
 use credentials::grant::GrantRefusal;
+use credentials::key::ring::RefusedStep;
 use credentials::{RandomError, StoreError};
-use jose::{AccessTokenRejection, KeyDefect, SignError, SignatureDefect};
+use jose::{AccessTokenRejection, KeyDefect, SealError, SignError, SignatureDefect, SigningKeyError};
 
 use crate::authenticate_client::{AssertionRefusal, CredentialDefect};
+use crate::client_keys::{JwksUriDefect, KeysUnknown, RegisterKeysError};
 use crate::key_checks::Busy;
 use crate::rate_limit::LimitReached;
+use crate::signing_keys::{KeyStepError, NoSigner};
 
 use super::*;
 
@@ -68,17 +71,42 @@ fn every_refusal() -> Vec<Refusal> {
     all.extend(
         [
             RegisterClientError::Client(ClientDefect::Missing("client_name")),
-            RegisterClientError::Key(KeyDefect::ModulusSize),
-            RegisterClientError::Key(KeyDefect::OpenSsl),
-            RegisterClientError::Busy(Busy),
+            RegisterClientError::Client(ClientDefect::RedirectUris),
+            RegisterClientError::Client(ClientDefect::SoftwareStatementInvalid),
+            RegisterClientError::Client(ClientDefect::SoftwareStatementUnapproved),
+            RegisterKeysError::Key { place: None, defect: KeyDefect::ModulusSize }.into(),
+            RegisterKeysError::Key { place: Some(2), defect: KeyDefect::Use }.into(),
+            RegisterKeysError::Key { place: None, defect: KeyDefect::OpenSsl }.into(),
+            RegisterKeysError::SameKid.into(),
+            RegisterKeysError::Uri(JwksUriDefect::Inside).into(),
+            RegisterKeysError::NoKeyOfAlgorithm.into(),
+            RegisterKeysError::Busy(Busy).into(),
+            RegisterKeysError::OurKey.into(),
+            RegisterKeysError::Store(down()).into(),
             RegisterClientError::TooMany(REACHED),
-            RegisterClientError::OurKey,
             RegisterClientError::Duplicate,
             RegisterClientError::Store(down()),
             RegisterClientError::Random(RandomError),
         ]
         .map(Refusal::from),
     );
+    all.extend(
+        [KeyRequestDefect::Algorithm, KeyRequestDefect::Immediately, KeyRequestDefect::UnknownMember]
+            .map(Refusal::from),
+    );
+    all.extend([JsonBodyDefect::ContentType, JsonBodyDefect::NotAnObject].map(Refusal::KeyBody));
+    let steps = [
+        KeyStepError::Refused(RefusedStep::Unknown),
+        KeyStepError::Refused(RefusedStep::TooEarly { seconds_left: 7 }),
+        KeyStepError::Refused(RefusedStep::LastActive),
+        KeyStepError::Conflict,
+        KeyStepError::Store(down()),
+        KeyStepError::NotMade(SigningKeyError::OpenSsl),
+        KeyStepError::NotSealed(SealError::Random(RandomError)),
+        KeyStepError::NotSealed(SealError::OpenSsl),
+    ];
+    all.extend([AdministerKeysError::NotShared, AdministerKeysError::OwnKey].map(Refusal::from));
+    all.extend(steps.map(|error| AdministerKeysError::from(error).into()));
     all.extend(
         [
             AdministerClientsError::Missing,
@@ -118,6 +146,7 @@ fn unauthenticated() -> Vec<AuthenticateClientError> {
         ]
         .map(AuthenticateClientError::from),
     );
+    all.push(KeysUnknown.into());
     all.push(AuthenticateClientError::TooManyWrongSecrets {
         defect: CredentialDefect::WrongSecret,
         reached: REACHED,
@@ -139,6 +168,7 @@ fn ungranted() -> Vec<IssueTokenError> {
     .map(IssueTokenError::from)
     .collect();
     all.extend([SignError::TooLong(9000), SignError::Claims, SignError::OpenSsl].map(IssueTokenError::from));
+    all.push(NoSigner.into());
     all
 }
 

@@ -25,6 +25,7 @@ use store_redis::RedisGuard;
 use store_sqlite::SqliteStore;
 use zeroize::Zeroizing;
 
+use crate::cli;
 use crate::client_keys::{AddressPolicy, KeySetFetcher, PublishedKeys};
 use crate::config::{Config, JwksUriSettings, Mongodb, TokenSettings, issuer_url};
 use crate::generated_file::{GeneratedFile, read_or_create};
@@ -117,6 +118,14 @@ impl Service for ClientCredentials {
 
     fn telemetry(config: &Config) -> Telemetry {
         Telemetry { log_level: config.log_level, http_port: config.public.port }
+    }
+
+    fn with_commands(program: clap::Command) -> clap::Command {
+        cli::with_commands(program)
+    }
+
+    fn command(arguments: &clap::ArgMatches, vars: &Vars) -> Option<Result<(), String>> {
+        cli::run(arguments, vars)
     }
 
     fn check(config: &Config) -> Result<(), StartError> {

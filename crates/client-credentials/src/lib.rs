@@ -7,6 +7,7 @@ pub mod administer_clients;
 pub mod administer_keys;
 mod app;
 pub mod authenticate_client;
+mod cli;
 pub mod client_keys;
 pub mod config;
 pub mod describe_token;

@@ -102,6 +102,7 @@ impl fmt::Debug for Readers {
 #[cfg(test)]
 mod tests {
     use std::thread;
+    use std::time::{Duration, Instant};
 
     use super::*;
 
@@ -118,12 +119,15 @@ mod tests {
         writer.execute_batch("BEGIN IMMEDIATE").unwrap();
         let busy = Arc::clone(&readers).look_up(move |connection| {
             if thread::current().id() == here {
-                // What SQLite says where it would wait for the other connection.
+                // What makes SQLite wait: a lock that another connection holds.
+                connection.pragma_update(None, "query_only", false)?;
                 connection.execute_batch("BEGIN IMMEDIATE")?;
             }
             Ok(thread::current().id())
         });
+        let asked = Instant::now();
         assert_ne!(busy.await.unwrap(), here);
+        assert!(asked.elapsed() < Duration::from_secs(2), "the time that a blocking thread waits");
         assert_eq!(look_up().await.unwrap(), here, "the connection is kept");
 
         readers.close();

@@ -8,15 +8,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::web::Bytes;
-use common::{Clock, Profile};
+use common::{Clock, Profile, Timestamp};
 use credentials::client::{ClientState, ClientStore};
-use credentials::key::KeyDirectory;
+use credentials::key::ring::RotationPlan;
+use credentials::key::{KeyDirectory, KeyRingStore};
 use credentials::random::letters;
 use credentials::replay::ReplayGuard;
 use credentials::secret::{Pepper, SecretStore};
 use credentials::store::DeploymentStore;
 use credentials::{Random, SystemRandom};
-use jose::{Algorithm, SigningKey};
 use service_kit::status::{CheckUp, Status};
 use service_kit::{Problems, Secret, Service, StartError, SystemClock, Telemetry, Variable, Vars, server};
 use store_crud::CrudClients;
@@ -25,7 +25,7 @@ use store_redis::RedisGuard;
 use store_sqlite::SqliteStore;
 use zeroize::Zeroizing;
 
-use crate::config::{Config, Mongodb, SigningKeySource, TokenSettings};
+use crate::config::{Config, Mongodb, TokenSettings};
 use crate::generated_file::{GeneratedFile, read_or_create};
 use crate::http;
 use crate::http::well_known::Discovery;
@@ -33,7 +33,7 @@ use crate::key_checks::KeyChecks;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::remove_unused_clients;
-use crate::signing_keys::SigningKeys;
+use crate::signing_keys::{self, KeyStores, SigningKeys};
 use crate::source::TrustedProxies;
 
 /// Length of a generated bootstrap token, in letters: 273 bits.
@@ -50,6 +50,7 @@ pub struct Stores {
     pub secrets: Arc<dyn SecretStore>,
     pub replay: Arc<dyn ReplayGuard>,
     pub keys: Arc<dyn KeyDirectory>,
+    pub key_ring: Arc<dyn KeyRingStore>,
     pub deployment: Arc<dyn DeploymentStore>,
 }
 
@@ -89,7 +90,7 @@ impl Stores {
     /// One store that implements every port.
     pub fn of<S>(store: S) -> Self
     where
-        S: ClientStore + SecretStore + ReplayGuard + KeyDirectory + DeploymentStore + 'static,
+        S: ClientStore + SecretStore + ReplayGuard + KeyDirectory + KeyRingStore + DeploymentStore + 'static,
     {
         let store = Arc::new(store);
         Self {
@@ -97,6 +98,7 @@ impl Stores {
             secrets: Arc::clone(&store) as _,
             replay: Arc::clone(&store) as _,
             keys: Arc::clone(&store) as _,
+            key_ring: Arc::clone(&store) as _,
             deployment: store,
         }
     }
@@ -115,6 +117,10 @@ impl Service for ClientCredentials {
         Telemetry { log_level: config.log_level, http_port: config.public.port }
     }
 
+    fn check(config: &Config) -> Result<(), StartError> {
+        check_files(config)
+    }
+
     async fn build(config: Config) -> Result<Self, StartError> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let stores = open_stores(&config, &clock).await?;
@@ -122,6 +128,10 @@ impl Service for ClientCredentials {
     }
 
     async fn run(self) -> io::Result<()> {
+        let deps = Arc::clone(&self.deps);
+        actix_web::rt::spawn(async move {
+            deps.signing_keys.keep_up_for_ever(&*deps.clock, &*deps.random).await;
+        });
         if let Some(days) = self.keep_unused_clients_days {
             actix_web::rt::spawn(remove_unused_clients_now_and_then(Arc::clone(&self.deps), days));
         }
@@ -152,12 +162,10 @@ impl ClientCredentials {
         for sentence in &config.warnings {
             tracing::warn!("{sentence}");
         }
+        check_files(&config)?;
         let bootstrap_token = bootstrap_token(&config, &*random)?;
         let pepper = pepper(&config, &*stores.deployment, &*random).await?;
-        let own_key = signing_key(&config.signing_key, &config.data_dir, &*random)?;
-        let signing_keys = SigningKeys::publish(own_key, Arc::clone(&stores.keys), clock.now())
-            .await
-            .map_err(|error| StartError::new(format!("the signing key cannot be published: {error}")))?;
+        let signing_keys = signing_keys(&config, &stores, &*random, clock.now()).await?;
         let openid_configuration =
             config.openid_configuration.as_deref().map(openid_configuration).transpose()?;
         let version = config.service_version.unwrap_or_else(|| env!("CARGO_PKG_VERSION").to_owned());
@@ -192,7 +200,7 @@ impl ClientCredentials {
             public = this.public_address().map(|address| address.to_string()).ok(),
             management = this.management_address().map(|address| address.to_string()).ok(),
             issuer = this.deps.tokens.issuer,
-            kid = this.deps.signing_keys.own().kid(),
+            kid = this.deps.signing_keys.signer(this.deps.clock.now()).ok().map(|key| key.kid().to_owned()),
             store = if config.mongodb.is_some() { "mongodb" } else { "sqlite" },
             "listening"
         );
@@ -277,29 +285,25 @@ async fn pepper(
     })
 }
 
-fn signing_key(
-    source: &SigningKeySource,
-    data_dir: &Path,
+/// The keys that all replicas share, or this replica's own.
+async fn signing_keys(
+    config: &Config,
+    stores: &Stores,
     random: &dyn Random,
-) -> Result<SigningKey, StartError> {
-    let generated_path = data_dir.join("signing-key.pem");
-    let path = source.file.as_deref().unwrap_or(&generated_path);
-    let pem = match &source.file {
-        Some(path) => fs::read(path).map(Zeroizing::new).map_err(|error| {
-            StartError::new(format!("PRIVATE_RSA_KEY_FILE_PATH: {} cannot be read: {error}", path.display()))
-        })?,
-        None => {
-            generated(path, random, "PRIVATE_RSA_KEY_FILE_PATH", || {
-                let key = SigningKey::generate(Algorithm::Rs256, None).map_err(io::Error::other)?;
-                let pem = key.to_pem().map_err(io::Error::other)?;
-                Ok(Zeroizing::new(pem.as_bytes().to_vec()))
-            })?
-            .content
-        }
+    now: Timestamp,
+) -> Result<SigningKeys, StartError> {
+    let (source, data_dir) = (&config.signing_key, &config.data_dir);
+    let key_stores = KeyStores { directory: Arc::clone(&stores.keys), ring: Arc::clone(&stores.key_ring) };
+    let Some(shared) = &config.shared_keys else {
+        let key = signing_keys::read_or_make(source, data_dir, random)?;
+        return SigningKeys::own(key, key_stores, now).await;
     };
-    let password = source.password.as_ref().map(Secret::expose);
-    SigningKey::from_pem(Algorithm::Rs256, &pem, password, source.kid.as_deref())
-        .map_err(|error| StartError::new(format!("{}: {error}", path.display())))
+    // What signed until now goes on, so that nobody meets a key that was never published.
+    let file = signing_keys::key_file(source, data_dir);
+    let known = source.file.is_some() || file.exists();
+    let first = known.then(|| signing_keys::read_file(source, data_dir)).transpose()?;
+    let plan = RotationPlan { algorithm: source.algorithm, every_seconds: shared.rotation_seconds };
+    SigningKeys::shared(Arc::clone(&shared.encryption), plan, first, key_stores, random, now).await
 }
 
 /// Until the process ends.
@@ -336,6 +340,20 @@ fn generated(
             path.display()
         ))
     })
+}
+
+/// Whether the files that the variables name are what they should be: every mistake at once.
+fn check_files(config: &Config) -> Result<(), StartError> {
+    let key = config.signing_key.file.as_ref();
+    let key = key.map(|_| signing_keys::read_file(&config.signing_key, &config.data_dir).map(drop));
+    let document = config.openid_configuration.as_deref().map(|path| openid_configuration(path).map(drop));
+    let mistakes: Vec<String> = [key, document]
+        .into_iter()
+        .flatten()
+        .filter_map(Result::err)
+        .map(|error| error.to_string())
+        .collect();
+    if mistakes.is_empty() { Ok(()) } else { Err(StartError::new(mistakes.join("\n"))) }
 }
 
 fn openid_configuration(path: &Path) -> Result<Bytes, StartError> {

@@ -5,16 +5,21 @@ mod redis;
 mod values;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use common::Profile;
 use credentials::client::ClientState;
 use credentials::jws::MAX_KID_LENGTH;
+use jose::{Algorithm, KeyEncryption};
 use service_kit::logging::LogLevel;
 use service_kit::{CommaList, Count, Problems, Secret, Variable, Vars, variables};
 
 use redis::{RedisHosts, RedisMode};
-use values::{BootstrapToken, InitialState, Prefix, Seconds, issuer_problem};
+use values::{
+    BootstrapToken, EncryptionKeys, InitialState, Prefix, RotationDays, Seconds, SigningAlgorithm,
+    issuer_problem,
+};
 
 use crate::source::TrustedProxies;
 
@@ -100,6 +105,17 @@ variables! {
         private_key_password: Option<Secret>,
         /// The `kid` of that key. Required in drop-in. Default: its RFC 7638 thumbprint.
         private_rsa_key_id: Option<String>,
+        /// What tokens are signed with: `RS256`, `PS256`, `ES256` or `EdDSA`. Only `RS256` with
+        /// `PRIVATE_RSA_KEY_FILE_PATH`, so always in drop-in. Without that variable, another algorithm has a generated
+        /// file of its own in `DATA_DIR`.
+        signing_algorithm: SigningAlgorithm = "RS256",
+        /// 32 random bytes in base64 (`openssl rand -base64 32`), the same on all replicas: private signing keys are
+        /// encrypted with it and kept in the store, and all replicas share them. Several with commas between: the first
+        /// one encrypts, all decrypt. Default: each replica signs with its own key file.
+        signing_keys_encryption_key: Option<EncryptionKeys>,
+        /// Days after which a shared signing key is replaced, 1 to 3650. Default: by hand only. Needs
+        /// `SIGNING_KEYS_ENCRYPTION_KEY`.
+        signing_key_rotation_days: Option<RotationDays>,
         /// Issuer of the tokens, and the one audience of client assertions. In standard an https URL without query and
         /// fragment, or an http one on localhost; default `http://localhost:` and `HTTP_PORT`. Required in drop-in.
         mia_jwt_issuer: Option<String>,
@@ -184,6 +200,8 @@ pub struct Config {
     /// `None`: agreed upon through the store.
     pub pepper: Option<Secret>,
     pub signing_key: SigningKeySource,
+    /// `None`: each replica has its own key.
+    pub shared_keys: Option<SharedKeySettings>,
     pub tokens: TokenSettings,
     pub default_client_state: ClientState,
     /// `None`: for ever.
@@ -217,13 +235,22 @@ pub struct Mongodb {
     pub secrets_collection: String,
 }
 
-/// Where the signing key comes from.
+/// How replicas share their signing keys.
+#[derive(Debug, Clone)]
+pub struct SharedKeySettings {
+    pub encryption: Arc<KeyEncryption>,
+    /// `None`: by hand only.
+    pub rotation_seconds: Option<i64>,
+}
+
+/// Where the signing key of this replica comes from.
 #[derive(Debug, Clone)]
 pub struct SigningKeySource {
     /// `None`: generated in the data directory.
     pub file: Option<PathBuf>,
     pub password: Option<Secret>,
     pub kid: Option<String>,
+    pub algorithm: Algorithm,
 }
 
 /// What tokens say and which ones are accepted. Times in seconds.
@@ -269,6 +296,18 @@ fn check_together(vars: &Vars, problems: &mut Problems) {
         .is_some_and(|kid| kid.len() > MAX_KID_LENGTH || kid.chars().any(char::is_control))
     {
         problems.note("PRIVATE_RSA_KEY_ID", "must have at most 256 bytes, without control characters");
+    }
+    let algorithm = text("SIGNING_ALGORITHM");
+    if text("PRIVATE_RSA_KEY_FILE_PATH").is_some()
+        && algorithm.is_some_and(|algorithm| algorithm.trim() != "RS256")
+    {
+        problems.note("SIGNING_ALGORITHM", "must be RS256, or unset, if PRIVATE_RSA_KEY_FILE_PATH is set");
+    }
+    if text("SIGNING_KEY_ROTATION_DAYS").is_some() && text("SIGNING_KEYS_ENCRYPTION_KEY").is_none() {
+        problems.note(
+            "SIGNING_KEY_ROTATION_DAYS",
+            "needs SIGNING_KEYS_ENCRYPTION_KEY: only keys in the store can be replaced by the service",
+        );
     }
     let port =
         |name: &str, default: &str| text(name).map_or_else(|| default.to_owned(), |port| port.to_string());
@@ -335,7 +374,12 @@ impl From<Variables> for Config {
                 file: variables.private_rsa_key_file_path,
                 password: variables.private_key_password,
                 kid: variables.private_rsa_key_id,
+                algorithm: variables.signing_algorithm.0,
             },
+            shared_keys: variables.signing_keys_encryption_key.map(|keys| SharedKeySettings {
+                encryption: keys.0,
+                rotation_seconds: variables.signing_key_rotation_days.map(RotationDays::seconds),
+            }),
             tokens,
             default_client_state: variables.default_client_state.0,
             keep_unused_clients_days: Some(keep_unused_days).filter(|days| *days > 0),

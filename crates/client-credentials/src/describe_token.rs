@@ -32,7 +32,7 @@ pub async fn run(deps: &Deps, token: &str) -> Result<AccessTokenClaims, Describe
             now,
         )
     };
-    match read(&deps.signing_keys.known()) {
+    match read(&deps.signing_keys.known(now)) {
         Err(AccessTokenRejection::Signature(SignatureDefect::UnknownKey)) => {
             Ok(read(&*deps.signing_keys.refreshed(&*deps.clock).await?)?)
         }

@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 
 use crate::Deps;
 use crate::authenticate_client::{self, AuthenticateClientError, PresentedCredential};
+use crate::signing_keys::NoSigner;
 
 const NOTE_LOGIN_SECONDS: i64 = 3600;
 
@@ -42,6 +43,8 @@ pub enum IssueTokenError {
     Grant(#[from] GrantRefusal),
     #[error(transparent)]
     Sign(#[from] SignError),
+    #[error(transparent)]
+    NoSigner(#[from] NoSigner),
 }
 
 /// Issues a token, or says why not.
@@ -64,8 +67,10 @@ pub async fn run(deps: &Deps, request: TokenRequest) -> Result<IssuedToken, Issu
     let policy = grant_policy(deps);
     let claims =
         grant::access_token_claims(&authenticated.client, grant_request, &policy, now, &*deps.random)?;
+    // Before the assertion is used up.
+    let signer = deps.signing_keys.signer(now)?;
     let client = authenticated.spend(deps).await?;
-    let token = deps.signing_keys.own().sign(token_type(deps.profile), &claims)?;
+    let token = signer.sign(token_type(deps.profile), &claims)?;
     note_login(deps, &client, now);
     Ok(IssuedToken {
         token: Zeroizing::new(token),

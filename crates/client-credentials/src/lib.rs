@@ -3,6 +3,7 @@
 //! they share and keep is in `signing_keys`, `key_checks` and `limits`. The rules themselves are in `credentials`.
 
 pub mod administer_clients;
+pub mod administer_keys;
 mod app;
 pub mod authenticate_client;
 pub mod config;

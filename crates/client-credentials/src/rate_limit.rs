@@ -99,7 +99,7 @@ mod tests {
     use super::*;
 
     fn at(seconds: i64) -> Timestamp {
-        Timestamp::from_unix_seconds(1_800_000_000 + seconds)
+        Timestamp::from_unix_seconds(1_800_000_000).plus_seconds(seconds)
     }
 
     fn reached(retry_after_seconds: i64) -> LimitReached {

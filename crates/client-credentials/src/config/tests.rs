@@ -83,6 +83,14 @@ fn values_out_of_range_are_refused_by_name_and_not_shown() {
         ("BOOTSTRAP_TOKEN", "thirty-one-characters-are-short"),
         ("BOOTSTRAP_TOKEN", "thirty-six characters with blanks ok"),
         ("DEFAULT_CLIENT_STATE", "TRASH"),
+        ("SIGNING_ALGORITHM", "HS256"),
+        ("SIGNING_ALGORITHM", "RS384"),
+        ("SIGNING_ALGORITHM", "eddsa"),
+        ("SIGNING_KEYS_ENCRYPTION_KEY", "c2hvcnQ="),
+        ("SIGNING_KEYS_ENCRYPTION_KEY", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="),
+        ("SIGNING_KEYS_ENCRYPTION_KEY", "not base64 at all"),
+        ("SIGNING_KEY_ROTATION_DAYS", "30"),
+        ("SIGNING_KEY_ROTATION_DAYS", "0"),
         ("PROFILE", "upstream"),
         ("SERVICE_PREFIX", "auth"),
         ("SERVICE_PREFIX", "/a//b"),
@@ -127,6 +135,7 @@ fn t_log_02_debug_output_holds_no_secret() {
         ("CREDENTIALS_MONGODB_URL", "mongodb://u:hunter2@localhost"),
         ("CLIENT_ID_HASH_SALT", "hunter2"),
         ("PRIVATE_KEY_PASSWORD", "hunter2"),
+        ("SIGNING_KEYS_ENCRYPTION_KEY", "hunter2AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="),
         ("REDIS_HOSTS", "sentinel:26379"),
         ("REDIS_MODE", "sentinel"),
         ("REDIS_MASTER_NAME", "master"),
@@ -134,4 +143,29 @@ fn t_log_02_debug_output_holds_no_secret() {
         ("REDIS_SENTINEL_PASSWORD", "hunter2"),
     ];
     assert!(!format!("{:?}", read(&secrets).unwrap()).contains("hunter2"));
+}
+
+#[test]
+fn signing_keys_of_the_configuration() {
+    let config = read(&[]).unwrap();
+    assert!(config.shared_keys.is_none());
+    assert_eq!(config.signing_key.algorithm, Algorithm::Rs256);
+    let key = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
+    let shared = [
+        ("SIGNING_ALGORITHM", "EdDSA"),
+        ("SIGNING_KEYS_ENCRYPTION_KEY", key),
+        ("SIGNING_KEY_ROTATION_DAYS", "30"),
+    ];
+    let config = read(&shared).unwrap();
+    assert_eq!(config.signing_key.algorithm, Algorithm::EdDsa);
+    assert_eq!(config.shared_keys.unwrap().rotation_seconds, Some(30 * 86_400));
+    let with_file: Vec<_> = DROP_IN.into_iter().chain([("SIGNING_ALGORITHM", "PS256")]).collect();
+    assert!(read(&with_file).unwrap_err().contains("SIGNING_ALGORITHM"));
+    let many = [
+        ("SIGNING_ALGORITHM", "none"),
+        ("SIGNING_KEYS_ENCRYPTION_KEY", "hunter2"),
+        ("SIGNING_KEY_ROTATION_DAYS", "never"),
+    ];
+    let text = read(&many).unwrap_err();
+    assert!(text.starts_with("3 variables need attention") && !text.contains("hunter2"), "{text}");
 }

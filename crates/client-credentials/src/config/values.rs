@@ -1,9 +1,13 @@
 //! Values of single variables that have rules of their own. No error text repeats a value: it may be a secret.
 
+use std::sync::Arc;
+
 use credentials::client::ClientState;
+use jose::{Algorithm, KeyEncryption};
 use serde::Deserialize;
 use service_kit::Secret;
 use url::{Host, Url};
+use zeroize::Zeroizing;
 
 /// Whole seconds from `MIN` to `MAX`.
 #[derive(Debug, Clone, Copy, Deserialize)]
@@ -18,6 +22,58 @@ impl<const MIN: i64, const MAX: i64> TryFrom<i64> for Seconds<MIN, MAX> {
             Ok(Self(seconds))
         } else {
             Err(format!("must be a number of seconds from {MIN} to {MAX}"))
+        }
+    }
+}
+
+/// What tokens are signed with.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(try_from = "String")]
+pub struct SigningAlgorithm(pub Algorithm);
+
+impl TryFrom<String> for SigningAlgorithm {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, &'static str> {
+        let algorithm = Algorithm::named(&text).filter(|one| Algorithm::OF_ACCESS_TOKENS.contains(one));
+        algorithm.map(Self).ok_or("must be RS256, PS256, ES256 or EdDSA")
+    }
+}
+
+/// The keys that private signing keys are encrypted with.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(try_from = "String")]
+pub struct EncryptionKeys(pub Arc<KeyEncryption>);
+
+impl TryFrom<String> for EncryptionKeys {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let text = Zeroizing::new(text);
+        KeyEncryption::parse(&text).map(|keys| Self(Arc::new(keys))).map_err(|error| error.to_string())
+    }
+}
+
+/// Whole days from 1 to 3650.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(try_from = "i64")]
+pub struct RotationDays(i64);
+
+impl RotationDays {
+    /// The same in seconds.
+    pub const fn seconds(self) -> i64 {
+        self.0.saturating_mul(86_400)
+    }
+}
+
+impl TryFrom<i64> for RotationDays {
+    type Error = &'static str;
+
+    fn try_from(days: i64) -> Result<Self, &'static str> {
+        if (1..=3650).contains(&days) {
+            Ok(Self(days))
+        } else {
+            Err("must be a number of days from 1 to 3650")
         }
     }
 }

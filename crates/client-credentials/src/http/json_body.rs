@@ -33,3 +33,23 @@ pub(super) async fn read(
     let bytes = body::read(request, payload).await?;
     strict_json::object(&bytes).map_err(|_| refusal(JsonBodyDefect::NotAnObject))
 }
+
+/// The same, but a body may be left out: then the object is empty.
+///
+/// # Errors
+/// As [`read`].
+pub(super) async fn read_optional(
+    request: &HttpRequest,
+    payload: Payload,
+    media_types: &[&str],
+    refusal: fn(JsonBodyDefect) -> Refusal,
+) -> Result<Map<String, Value>, Refusal> {
+    let bytes = body::read(request, payload).await?;
+    if bytes.is_empty() {
+        return Ok(Map::new());
+    }
+    if !media_types.contains(&body::media_type(request).as_str()) {
+        return Err(refusal(JsonBodyDefect::ContentType));
+    }
+    strict_json::object(&bytes).map_err(|_| refusal(JsonBodyDefect::NotAnObject))
+}

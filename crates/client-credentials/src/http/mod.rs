@@ -5,6 +5,7 @@ mod bearer;
 pub mod clients;
 mod error;
 mod json_body;
+pub mod keys;
 mod management_auth;
 pub mod metrics;
 pub mod oauth;
@@ -85,6 +86,14 @@ pub const MANAGEMENT: &[Endpoint] = &[
         path: "/clients/{client_id}",
         route: |route| route.to(clients::one::delete),
     },
+    Endpoint { method: Method::GET, path: "/keys", route: |route| route.to(keys::get) },
+    Endpoint { method: Method::POST, path: "/keys", route: |route| route.to(keys::post) },
+    Endpoint {
+        method: Method::POST,
+        path: "/keys/{kid}/activate",
+        route: |route| route.to(keys::one::activate),
+    },
+    Endpoint { method: Method::POST, path: "/keys/{kid}/retire", route: |route| route.to(keys::one::retire) },
 ];
 
 /// Mounts the public listener's routes.
@@ -168,8 +177,10 @@ impl Guard for ExactPath {
         let raw = context.head().uri.path();
         match self.0.split_once('{') {
             None => raw == self.0,
-            Some((start, _)) => {
-                raw.strip_prefix(start).is_some_and(|segment| !segment.is_empty() && !segment.contains('/'))
+            Some((start, rest)) => {
+                let end = rest.split_once('}').map_or("", |(_, end)| end);
+                let segment = raw.strip_prefix(start).and_then(|rest| rest.strip_suffix(end));
+                segment.is_some_and(|segment| !segment.is_empty() && !segment.contains('/'))
             }
         }
     }

@@ -25,6 +25,7 @@ pub(crate) struct FailingStores {
     pub(crate) secrets: Arc<Switch>,
     pub(crate) replay: Arc<Switch>,
     pub(crate) keys: Arc<Switch>,
+    pub(crate) key_ring: Arc<Switch>,
 }
 
 /// Whether a port fails, and how often it was asked.
@@ -75,6 +76,7 @@ impl FailingStores {
             secrets: Arc::default(),
             replay: Arc::default(),
             keys: Arc::default(),
+            key_ring: Arc::default(),
         }
     }
 
@@ -82,8 +84,8 @@ impl FailingStores {
         Stores::of(self.clone())
     }
 
-    pub(crate) fn switches(&self) -> [&Switch; 4] {
-        [&self.clients, &self.secrets, &self.replay, &self.keys]
+    pub(crate) fn switches(&self) -> [&Switch; 5] {
+        [&self.clients, &self.secrets, &self.replay, &self.keys, &self.key_ring]
     }
 }
 
@@ -187,12 +189,12 @@ impl KeyDirectory for FailingStores {
 #[async_trait]
 impl KeyRingStore for FailingStores {
     async fn key_ring(&self) -> Result<StoredRing, StoreError> {
-        self.keys.pass()?;
+        self.key_ring.pass()?;
         self.store.key_ring().await
     }
 
     async fn replace_key_ring(&self, ring: &KeyRing, expected: u64) -> Result<bool, StoreError> {
-        self.keys.pass()?;
+        self.key_ring.pass()?;
         self.store.replace_key_ring(ring, expected).await
     }
 }

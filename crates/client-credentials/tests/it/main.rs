@@ -14,6 +14,7 @@ mod clients;
 mod conformance;
 mod discovery;
 mod failing_stores;
+mod keys;
 mod limits;
 mod metrics;
 mod oauth_token;

@@ -4,6 +4,7 @@
 mod answer;
 mod authentication;
 mod bearer;
+mod keys;
 mod management;
 mod registration;
 mod request;
@@ -18,9 +19,11 @@ use service_kit::body::BodyError;
 use super::bearer::BearerDefect;
 use super::clients::ManagementRequestDefect;
 use super::json_body::JsonBodyDefect;
+use super::keys::KeyRequestDefect;
 use super::oauth::{ClientRequestDefect, TokenRequestDefect};
 use crate::Deps;
 use crate::administer_clients::AdministerClientsError;
+use crate::administer_keys::AdministerKeysError;
 use crate::authenticate_client::AuthenticateClientError;
 use crate::describe_token::DescribeTokenError;
 use crate::issue_token::IssueTokenError;
@@ -60,6 +63,12 @@ pub(super) enum Refusal {
     RegisterClient(#[from] RegisterClientError),
     #[error(transparent)]
     AdministerClients(#[from] AdministerClientsError),
+    #[error(transparent)]
+    KeyBody(JsonBodyDefect),
+    #[error(transparent)]
+    KeyRequest(#[from] KeyRequestDefect),
+    #[error(transparent)]
+    AdministerKeys(#[from] AdministerKeysError),
 }
 
 /// The response of an endpoint; a refusal is logged and put into its form.
@@ -142,6 +151,9 @@ fn answer(refusal: &Refusal, profile: Profile) -> Answer {
         Refusal::DescribeToken(error) => bearer::describe_token(error),
         Refusal::RegisterClient(error) => registration::register_client(error, profile),
         Refusal::AdministerClients(error) => management::administer_clients(error),
+        Refusal::KeyBody(defect) => keys::body(*defect),
+        Refusal::KeyRequest(defect) => keys::request(*defect),
+        Refusal::AdministerKeys(error) => keys::administer_keys(error),
     }
 }
 

@@ -2,12 +2,14 @@ use credentials::assertion::AssertionDefect;
 use credentials::client::ClientDefect;
 use credentials::form::FormDefect;
 use credentials::grant::GrantRefusal;
+use credentials::key::ring::RefusedStep;
 use credentials::{RandomError, StoreError};
-use jose::{AccessTokenRejection, KeyDefect, SignError, SignatureDefect};
+use jose::{AccessTokenRejection, KeyDefect, SealError, SignError, SignatureDefect, SigningKeyError};
 
 use crate::authenticate_client::{AssertionRefusal, CredentialDefect};
 use crate::key_checks::Busy;
 use crate::rate_limit::LimitReached;
+use crate::signing_keys::{KeyStepError, NoSigner};
 
 use super::*;
 
@@ -80,6 +82,23 @@ fn every_refusal() -> Vec<Refusal> {
         .map(Refusal::from),
     );
     all.extend(
+        [KeyRequestDefect::Algorithm, KeyRequestDefect::Immediately, KeyRequestDefect::UnknownMember]
+            .map(Refusal::from),
+    );
+    all.extend([JsonBodyDefect::ContentType, JsonBodyDefect::NotAnObject].map(Refusal::KeyBody));
+    let steps = [
+        KeyStepError::Refused(RefusedStep::Unknown),
+        KeyStepError::Refused(RefusedStep::TooEarly { seconds_left: 7 }),
+        KeyStepError::Refused(RefusedStep::LastActive),
+        KeyStepError::Conflict,
+        KeyStepError::Store(down()),
+        KeyStepError::NotMade(SigningKeyError::OpenSsl),
+        KeyStepError::NotSealed(SealError::Random(RandomError)),
+        KeyStepError::NotSealed(SealError::OpenSsl),
+    ];
+    all.extend([AdministerKeysError::NotShared, AdministerKeysError::OwnKey].map(Refusal::from));
+    all.extend(steps.map(|error| AdministerKeysError::from(error).into()));
+    all.extend(
         [
             AdministerClientsError::Missing,
             AdministerClientsError::Client(ClientDefect::NotChangeable),
@@ -139,6 +158,7 @@ fn ungranted() -> Vec<IssueTokenError> {
     .map(IssueTokenError::from)
     .collect();
     all.extend([SignError::TooLong(9000), SignError::Claims, SignError::OpenSsl].map(IssueTokenError::from));
+    all.push(NoSigner.into());
     all
 }
 

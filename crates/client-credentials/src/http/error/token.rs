@@ -39,6 +39,12 @@ pub(super) fn issue_token(error: &IssueTokenError, profile: Profile) -> Answer {
         IssueTokenError::Sign(SignError::Claims | SignError::OpenSsl) => {
             new(500, "server_error", "the token could not be signed: tell the operator", "signing_failed")
         }
+        IssueTokenError::NoSigner(_) => new(
+            503,
+            "temporarily_unavailable",
+            "the service cannot read its signing key: tell the operator",
+            "signing_key_unreadable",
+        ),
     }
 }
 

@@ -73,11 +73,11 @@ fn metadata(issuer: &str, base: &str) -> Map<String, Value> {
     members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
-/// What OpenID Connect requires besides. There are no ID tokens; the algorithm is that of our signing key.
+/// What OpenID Connect requires besides. There are no ID tokens; the algorithms are those of our signing keys.
 fn openid_members() -> [(String, Value); 2] {
     [
         ("subject_types_supported".to_owned(), json!(["public"])),
-        ("id_token_signing_alg_values_supported".to_owned(), json!(["RS256"])),
+        ("id_token_signing_alg_values_supported".to_owned(), json!(Algorithm::OF_ACCESS_TOKENS)),
     ]
 }
 

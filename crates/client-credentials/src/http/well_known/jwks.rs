@@ -1,26 +1,34 @@
 //! `GET /.well-known/jwks.json` (RFC 7517 §5, upstream contract §1.5).
 
-use actix_web::HttpResponse;
-use actix_web::http::header::CACHE_CONTROL;
+use actix_web::http::header::{CACHE_CONTROL, ContentType, ETAG, IF_NONE_MATCH};
 use actix_web::web::Data;
-use credentials::key::PublicKey;
-use serde::Serialize;
+use actix_web::{HttpRequest, HttpResponse};
 
 use super::CACHE;
 use crate::Deps;
 
-#[derive(Serialize)]
-struct KeySet<'keys> {
-    keys: Vec<&'keys PublicKey>,
-}
-
-/// Answers the public keys of all replicas, in ascending order of `kid`.
-pub async fn get(deps: Data<Deps>) -> HttpResponse {
+/// Answers the public keys of all replicas that sign, will sign, or have signed tokens that are still good, in ascending
+/// order of `kid`; 304 to those who have them already.
+pub async fn get(request: HttpRequest, deps: Data<Deps>) -> HttpResponse {
     let keys = &deps.signing_keys;
     // Without the store, the keys we know are still right: they verify every token we issue.
     let known = keys.refreshed(&*deps.clock).await.unwrap_or_else(|_| {
         deps.metrics.store_errors.inc();
-        keys.known()
+        keys.known(deps.clock.now())
     });
-    HttpResponse::Ok().insert_header((CACHE_CONTROL, CACHE)).json(KeySet { keys: known.public().collect() })
+    let mut response =
+        if has(&request, &known.etag) { HttpResponse::NotModified() } else { HttpResponse::Ok() };
+    response.insert_header((CACHE_CONTROL, CACHE)).insert_header((ETAG, known.etag.as_str()));
+    if has(&request, &known.etag) {
+        return response.finish();
+    }
+    response.content_type(ContentType::json()).body(known.key_set.clone())
+}
+
+/// Whether the caller has the version of this tag (RFC 9110 §13.1.2). Tags are compared weakly: what a gateway has
+/// compressed is the same.
+fn has(request: &HttpRequest, etag: &str) -> bool {
+    let values = request.headers().get_all(IF_NONE_MATCH).filter_map(|value| value.to_str().ok());
+    let mut tags = values.flat_map(|value| value.split(',')).map(str::trim);
+    tags.any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag)
 }

@@ -19,7 +19,8 @@ pub(super) const JWKS: &str = "/.well-known/jwks.json";
 pub(super) const OPENID_CONFIGURATION: &str = "/.well-known/openid-configuration";
 
 /// How long others may keep what is here. Those who meet an unknown `kid` ask again at once.
-const CACHE: &str = "public, max-age=300";
+/// At most half of the time for which a key is published before it signs (C-7517-07).
+pub(crate) const CACHE: &str = "public, max-age=300";
 
 /// A document that is JSON already, or 404.
 fn document(request: &HttpRequest, deps: &Deps, document: Option<&Bytes>) -> HttpResponse {

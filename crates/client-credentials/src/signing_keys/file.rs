@@ -1,0 +1,68 @@
+//! Signing keys in PEM files: the operator's, or one that is made at first start.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use credentials::Random;
+use jose::{Algorithm, SigningKey};
+use service_kit::{Secret, StartError};
+use zeroize::Zeroizing;
+
+use crate::config::SigningKeySource;
+use crate::generated_file::read_or_create;
+
+/// Where the key of this replica is, or would be: a file for each algorithm, because no key has two (RFC 8725 §3.1).
+pub(crate) fn key_file(source: &SigningKeySource, data_dir: &Path) -> PathBuf {
+    let generated = || match source.algorithm {
+        // Its name from before there were others.
+        Algorithm::Rs256 => data_dir.join("signing-key.pem"),
+        other => data_dir.join(format!("signing-key-{}.pem", other.name().to_lowercase())),
+    };
+    source.file.clone().unwrap_or_else(generated)
+}
+
+/// The key in the operator's file, or in one in `data_dir` that is made if it is missing.
+///
+/// # Errors
+/// [`StartError`], with what to do.
+pub(crate) fn read_or_make(
+    source: &SigningKeySource,
+    data_dir: &Path,
+    random: &dyn Random,
+) -> Result<SigningKey, StartError> {
+    if source.file.is_some() {
+        return read(source, data_dir);
+    }
+    let path = key_file(source, data_dir);
+    let made = read_or_create(&path, random, || {
+        let key = SigningKey::generate(source.algorithm, None).map_err(io::Error::other)?;
+        let pem = key.to_pem().map_err(io::Error::other)?;
+        Ok(Zeroizing::new(pem.as_bytes().to_vec()))
+    });
+    let file = made.map_err(|error| {
+        StartError::new(format!(
+            "{} can neither be read nor made: {error}. Make DATA_DIR writable, or set PRIVATE_RSA_KEY_FILE_PATH",
+            path.display()
+        ))
+    })?;
+    from_pem(&file.content, source, &path)
+}
+
+/// The key in a file that must be there.
+///
+/// # Errors
+/// [`StartError`], with what to do.
+pub(crate) fn read(source: &SigningKeySource, data_dir: &Path) -> Result<SigningKey, StartError> {
+    let path = key_file(source, data_dir);
+    let pem = fs::read(&path).map(Zeroizing::new).map_err(|error| {
+        StartError::new(format!("PRIVATE_RSA_KEY_FILE_PATH: {} cannot be read: {error}", path.display()))
+    })?;
+    from_pem(&pem, source, &path)
+}
+
+fn from_pem(pem: &[u8], source: &SigningKeySource, path: &Path) -> Result<SigningKey, StartError> {
+    let password = source.password.as_ref().map(Secret::expose);
+    SigningKey::from_pem(source.algorithm, pem, password, source.kid.as_deref())
+        .map_err(|error| StartError::new(format!("{}: {error}", path.display())))
+}

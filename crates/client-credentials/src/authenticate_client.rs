@@ -10,6 +10,7 @@ use credentials::jws::Jws;
 use credentials::replay::UseId;
 use credentials::secret::StoredSecret;
 use jose::SignatureDefect;
+use service_kit::traces::step;
 use zeroize::Zeroizing;
 
 use crate::Deps;
@@ -128,7 +129,7 @@ impl Authenticated {
     pub async fn spend(self, deps: &Deps) -> Result<Client, AuthenticateClientError> {
         if let Some(assertion) = &self.assertion {
             let id = UseId::of(&self.client.id, &assertion.jti);
-            if !deps.stores.replay.first_use(id, assertion.keep_until).await? {
+            if !step("first_use", deps.stores.replay.first_use(id, assertion.keep_until)).await? {
                 return Err(AssertionRefusal::UsedBefore.into());
             }
         }
@@ -152,8 +153,10 @@ async fn client_with_secret(
     }
     let id = ClientId::parse(id).map_err(|_| CredentialDefect::UnknownClient)?;
     let owner = deps.pepper.lookup(&id);
-    let (client, secrets) =
-        tokio::try_join!(deps.stores.clients.find(&id), deps.stores.secrets.find(&owner))?;
+    let (client, secrets) = step("find_client", async {
+        tokio::try_join!(deps.stores.clients.find(&id), deps.stores.secrets.find(&owner))
+    })
+    .await?;
     // All of them are compared, the matching one or not.
     let matches = secrets
         .iter()
@@ -203,7 +206,8 @@ async fn client_with_assertion(
     if client_id.is_some_and(|client_id| client_id != id.as_str()) {
         return Err(AssertionRefusal::OtherClientId.into());
     }
-    let client = deps.stores.clients.find(&id).await?.ok_or(AssertionRefusal::UnknownClient)?;
+    let client = step("find_client", deps.stores.clients.find(&id)).await?;
+    let client = client.ok_or(AssertionRefusal::UnknownClient)?;
     let key = match (client.auth_method, &client.public_key) {
         (AuthMethod::PrivateKeyJwt, Some(key)) => key,
         _ => return Err(AssertionRefusal::WrongMethod.into()),

@@ -7,6 +7,7 @@ use credentials::secret::{self, StoredSecret};
 use credentials::{InsertError, RandomError, StoreError};
 use jose::KeyDefect;
 use serde_json::{Map, Value};
+use service_kit::traces::step;
 use zeroize::Zeroizing;
 
 use crate::Deps;
@@ -88,7 +89,7 @@ pub async fn run(
         }
         AuthMethod::PrivateKeyJwt => None,
     };
-    store(deps, &client, secret.as_deref().map(String::as_str), now).await?;
+    step("store_client", store(deps, &client, secret.as_deref().map(String::as_str), now)).await?;
     Ok(RegisteredClient { id: client.id, secret, issued_at: now })
 }
 

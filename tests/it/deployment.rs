@@ -75,6 +75,11 @@ impl TokenService {
         self.process = Self::spawn(&self.variables, self.public).await;
     }
 
+    /// The variables it was started with.
+    pub(crate) fn environment(&self) -> &[(String, String)] {
+        &self.variables
+    }
+
     /// The operator's key to the management port.
     pub(crate) fn bootstrap_token(&self) -> String {
         std::fs::read_to_string(self.data.join("bootstrap-token"))

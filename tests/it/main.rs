@@ -12,6 +12,7 @@
     reason = "tests fail loudly"
 )]
 
+mod commands;
 mod deployment;
 mod developer;
 mod drop_in;

@@ -26,7 +26,9 @@ use store_redis::RedisGuard;
 use store_sqlite::SqliteStore;
 use zeroize::Zeroizing;
 
-use crate::config::{Config, Mongodb, TokenSettings};
+use crate::cli;
+use crate::client_keys::{AddressPolicy, KeySetFetcher, PublishedKeys};
+use crate::config::{Config, JwksUriSettings, Mongodb, TokenSettings, issuer_url};
 use crate::generated_file::{GeneratedFile, read_or_create};
 use crate::http;
 use crate::http::well_known::Discovery;
@@ -63,6 +65,7 @@ pub struct Deps {
     pub pepper: Pepper,
     pub signing_keys: SigningKeys,
     pub key_checks: KeyChecks,
+    pub published_keys: PublishedKeys,
     pub(crate) limits: Limits,
     pub trusted_proxies: TrustedProxies,
     /// At a time, on each worker.
@@ -117,6 +120,14 @@ impl Service for ClientCredentials {
 
     fn telemetry(config: &Config) -> Telemetry {
         Telemetry { log_level: config.log_level, http_port: config.public.port }
+    }
+
+    fn with_commands(program: clap::Command) -> clap::Command {
+        cli::with_commands(program)
+    }
+
+    fn command(arguments: &clap::ArgMatches, vars: &Vars) -> Option<Result<(), String>> {
+        cli::run(arguments, vars)
     }
 
     fn check(config: &Config) -> Result<(), StartError> {
@@ -177,14 +188,24 @@ impl ClientCredentials {
         let openid_configuration =
             config.openid_configuration.as_deref().map(openid_configuration).transpose()?;
         let version = config.service_version.unwrap_or_else(|| env!("CARGO_PKG_VERSION").to_owned());
+        let metrics = Metrics::new(Self::NAME, &version, clock.now());
+        let key_checks = KeyChecks::default();
+        let fetcher = key_set_fetcher(&config.jwks_uri, &config.tokens.issuer)?;
+        let published_keys = PublishedKeys::new(
+            fetcher,
+            key_checks.clone(),
+            Arc::clone(&clock),
+            metrics.key_set_fetches.clone(),
+        );
         let deps = Deps {
-            metrics: Metrics::new(Self::NAME, &version, clock.now()),
+            metrics,
             stores,
             clock,
             random,
             pepper,
             signing_keys,
-            key_checks: KeyChecks::default(),
+            key_checks,
+            published_keys,
             limits: Limits::new(&config.rate_limits),
             trusted_proxies: config.trusted_proxies,
             max_token_requests: config.max_token_requests,
@@ -313,6 +334,26 @@ async fn signing_keys(
     let first = known.then(|| signing_keys::read_file(source, data_dir)).transpose()?;
     let plan = RotationPlan { algorithm: source.algorithm, every_seconds: shared.rotation_seconds };
     SigningKeys::shared(Arc::clone(&shared.encryption), plan, first, key_stores, random, now).await
+}
+
+/// What asks for the keys at a `jwks_uri`.
+fn key_set_fetcher(settings: &JwksUriSettings, issuer: &str) -> Result<KeySetFetcher, StartError> {
+    let authorities = match &settings.authorities {
+        None => Vec::new(),
+        Some(path) => {
+            let unusable =
+                |error: String| StartError::new(format!("JWKS_URI_CA_FILE: {}: {error}", path.display()));
+            let pem = fs::read(path).map_err(|error| unusable(error.to_string()))?;
+            let found =
+                reqwest::Certificate::from_pem_bundle(&pem).map_err(|_| unusable("is not PEM".to_owned()))?;
+            if found.is_empty() {
+                return Err(unusable("holds no certificate".to_owned()));
+            }
+            found
+        }
+    };
+    let policy = AddressPolicy::new(settings.allowed_networks.clone());
+    Ok(KeySetFetcher::new(policy, authorities, issuer_url(issuer).map(|url| url.origin())))
 }
 
 /// Until the process ends.

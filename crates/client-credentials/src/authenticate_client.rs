@@ -14,6 +14,7 @@ use service_kit::traces::step;
 use zeroize::Zeroizing;
 
 use crate::Deps;
+use crate::client_keys::{self, KeysUnknown, VerifyError};
 use crate::rate_limit::LimitReached;
 use crate::source::Source;
 
@@ -51,7 +52,18 @@ pub enum AuthenticateClientError {
     #[error(transparent)]
     Assertion(#[from] AssertionRefusal),
     #[error(transparent)]
+    KeysUnknown(#[from] KeysUnknown),
+    #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl From<VerifyError> for AuthenticateClientError {
+    fn from(error: VerifyError) -> Self {
+        match error {
+            VerifyError::Signature(defect) => AssertionRefusal::from(defect).into(),
+            VerifyError::KeysUnknown(unknown) => unknown.into(),
+        }
+    }
 }
 
 /// What is wrong with a secret, or with the lack of one. For the log: the caller is not told which (T-TIM-03).
@@ -206,17 +218,34 @@ async fn client_with_assertion(
     if client_id.is_some_and(|client_id| client_id != id.as_str()) {
         return Err(AssertionRefusal::OtherClientId.into());
     }
-    let client = step("find_client", deps.stores.clients.find(&id)).await?;
-    let client = client.ok_or(AssertionRefusal::UnknownClient)?;
-    let key = match (client.auth_method, &client.public_key) {
-        (AuthMethod::PrivateKeyJwt, Some(key)) => key,
-        _ => return Err(AssertionRefusal::WrongMethod.into()),
+    let found = step("find_client", deps.stores.clients.find(&id)).await?;
+    let (signer, refusal) = match found {
+        Some(client) if client.auth_method == AuthMethod::PrivateKeyJwt => (client, None),
+        Some(_) => (stand_in(id, now), Some(AssertionRefusal::WrongMethod)),
+        None => (stand_in(id, now), Some(AssertionRefusal::UnknownClient)),
     };
-    // The cheap checks first: a stranger's nonsense costs no cryptography.
-    let assertion =
-        assertion::check(jws, &client, &assertion_policy(deps), now).map_err(AssertionRefusal::from)?;
-    jose::verify(key, jws).map_err(AssertionRefusal::from)?;
-    if client.may_obtain_tokens() { Ok((client, assertion)) } else { Err(AssertionRefusal::NotPublic.into()) }
+    // The cheap checks first: a stranger's nonsense costs no cryptography, whoever it says it comes from.
+    let checked = assertion::check(jws, &signer, &assertion_policy(deps), now);
+    if let Err(defect) = checked
+        && !defect.depends_on_client()
+    {
+        return Err(refusal.unwrap_or_else(|| defect.into()).into());
+    }
+    // From here on every refusal costs one verification: its time tells nothing about the client (T-TIM-01, T-TIM-03).
+    deps.metrics.assertions_verified.inc();
+    let refused_before = refusal.or_else(|| checked.as_ref().err().map(|defect| (*defect).into()));
+    if let Some(refusal) = refused_before {
+        jose::verify_decoy(jws);
+        return Err(refusal.into());
+    }
+    step("verify_assertion", client_keys::verify(deps, &signer, jws, now)).await?;
+    let assertion = checked.map_err(AssertionRefusal::from)?;
+    if signer.may_obtain_tokens() { Ok((signer, assertion)) } else { Err(AssertionRefusal::NotPublic.into()) }
+}
+
+/// What stands in for a client that cannot sign, so that its assertion is checked like anybody's.
+fn stand_in(id: ClientId, now: Timestamp) -> Client {
+    Client::new(id, String::new(), AuthMethod::PrivateKeyJwt, now)
 }
 
 fn assertion_policy(deps: &Deps) -> AssertionPolicy {

@@ -16,9 +16,10 @@ use service_kit::logging::LogLevel;
 use service_kit::traces::{OtlpEndpoint, Share, TraceSettings, TracesSampler};
 use service_kit::{CommaList, Count, Problems, Secret, Variable, Vars, variables};
 
+use crate::client_keys::Network;
 use redis::{RedisHosts, RedisMode};
 use values::{
-    BootstrapToken, EncryptionKeys, InitialState, Prefix, RotationDays, Seconds, SigningAlgorithm,
+    BootstrapToken, EncryptionKeys, InitialState, Networks, Prefix, RotationDays, Seconds, SigningAlgorithm,
     issuer_problem,
 };
 
@@ -134,6 +135,13 @@ variables! {
         clock_skew_seconds: Option<Seconds<0, 300>>,
         /// State of a new client: `PUBLIC`, or `DRAFT` to have each one approved before it gets tokens.
         default_client_state: InitialState = "PUBLIC",
+        /// Networks inside, such as `10.1.0.0/16`, separated by commas, from which keys at a `jwks_uri` may be fetched
+        /// beside public addresses. Whoever may register can then have this service ask any https server in them: read
+        /// docs/security.md first.
+        jwks_uri_allowed_networks: Networks = "",
+        /// PEM file with certificate authorities that are trusted beside those of the machine where keys are fetched from
+        /// a `jwks_uri`.
+        jwks_uri_ca_file: Option<PathBuf>,
         /// Days after which a client is removed that registered itself, got no token and was never changed by an operator;
         /// 0 to keep it. Default: 30 in standard, 0 in drop-in.
         unused_client_days: Option<Count<0, 3650>>,
@@ -220,6 +228,7 @@ pub struct Config {
     pub shared_keys: Option<SharedKeySettings>,
     pub tokens: TokenSettings,
     pub default_client_state: ClientState,
+    pub jwks_uri: JwksUriSettings,
     /// `None`: for ever.
     pub keep_unused_clients_days: Option<u32>,
     pub openid_configuration: Option<PathBuf>,
@@ -227,6 +236,13 @@ pub struct Config {
     pub traces: Option<TraceSettings>,
     /// Sentences to log at start.
     pub warnings: Vec<&'static str>,
+}
+
+/// Where the keys of clients may be fetched from, and whom to trust there.
+#[derive(Debug, Clone)]
+pub struct JwksUriSettings {
+    pub allowed_networks: Vec<Network>,
+    pub authorities: Option<PathBuf>,
 }
 
 /// How often a minute; 0: no limit.
@@ -409,6 +425,10 @@ impl From<Variables> for Config {
             }),
             tokens,
             default_client_state: variables.default_client_state.0,
+            jwks_uri: JwksUriSettings {
+                allowed_networks: variables.jwks_uri_allowed_networks.0,
+                authorities: variables.jwks_uri_ca_file,
+            },
             keep_unused_clients_days: Some(keep_unused_days).filter(|days| *days > 0),
             openid_configuration: variables.openid_config_path,
             warnings,
@@ -459,6 +479,11 @@ fn warnings(variables: &Variables) -> Vec<&'static str> {
     let drop_in = variables.profile == Profile::DropIn;
     let no_audience = variables.accepted_audiences.0.is_empty();
     [
+        (
+            !variables.jwks_uri_allowed_networks.0.is_empty(),
+            "JWKS_URI_ALLOWED_NETWORKS is set: whoever may register a client can have this service ask any https server \
+             in those networks",
+        ),
         (
             drop_in && no_audience,
             "ACCEPTED_AUDIENCES is empty: /tokeninfo refuses every token that has an audience",

@@ -14,7 +14,7 @@ use tokio::sync::Semaphore;
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The places where a key is checked.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct KeyChecks {
     places: Arc<Semaphore>,
     patience: Duration,

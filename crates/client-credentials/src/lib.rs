@@ -1,11 +1,14 @@
 //! Issues and describes tokens. `app` builds everything, `http` speaks to the outside, and each use case has one file
 //! that orders its steps: `register_client`, `authenticate_client`, `issue_token`, `describe_token`, `administer_clients`. What
-//! they share and keep is in `signing_keys`, `key_checks` and `limits`. The rules themselves are in `credentials`.
+//! they share and keep is in `signing_keys`, `client_keys`, `key_checks` and `limits`. The rules themselves are in
+//! `credentials`.
 
 pub mod administer_clients;
 pub mod administer_keys;
 mod app;
 pub mod authenticate_client;
+mod cli;
+pub mod client_keys;
 pub mod config;
 pub mod describe_token;
 mod generated_file;

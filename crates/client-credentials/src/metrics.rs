@@ -16,6 +16,10 @@ pub struct Metrics {
     tokens_refused: Counters<Labels<1>>,
     tokeninfo: Counters<Labels<1>>,
     pub(crate) clients_registered: Counter,
+    /// Signatures of assertions that were verified, and those of nobody, which take as long.
+    pub(crate) assertions_verified: Counter,
+    /// Key sets asked for at the `jwks_uri` of clients.
+    pub(crate) key_set_fetches: Counters<Labels<1>>,
     limited: Counters<Labels<1>>,
     /// Requests that the store failed.
     pub(crate) store_errors: Counter,
@@ -53,6 +57,15 @@ impl Metrics {
                 outcomes,
             ),
             clients_registered: registry.counter("clients_registered", "Clients made, by whomever"),
+            assertions_verified: registry.counter(
+                "assertions_verified",
+                "Signatures of assertions verified, those of unknown clients among them",
+            ),
+            key_set_fetches: registry.counters(
+                "key_set_fetches",
+                "Key sets asked for at the jwks_uri of clients, by what became of it",
+                ["fetched", "failed"].map(|outcome| [("outcome", outcome)]),
+            ),
             limited: registry.counters(
                 "rate_limited",
                 "Requests answered 429, by the limit that was reached",

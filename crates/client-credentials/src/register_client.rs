@@ -2,16 +2,14 @@
 
 use common::Timestamp;
 use credentials::client::{AuthMethod, Client, ClientDefect, ClientId, NewClient};
-use credentials::key::PublicKey;
 use credentials::secret::{self, StoredSecret};
 use credentials::{InsertError, RandomError, StoreError};
-use jose::KeyDefect;
 use serde_json::{Map, Value};
 use service_kit::traces::step;
 use zeroize::Zeroizing;
 
 use crate::Deps;
-use crate::key_checks::Busy;
+use crate::client_keys::{self, RegisterKeysError};
 use crate::rate_limit::LimitReached;
 use crate::source::Source;
 
@@ -26,10 +24,9 @@ pub enum Registrant {
 
 /// A client, stored.
 pub struct RegisteredClient {
-    pub id: ClientId,
+    pub client: Client,
     /// Shown here and never again. `None` if the client has a key.
     pub secret: Option<Zeroizing<String>>,
-    pub issued_at: Timestamp,
 }
 
 /// Why no client was made. Nobody can use what may be left behind: the caller learns neither id nor secret.
@@ -38,14 +35,9 @@ pub enum RegisterClientError {
     #[error(transparent)]
     Client(#[from] ClientDefect),
     #[error(transparent)]
-    Key(#[from] KeyDefect),
-    #[error(transparent)]
-    Busy(#[from] Busy),
+    Keys(#[from] RegisterKeysError),
     #[error(transparent)]
     TooMany(#[from] LimitReached),
-    /// What we sign with it must never pass for an assertion of the client (T-KEY-10).
-    #[error("public_key is a signing key of this service: send a key of your own")]
-    OurKey,
     #[error("a client with the generated id exists")]
     Duplicate,
     #[error(transparent)]
@@ -74,15 +66,12 @@ pub async fn run(
 ) -> Result<RegisteredClient, RegisterClientError> {
     let now = deps.clock.now();
     let new = match registrant {
-        Registrant::Stranger => NewClient::self_registered(members)?,
+        Registrant::Stranger => NewClient::self_registered(members, &deps.tokens.issuer)?,
         Registrant::Operator => NewClient::by_operator(members, &deps.tokens.issuer)?,
     };
-    let key = match &new.public_jwk {
-        Some(jwk) => Some(foreign_key(deps, jwk).await?),
-        None => None,
-    };
+    let keys = client_keys::registered(deps, &new.keys, new.assertion_algorithm, now).await?;
     let id = ClientId::generate(&*deps.random)?;
-    let client = new.into_client(id, key, deps.default_client_state, now);
+    let client = new.into_client(id, keys, deps.default_client_state, now);
     let secret = match client.auth_method {
         AuthMethod::ClientSecretBasic | AuthMethod::ClientSecretPost => {
             Some(secret::generate(&*deps.random)?)
@@ -90,14 +79,7 @@ pub async fn run(
         AuthMethod::PrivateKeyJwt => None,
     };
     step("store_client", store(deps, &client, secret.as_deref().map(String::as_str), now)).await?;
-    Ok(RegisteredClient { id: client.id, secret, issued_at: now })
-}
-
-/// The key, checked, and none that a replica of ours signs with.
-async fn foreign_key(deps: &Deps, jwk: &Map<String, Value>) -> Result<PublicKey, RegisterClientError> {
-    let key = deps.key_checks.check(jwk.clone()).await??;
-    let ours = deps.signing_keys.refreshed(&*deps.clock).await?;
-    if ours.contain(&key)? { Err(RegisterClientError::OurKey) } else { Ok(key) }
+    Ok(RegisteredClient { client, secret })
 }
 
 /// The secret first: a client whose secret was lost would be useless for ever, a secret without a client is merely
@@ -126,6 +108,6 @@ async fn store(
 
 impl std::fmt::Debug for RegisteredClient {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("RegisteredClient").field("id", &self.id).finish_non_exhaustive()
+        formatter.debug_struct("RegisteredClient").field("id", &self.client.id).finish_non_exhaustive()
     }
 }

@@ -163,7 +163,7 @@ mod tests {
     use serde_json::{Map, Value, json};
 
     use super::{GrantPolicy, GrantRefusal, GrantRequest, access_token_claims};
-    use crate::client::{Client, ClientId, ClientState, NewClient};
+    use crate::client::{Client, ClientId, ClientState, NewClient, RegisteredKeys};
     use crate::random::testing::{Broken, Counting};
     use crate::random::{RandomError, SystemRandom};
 
@@ -174,7 +174,7 @@ mod tests {
         let members = json!({"client_name": "c", "permissions": ["read:orders"], "audience": audience});
         NewClient::by_operator(members.as_object().unwrap(), "another issuer").unwrap().into_client(
             ClientId::parse("client-1").unwrap(),
-            None,
+            RegisteredKeys::default(),
             ClientState::Public,
             Timestamp::from_unix_seconds(0),
         )

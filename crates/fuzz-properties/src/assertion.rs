@@ -5,7 +5,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use common::{AccessTokenClaims, Profile, Timestamp};
 use credentials::assertion::{Assertion, AssertionDefect, AssertionPolicy};
-use credentials::client::{Client, ClientId, ClientState, NewClient};
+use credentials::client::{Client, ClientId, ClientState, NewClient, RegisteredKeys};
 use credentials::jws::Jws;
 use serde_json::{Map, Value, json};
 
@@ -85,5 +85,5 @@ fn client() -> Client {
     let members = json!({"client_name": "Orders", "allowedCustomClaims": ["tenant", "plan"]});
     let new = NewClient::by_operator(members.as_object().expect("an object"), ISSUER).expect("a client");
     let id = ClientId::parse(CLIENT).expect("an id");
-    new.into_client(id, None, ClientState::Public, Timestamp::from_unix_seconds(NOW))
+    new.into_client(id, RegisteredKeys::default(), ClientState::Public, Timestamp::from_unix_seconds(NOW))
 }

@@ -2,7 +2,7 @@
 //! patch may make of the members.
 
 use common::{AccessTokenClaims, Timestamp, strict_json};
-use credentials::client::{AuthMethod, Client, ClientId, ClientState, NewClient};
+use credentials::client::{AuthMethod, Client, ClientId, ClientState, NewClient, RegisteredKeys};
 use serde_json::{Map, Value, json};
 
 const ISSUER: &str = "https://auth.example";
@@ -21,11 +21,11 @@ pub(crate) fn check(input: &[u8]) {
         (Err(_), Err(_)) => {}
     }
     let Ok(members) = strict_json::object(input) else { return };
-    let by_stranger = NewClient::self_registered(&members);
+    let by_stranger = NewClient::self_registered(&members, ISSUER);
     let by_operator = NewClient::by_operator(&members, ISSUER);
     if let Ok(new) = &by_stranger {
         assert_powerless(new);
-        let again = NewClient::self_registered(&without_key(new));
+        let again = NewClient::self_registered(&without_key(new), ISSUER);
         assert_eq!(again.map(|again| again.name).ok().as_ref(), Some(&new.name), "a name is one (T-FRM-15)");
     }
     if let Ok(new) = by_operator {
@@ -41,7 +41,7 @@ pub(crate) fn check(input: &[u8]) {
                 .any(|claim| AccessTokenClaims::RESERVED.contains(&claim.as_str()))
         );
         let id = ClientId::parse("orders").expect("an id");
-        assert_kept(&new.into_client(id, None, ClientState::Draft, NOW));
+        assert_kept(&new.into_client(id, RegisteredKeys::default(), ClientState::Draft, NOW));
     }
     assert_patch(&members);
 }
@@ -76,7 +76,7 @@ fn assert_patch(patch: &Map<String, Value>) {
     let members = members.as_object().expect("an object");
     let id = ClientId::parse("orders").expect("an id");
     let new = NewClient::by_operator(members, ISSUER).expect("a client");
-    let before = new.into_client(id, None, ClientState::Public, NOW);
+    let before = new.into_client(id, RegisteredKeys::default(), ClientState::Public, NOW);
     let Ok(after) = before.patched(patch, ISSUER, NOW.plus_seconds(1)) else { return };
     assert_eq!((&after.id, after.auth_method, after.version), (&before.id, before.auth_method, 2));
     assert!(before.state == after.state || before.state.may_become(after.state));

@@ -5,7 +5,7 @@ use std::future::Future;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use clap::{Arg, ArgAction, Command};
+use clap::{Arg, ArgAction, ArgMatches, Command};
 
 use crate::clock::SystemClock;
 use crate::health;
@@ -53,6 +53,18 @@ pub trait Service: Sized {
         Ok(())
     }
 
+    /// The arguments of the program with the service's own commands among them.
+    #[must_use]
+    fn with_commands(program: Command) -> Command {
+        program
+    }
+
+    /// Runs the command that the arguments name, if they name one of [`Self::with_commands`].
+    #[must_use]
+    fn command(_arguments: &ArgMatches, _vars: &Vars) -> Option<Result<(), String>> {
+        None
+    }
+
     /// Opens stores, loads keys and rules, binds the listeners.
     fn build(config: Self::Config) -> impl Future<Output = Result<Self, StartError>>;
 
@@ -70,7 +82,7 @@ pub struct Telemetry {
 /// `main` of a service.
 #[must_use]
 pub fn run<S: Service>(version: &'static str) -> ExitCode {
-    let arguments = match command(S::NAME, version).try_get_matches() {
+    let arguments = match S::with_commands(command(S::NAME, version)).try_get_matches() {
         Ok(arguments) => arguments,
         Err(error) => {
             let _ = error.print();
@@ -81,7 +93,11 @@ pub fn run<S: Service>(version: &'static str) -> ExitCode {
         print(&Variable::markdown(S::VARIABLES));
         return ExitCode::SUCCESS;
     }
-    let config = match S::configure(&Vars::from_env()) {
+    let vars = Vars::from_env();
+    if let Some(outcome) = S::command(&arguments, &vars) {
+        return finish(S::NAME, outcome);
+    }
+    let config = match S::configure(&vars) {
         Ok(config) => config,
         Err(problems) => {
             complain(&format!(

@@ -5,9 +5,11 @@ use std::sync::Arc;
 use credentials::client::ClientState;
 use jose::{Algorithm, KeyEncryption};
 use serde::Deserialize;
-use service_kit::Secret;
+use service_kit::{CommaList, Secret};
 use url::{Host, Url};
 use zeroize::Zeroizing;
+
+use crate::client_keys::Network;
 
 /// Whole seconds from `MIN` to `MAX`.
 #[derive(Debug, Clone, Copy, Deserialize)]
@@ -132,6 +134,19 @@ impl TryFrom<String> for InitialState {
             "DRAFT" => Ok(Self(ClientState::Draft)),
             _ => Err("must be PUBLIC or DRAFT"),
         }
+    }
+}
+
+/// Networks, separated by commas.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(try_from = "CommaList")]
+pub struct Networks(pub Vec<Network>);
+
+impl TryFrom<CommaList> for Networks {
+    type Error = &'static str;
+
+    fn try_from(list: CommaList) -> Result<Self, &'static str> {
+        list.0.iter().map(|network| network.parse()).collect::<Result<_, _>>().map(Self)
     }
 }
 

@@ -3,27 +3,15 @@
 use actix_web::http::header::{CACHE_CONTROL, PRAGMA};
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
+use common::Profile;
 use credentials::StoreError;
-use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use service_kit::access_log::annotate;
 
 use super::error::{Refusal, respond};
 use super::{json_body, source};
 use crate::Deps;
 use crate::register_client::{self, RegisterClientError, RegisteredClient, Registrant};
-
-/// RFC 7591 §3.2.1, members in upstream's order.
-#[derive(Serialize)]
-struct RegistrationAnswer<'client> {
-    client_id: &'client str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    client_secret: Option<&'client str>,
-    /// 0: never. Only beside a secret.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    client_secret_expires_at: Option<i64>,
-    client_id_issued_at: i64,
-}
 
 /// Registers a powerless client.
 pub async fn post(request: HttpRequest, payload: Payload, deps: Data<Deps>) -> HttpResponse {
@@ -54,16 +42,35 @@ pub(super) async fn register(
     if registrant == Registrant::Stranger {
         register_client::admit(deps, source::of(request, &deps.trusted_proxies))?;
     }
-    let client = register_to_the_end(deps, registrant, members).await?;
+    let registered = register_to_the_end(deps, registrant, members).await?;
     deps.metrics.clients_registered.inc();
-    annotate(request, |line| line.client_id = Some(client.id.to_string()));
+    annotate(request, |line| line.client_id = Some(registered.client.id.to_string()));
+    let members = match (registrant, deps.profile) {
+        (Registrant::Stranger, Profile::Standard) => full_answer(&registered),
+        // Upstream contract §1.1: these members and no others, in this order.
+        (Registrant::Stranger, Profile::DropIn) | (Registrant::Operator, _) => brief_answer(&registered),
+    };
     Ok(HttpResponse::Created()
         .insert_header((CACHE_CONTROL, "no-store"))
         .insert_header((PRAGMA, "no-cache"))
-        .json(RegistrationAnswer {
-            client_id: client.id.as_str(),
-            client_secret: client.secret.as_deref().map(String::as_str),
-            client_secret_expires_at: client.secret.as_ref().map(|_| 0),
-            client_id_issued_at: client.issued_at.unix_seconds(),
-        }))
+        .json(members))
+}
+
+/// Who the client is, and its secret if it has one. `client_secret_expires_at` 0: never.
+fn brief_answer(registered: &RegisteredClient) -> Map<String, Value> {
+    let mut members = Map::new();
+    members.insert("client_id".to_owned(), json!(registered.client.id));
+    if let Some(secret) = &registered.secret {
+        members.insert("client_secret".to_owned(), json!(**secret));
+        members.insert("client_secret_expires_at".to_owned(), json!(0));
+    }
+    members.insert("client_id_issued_at".to_owned(), json!(registered.client.created_at.unix_seconds()));
+    members
+}
+
+/// The same, and everything that is registered (RFC 7591 §3.2.1).
+fn full_answer(registered: &RegisteredClient) -> Map<String, Value> {
+    let mut members = brief_answer(registered);
+    members.extend(registered.client.registered_metadata());
+    members
 }

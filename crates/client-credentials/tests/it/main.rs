@@ -9,11 +9,13 @@
 )]
 
 mod assertions;
+mod client_keys;
 mod client_secret_post;
 mod clients;
 mod conformance;
 mod discovery;
 mod failing_stores;
+mod jwks_uri;
 mod keys;
 mod limits;
 mod metrics;

@@ -5,18 +5,77 @@ use testkit::ClientKey;
 
 use crate::service::{Answer, FORM, GRANT, JSON, Service, basic, send};
 
+/// The drop-in profile answers these members in this order, whatever else was sent.
 #[test]
 fn contract_1_1_a_client_with_a_secret() {
-    let service = Service::standard(&[]);
-    insta::assert_snapshot!(service.register(&json!({"client_name": "my client"})).text());
+    let service = Service::drop_in(&[]);
+    let client =
+        json!({"client_name": "my client", "contacts": ["a@b"], "grant_types": ["client_credentials"]});
+    insta::assert_snapshot!(service.register(&client).text());
 }
 
 #[test]
 fn contract_1_1_a_client_with_a_key_gets_no_secret() {
-    let service = Service::standard(&[]);
+    let service = Service::drop_in(&[]);
     let client = json!({"client_name": "my client", "token_endpoint_auth_method": "private_key_jwt",
         "public_key": ClientKey::generate("A1").public_jwk()});
     insta::assert_snapshot!(service.register(&client).text());
+}
+
+#[test]
+fn c_7591_01_c_7591_02_c_7591_03_everything_registered_is_told() {
+    let service = Service::standard(&[]);
+    let client = json!({"client_name": "my client", "client_name#it": "il mio", "contacts": ["ops@client.example"],
+        "grant_types": ["client_credentials", "refresh_token"], "client_uri": "https://client.example/",
+        "software_id": "s", "software_version": "2", "metadata": {"team": "a"}, "foo": 1, "scope": "admin"});
+    insta::assert_snapshot!(service.register(&client).text());
+}
+
+#[test]
+fn c_7591_03_c_7591_06_keys_are_told_and_no_secret_is_made() {
+    let service = Service::standard(&[]);
+    let jwk = ClientKey::generate("A1").public_jwk();
+    for keys in [json!({"public_key": jwk}), json!({"jwks": {"keys": [jwk]}})] {
+        let mut client = keys.clone();
+        for (name, value) in [
+            ("client_name", "c"),
+            ("token_endpoint_auth_method", "private_key_jwt"),
+            ("token_endpoint_auth_signing_alg", "ES256"),
+        ] {
+            client[name] = json!(value);
+        }
+        let told = service.register(&client).json();
+        for (name, value) in client.as_object().unwrap() {
+            assert_eq!(told[name], *value, "{name}");
+        }
+        assert!(
+            told.get("client_secret").is_none() && told.get("client_secret_expires_at").is_none(),
+            "{told}"
+        );
+        assert_eq!(
+            (&told["grant_types"], &told["response_types"]),
+            (&json!(["client_credentials"]), &json!([]))
+        );
+    }
+}
+
+#[test]
+fn c_7591_09_c_7591_12_t_reg_04_mistakes_with_a_code_of_their_own() {
+    let (standard, drop_in) = (Service::standard(&[]), Service::drop_in(&[]));
+    for (member, value, code) in [
+        ("redirect_uris", json!(["http://evil.example/cb"]), "invalid_redirect_uri"),
+        ("software_statement", json!("eyJhbGciOiJub25lIn0.eyJpc3MiOiJ4In0."), "invalid_software_statement"),
+        (
+            "software_statement",
+            json!("eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJ4In0.AA"),
+            "unapproved_software_statement",
+        ),
+        ("response_types", json!("code"), "invalid_client_metadata"),
+    ] {
+        let client = json!({"client_name": "c", member: value});
+        assert_eq!(standard.register(&client).refusal(), (400, code.to_owned()), "{client}");
+        assert_eq!(drop_in.register(&client).refusal(), (401, code.to_owned()), "{client}");
+    }
 }
 
 #[test]
@@ -77,6 +136,21 @@ fn bad_registrations() -> Vec<(Answer, &'static str)> {
         (post(&[JSON], &key(json!({"x": "AQAB"}))), "exact length"),
         (post(&[JSON], &key(json!({"use": "enc"}))), "public_key.use"),
         (post(&[JSON], &key(json!({"alg": "HS256"}))), "public_key.alg"),
+        (
+            post(
+                &[JSON],
+                r#"{"client_name":"c","grant_types":["client_credentials"],"response_types":["code"]}"#,
+            ),
+            "response_types",
+        ),
+        (
+            post(&[JSON], &key(json!({})).replacen('{', r#"{"jwks_uri":"https://c.example/k","#, 1)),
+            "exclude each other",
+        ),
+        (
+            post(&[JSON], &key(json!({})).replacen('{', r#"{"token_endpoint_auth_signing_alg":"ES384","#, 1)),
+            "no key is for the algorithm",
+        ),
     ]
 }
 
@@ -94,11 +168,14 @@ fn t_key_10_our_own_key_is_nobody_elses() {
     let mut ours = service.get("/.well-known/jwks.json").json()["keys"][0].clone();
     // Under another name it is the same key.
     ours["kid"] = json!("theirs");
-    let client =
-        json!({"client_name": "c", "token_endpoint_auth_method": "private_key_jwt", "public_key": ours});
-    let answer = service.register(&client);
-    assert_eq!(answer.refusal(), (400, "invalid_client_metadata".to_owned()));
-    assert!(answer.body.contains("signing key of this service"), "{answer:?}");
+    let theirs = ClientKey::generate("A1").public_jwk();
+    for (member, value) in [("public_key", ours.clone()), ("jwks", json!({"keys": [theirs, ours]}))] {
+        let client =
+            json!({"client_name": "c", "token_endpoint_auth_method": "private_key_jwt", member: value});
+        let answer = service.register(&client);
+        assert_eq!(answer.refusal(), (400, "invalid_client_metadata".to_owned()));
+        assert!(answer.body.contains("signing key of this service"), "{answer:?}");
+    }
 }
 
 #[test]

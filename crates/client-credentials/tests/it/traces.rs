@@ -58,7 +58,7 @@ fn a_token_request_is_a_span_with_its_steps_and_no_secret() {
     for (name, value) in expected {
         assert_eq!(request.attributes.get(name).map(String::as_str), Some(value), "{name}: {request:#?}");
     }
-    for step in ["find_client", "first_use", "sign_token"] {
+    for step in ["find_client", "verify_assertion", "first_use", "sign_token"] {
         let step = named(&spans, step).unwrap_or_else(|| panic!("{step} is missing: {spans:#?}"));
         assert_eq!((&step.trace, &step.parent, step.kind), (&request.trace, &request.id, 1));
         assert!(!step.is_error);

@@ -38,3 +38,12 @@ pub enum AssertionDefect {
     #[error("the custom claims of the assertion are too long")]
     CustomClaimsTooLong,
 }
+
+impl AssertionDefect {
+    /// Whether another client might have been allowed what this one was refused. Whoever hides which clients exist must
+    /// let such a refusal take as long as a good assertion (T-TIM-01).
+    #[must_use]
+    pub const fn depends_on_client(self) -> bool {
+        matches!(self, Self::CustomClaimNotAllowed | Self::CustomClaimsTooLong)
+    }
+}

@@ -47,14 +47,14 @@ mod tests {
     use serde_json::json;
 
     use super::ClientFilter;
-    use crate::client::{Client, ClientId, ClientOrigin, ClientState, NewClient};
+    use crate::client::{Client, ClientId, ClientOrigin, ClientState, NewClient, RegisteredKeys};
 
     fn client() -> Client {
         let members =
             json!({"client_name": "Ordini È", "permissions": ["read:orders"], "metadata": {"team": "a"}});
         NewClient::by_operator(members.as_object().unwrap(), "issuer").unwrap().into_client(
             ClientId::parse("id").unwrap(),
-            None,
+            RegisteredKeys::default(),
             ClientState::Draft,
             Timestamp::from_unix_seconds(100),
         )

@@ -35,15 +35,30 @@ pub enum ClientDefect {
     AudienceIsIssuer,
     #[error("allowedCustomClaims must not hold {0}: clients do not choose that claim")]
     ReservedClaim(&'static str),
-    #[error("public_key is missing: private_key_jwt needs one")]
+    #[error("a key is missing: private_key_jwt needs public_key, jwks or jwks_uri")]
     KeyMissing,
     #[error(
-        "public_key has no use with {}: leave it out, or send token_endpoint_auth_method private_key_jwt",
-        .0.as_str()
+        "{member} has no use with {}: leave it out, or send token_endpoint_auth_method private_key_jwt",
+        method.as_str()
     )]
-    KeyWithoutUse(AuthMethod),
-    #[error("{0} is not supported: send one key as public_key")]
-    KeySet(&'static str),
+    KeyWithoutUse { member: &'static str, method: AuthMethod },
+    #[error("public_key, jwks and jwks_uri exclude each other: send one of them")]
+    SeveralKeySources,
+    #[error(
+        "response_types asks for something that none of the grant_types gives: leave it out, or name the grant"
+    )]
+    GrantsContradict,
+    #[error(
+        "redirect_uris must be an array of at most 20 URLs of at most 2048 bytes without fragment: https, http on \
+localhost, or the scheme of an app, with a dot in it"
+    )]
+    RedirectUris,
+    #[error("at most 20 members may have a language tag")]
+    TooManyLanguages,
+    #[error("software_statement must be a JWT that another issuer signed")]
+    SoftwareStatementInvalid,
+    #[error("software_statement comes from an issuer that is not trusted here: leave it out")]
+    SoftwareStatementUnapproved,
     #[error(
         "only name, permissions, audience, allowedCustomClaims, metadata and __STATE__ can be changed; leave out the \
 other members"
@@ -147,7 +162,12 @@ fn texts(member: &'static str, value: &Value) -> Result<Vec<String>, ClientDefec
     Ok(distinct)
 }
 
-fn clean_text(value: &Value) -> Option<&str> {
+/// A member that is there and not null: in a registration, null means left out.
+pub(super) fn get<'a>(members: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
+    members.get(name).filter(|value| !value.is_null())
+}
+
+pub(super) fn clean_text(value: &Value) -> Option<&str> {
     value.as_str().filter(|text| is_clean(text))
 }
 

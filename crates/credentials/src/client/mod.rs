@@ -4,13 +4,17 @@ mod filter;
 mod id;
 mod members;
 mod patch;
+mod presented_keys;
 mod record;
+mod registered_metadata;
 mod registration;
+mod self_description;
 mod store;
 
 pub use filter::ClientFilter;
 pub use id::{ClientId, NotAClientId};
 pub use members::ClientDefect;
+pub use presented_keys::{PresentedKeys, RegisteredKeys};
 pub use record::{AuthMethod, Client, ClientKey, ClientOrigin, ClientState};
 pub use registration::NewClient;
 pub use store::{ClientPage, ClientStore, DeleteOutcome, ReplaceOutcome};

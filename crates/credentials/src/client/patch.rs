@@ -76,7 +76,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::merge;
-    use crate::client::{Client, ClientDefect, ClientId, ClientState, NewClient};
+    use crate::client::{Client, ClientDefect, ClientId, ClientState, NewClient, RegisteredKeys};
 
     const ISSUER: &str = "https://auth.example";
 
@@ -85,7 +85,7 @@ mod tests {
             "allowedCustomClaims": ["tenant"], "metadata": {"keep": 1, "drop": 2, "in": {"a": 1, "b": 2}}});
         NewClient::by_operator(members.as_object().unwrap(), ISSUER).unwrap().into_client(
             ClientId::parse("id").unwrap(),
-            None,
+            RegisteredKeys::default(),
             ClientState::Public,
             Timestamp::from_unix_seconds(1),
         )

@@ -3,21 +3,26 @@
 use common::Timestamp;
 use serde_json::{Map, Value};
 
-use super::members::{self, ClientDefect};
-use super::{AuthMethod, Client, ClientId, ClientOrigin, ClientState};
-use crate::key::PublicKey;
+use super::members::{self, ClientDefect, get};
+use super::presented_keys::{self, PresentedKeys, RegisteredKeys};
+use super::{AuthMethod, Client, ClientId, ClientOrigin, ClientState, self_description};
+use crate::key::Algorithm;
 
-/// A client that somebody asks for. Its key is not checked yet.
+/// A client that somebody asks for. Its keys are not checked yet.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NewClient {
     pub name: String,
     pub auth_method: AuthMethod,
-    /// The JWK as it was sent, for `jose` to check. Present exactly if the method is `private_key_jwt`.
-    pub public_jwk: Option<Map<String, Value>>,
+    /// Not [`PresentedKeys::None`] exactly if the method is `private_key_jwt`.
+    pub keys: PresentedKeys,
+    /// The one algorithm of its assertions.
+    pub assertion_algorithm: Option<Algorithm>,
     pub permissions: Vec<String>,
     pub audience: Vec<String>,
     pub allowed_custom_claims: Vec<String>,
     pub metadata: Map<String, Value>,
+    /// What it says about itself, in the names of RFC 7591 §2.
+    pub registration: Map<String, Value>,
     /// `None`: the configured default.
     pub state: Option<ClientState>,
     pub origin: ClientOrigin,
@@ -29,7 +34,8 @@ impl NewClient {
     ///
     /// # Errors
     /// [`ClientDefect`], the first that was found.
-    pub fn self_registered(members: &Map<String, Value>) -> Result<Self, ClientDefect> {
+    pub fn self_registered(members: &Map<String, Value>, issuer: &str) -> Result<Self, ClientDefect> {
+        self_description::check_software_statement(members, issuer)?;
         let auth_method = auth_method(members)?;
         Ok(Self {
             name: members::name(
@@ -37,11 +43,13 @@ impl NewClient {
                 get(members, "client_name").ok_or(ClientDefect::Missing("client_name"))?,
             )?,
             auth_method,
-            public_jwk: public_jwk(members, auth_method)?,
+            keys: presented_keys::read(members, auth_method)?,
+            assertion_algorithm: presented_keys::assertion_algorithm(members, auth_method)?,
             permissions: Vec::new(),
             audience: Vec::new(),
             allowed_custom_claims: Vec::new(),
             metadata: get(members, "metadata").map_or_else(|| Ok(Map::new()), members::metadata)?,
+            registration: self_description::read(members)?,
             state: None,
             origin: ClientOrigin::Registration,
         })
@@ -52,7 +60,7 @@ impl NewClient {
     /// # Errors
     /// [`ClientDefect`], the first that was found.
     pub fn by_operator(members: &Map<String, Value>, issuer: &str) -> Result<Self, ClientDefect> {
-        let powerless = Self::self_registered(members)?;
+        let powerless = Self::self_registered(members, issuer)?;
         Ok(Self {
             permissions: get(members, "permissions").map_or_else(|| Ok(Vec::new()), members::permissions)?,
             audience: get(members, "audience")
@@ -65,31 +73,30 @@ impl NewClient {
         })
     }
 
-    /// The record to store. `public_key` is the checked [`public_jwk`](Self::public_jwk).
+    /// The record to store. `keys` are the checked ones of [`keys`](Self::keys).
     #[must_use]
     pub fn into_client(
         self,
         id: ClientId,
-        public_key: Option<PublicKey>,
+        keys: RegisteredKeys,
         default_state: ClientState,
         now: Timestamp,
     ) -> Client {
         Client {
             state: self.state.unwrap_or(default_state),
-            public_key,
+            public_key: keys.public_key,
+            keys: keys.keys,
+            jwks_uri: keys.jwks_uri,
+            assertion_algorithm: self.assertion_algorithm.map(|algorithm| algorithm.name().to_owned()),
             permissions: self.permissions,
             audience: self.audience,
             allowed_custom_claims: self.allowed_custom_claims,
             metadata: self.metadata,
+            registration: self.registration,
             origin: self.origin,
             ..Client::new(id, self.name, self.auth_method, now)
         }
     }
-}
-
-/// A member that is there and not null: in a registration, null means left out.
-fn get<'a>(members: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
-    members.get(name).filter(|value| !value.is_null())
 }
 
 fn auth_method(members: &Map<String, Value>) -> Result<AuthMethod, ClientDefect> {
@@ -102,42 +109,18 @@ fn auth_method(members: &Map<String, Value>) -> Result<AuthMethod, ClientDefect>
     })
 }
 
-/// The key of a `private_key_jwt` client. With a secret a key is refused, not ignored: whoever sends one
-/// means to sign with it and has forgotten the method, and would learn that from a failing token request only. The empty
-/// object, which is how the platform writes "no key" (contract §1.7), counts as none.
-fn public_jwk(
-    members: &Map<String, Value>,
-    auth_method: AuthMethod,
-) -> Result<Option<Map<String, Value>>, ClientDefect> {
-    if let Some(name) = ["jwks", "jwks_uri"].into_iter().find(|name| get(members, name).is_some()) {
-        return Err(ClientDefect::KeySet(name));
-    }
-    let jwk = match get(members, "public_key") {
-        None => None,
-        Some(Value::Object(jwk)) => Some(jwk).filter(|jwk| !jwk.is_empty()),
-        Some(_) => {
-            return Err(ClientDefect::Invalid { member: "public_key", expected: "a JWK, that is an object" });
-        }
-    };
-    match (auth_method, jwk) {
-        (AuthMethod::PrivateKeyJwt, None) => Err(ClientDefect::KeyMissing),
-        (method @ (AuthMethod::ClientSecretBasic | AuthMethod::ClientSecretPost), Some(_)) => {
-            Err(ClientDefect::KeyWithoutUse(method))
-        }
-        (_, jwk) => Ok(jwk.cloned()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use common::Timestamp;
     use serde_json::{Map, Value, json};
 
     use super::NewClient;
-    use crate::client::{AuthMethod, ClientDefect, ClientId, ClientOrigin, ClientState};
+    use crate::client::{
+        AuthMethod, ClientDefect, ClientId, ClientOrigin, ClientState, PresentedKeys, RegisteredKeys,
+    };
 
     fn registered(members: &Value) -> Result<NewClient, ClientDefect> {
-        NewClient::self_registered(members.as_object().unwrap())
+        NewClient::self_registered(members.as_object().unwrap(), "https://auth.example")
     }
 
     fn created(members: &Value) -> Result<NewClient, ClientDefect> {
@@ -148,14 +131,14 @@ mod tests {
     fn contract_1_1_the_minimal_registration() {
         let client = registered(&json!({"client_name": "my client"})).unwrap();
         assert_eq!((client.name.as_str(), client.auth_method), ("my client", AuthMethod::ClientSecretBasic));
-        assert_eq!((client.public_jwk, client.metadata, client.state), (None, Map::new(), None));
+        assert_eq!((client.keys, client.metadata, client.state), (PresentedKeys::None, Map::new(), None));
     }
 
     #[test]
     fn c_21_01_the_method_is_the_one_that_was_asked_for() {
         let members = json!({"client_name": "c", "token_endpoint_auth_method": "client_secret_post"});
         let client = registered(&members).unwrap();
-        assert_eq!((client.auth_method, client.public_jwk), (AuthMethod::ClientSecretPost, None));
+        assert_eq!((client.auth_method, client.keys), (AuthMethod::ClientSecretPost, PresentedKeys::None));
     }
 
     #[test]
@@ -165,7 +148,7 @@ mod tests {
             "public_key": jwk, "metadata": {"team": "a"}}))
         .unwrap();
         assert_eq!(client.auth_method, AuthMethod::PrivateKeyJwt);
-        assert_eq!(client.public_jwk.map(Value::Object), Some(jwk));
+        assert_eq!(client.keys, PresentedKeys::PublicKey(jwk.as_object().unwrap().clone()));
         assert_eq!(client.metadata["team"], "a");
     }
 
@@ -173,7 +156,7 @@ mod tests {
     fn t_reg_03_c_7591_04_a_registered_client_is_powerless() {
         let powers = json!({"client_name": "c", "permissions": ["admin"], "audience": ["api"], "scope": "admin",
             "allowedCustomClaims": ["tenant"], "__STATE__": "PUBLIC", "groups": ["admin"], "client_id": "mine",
-            "client_secret": "mine", "grant_types": ["password"], "foo": 1, "client_name#it": "x"});
+            "client_secret": "mine", "grant_types": ["password"], "foo": 1});
         assert_eq!(registered(&powers), registered(&json!({"client_name": "c"})));
         // Ignored means ignored, not checked.
         let nonsense =
@@ -236,11 +219,11 @@ mod tests {
             ),
             (
                 name(json!({"token_endpoint_auth_method": jwt})),
-                "public_key is missing: private_key_jwt needs one",
+                "a key is missing: private_key_jwt needs public_key, jwks or jwks_uri",
             ),
             (
                 name(json!({"token_endpoint_auth_method": jwt, "public_key": {}})),
-                "public_key is missing: private_key_jwt needs one",
+                "a key is missing: private_key_jwt needs public_key, jwks or jwks_uri",
             ),
             (
                 name(json!({"token_endpoint_auth_method": jwt, "public_key": "-----BEGIN PUBLIC KEY-----"})),
@@ -262,11 +245,19 @@ mod tests {
             ),
             (
                 name(json!({"token_endpoint_auth_method": jwt, "public_key": key, "jwks": {"keys": []}})),
-                "jwks is not supported: send one key as public_key",
+                "public_key, jwks and jwks_uri exclude each other: send one of them",
             ),
             (
-                name(json!({"token_endpoint_auth_method": jwt, "jwks_uri": "http://169.254.169.254/"})),
-                "jwks_uri is not supported: send one key as public_key",
+                name(json!({"token_endpoint_auth_method": jwt, "jwks_uri": ["https://client.example/keys"]})),
+                "jwks_uri must be an https URL",
+            ),
+            (
+                name(json!({"software_statement": "x"})),
+                "software_statement must be a JWT that another issuer signed",
+            ),
+            (
+                name(json!({"contacts": "me"})),
+                "contacts must be an array of at most 20 texts of 1 to 256 visible characters each",
             ),
             (name(json!({"metadata": "x"})), "metadata must be an object"),
         ] {
@@ -282,7 +273,10 @@ mod tests {
         for reading in [registered, created] {
             assert_eq!(reading(&nulls), reading(&json!({"client_name": "c"})));
         }
-        assert_eq!(registered(&json!({"client_name": "c", "public_key": {}})).unwrap().public_jwk, None);
+        assert_eq!(
+            registered(&json!({"client_name": "c", "public_key": {}})).unwrap().keys,
+            PresentedKeys::None
+        );
     }
 
     #[test]
@@ -291,7 +285,7 @@ mod tests {
             let members = json!({"client_name": "c", "__STATE__": state});
             let id = ClientId::parse("id").unwrap();
             let now = Timestamp::from_unix_seconds(7);
-            created(&members).unwrap().into_client(id, None, ClientState::Draft, now)
+            created(&members).unwrap().into_client(id, RegisteredKeys::default(), ClientState::Draft, now)
         };
         let client = record(Value::Null);
         assert_eq!((client.version, client.state), (1, ClientState::Draft));

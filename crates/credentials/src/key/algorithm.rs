@@ -67,6 +67,15 @@ impl Algorithm {
         Self::ALL.into_iter().find(|algorithm| algorithm.name() == name)
     }
 
+    /// Whether it is one of the six for RSA keys: for them, the key alone does not say which.
+    #[must_use]
+    pub const fn is_rsa(self) -> bool {
+        match self {
+            Self::Ps256 | Self::Ps384 | Self::Ps512 | Self::Rs256 | Self::Rs384 | Self::Rs512 => true,
+            Self::Es256 | Self::Es384 | Self::Es512 | Self::EdDsa => false,
+        }
+    }
+
     /// The `alg` value.
     #[must_use]
     pub const fn name(self) -> &'static str {

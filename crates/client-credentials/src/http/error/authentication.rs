@@ -9,6 +9,9 @@ use super::request::form;
 use crate::authenticate_client::{AssertionRefusal, AuthenticateClientError, CredentialDefect};
 use crate::http::oauth::ClientRequestDefect;
 
+const KEYS_UNKNOWN: &str = "the keys at the jwks_uri of the client cannot be had just now: check that it answers with a key \
+set, and try again in a minute";
+
 pub(super) fn client_request(defect: ClientRequestDefect, profile: Profile) -> Answer {
     use ClientRequestDefect as Defect;
     match defect {
@@ -69,6 +72,9 @@ pub(super) fn authenticate_client(error: &AuthenticateClientError, profile: Prof
                 // K-05: upstream forbids a bad assertion.
                 Profile::DropIn => Answer { status: StatusCode::FORBIDDEN, challenge: None, ..answer },
             }
+        }
+        AuthenticateClientError::KeysUnknown(_) => {
+            new(503, "temporarily_unavailable", KEYS_UNKNOWN, "client_keys_unknown")
         }
         AuthenticateClientError::TooManyWrongSecrets { reached, .. } => too_many(
             "too many wrong secrets were sent: check client_id and client_secret, and wait before the next attempt",

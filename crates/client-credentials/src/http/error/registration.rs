@@ -3,10 +3,12 @@
 use std::borrow::Cow;
 
 use common::Profile;
+use credentials::client::ClientDefect;
 use jose::KeyDefect;
 
 use super::answer::{Answer, BEARER_CHALLENGE, new, no_randomness, store_unavailable, too_many};
 use super::request::NOT_AN_OBJECT;
+use crate::client_keys::RegisterKeysError;
 use crate::http::json_body::JsonBodyDefect;
 use crate::register_client::RegisterClientError;
 
@@ -23,24 +25,46 @@ pub(super) fn registration_body(defect: JsonBodyDefect, profile: Profile) -> Ans
 
 pub(super) fn register_client(error: &RegisterClientError, profile: Profile) -> Answer {
     match error {
-        RegisterClientError::Client(defect) => not_registered(defect.to_string(), "client_invalid", profile),
-        // Ours, not the caller's.
-        RegisterClientError::Key(KeyDefect::OpenSsl) => {
-            new(503, "temporarily_unavailable", BUSY, "openssl_failed")
-        }
-        RegisterClientError::Key(defect) => not_registered(defect.to_string(), "key_refused", profile),
-        RegisterClientError::Busy(_) => new(503, "temporarily_unavailable", BUSY, "busy"),
+        RegisterClientError::Client(defect) => client(defect, profile),
+        RegisterClientError::Keys(error) => keys(error, profile),
         RegisterClientError::TooMany(reached) => too_many(
             "too many clients are being registered: wait before the next one",
             *reached,
             "too_many_registrations",
         ),
-        RegisterClientError::OurKey => not_registered(error.to_string(), "key_is_ours", profile),
         RegisterClientError::Duplicate => {
             new(409, "conflict", "the client could not be made: send the request again", "duplicate")
         }
         RegisterClientError::Store(_) => store_unavailable(),
         RegisterClientError::Random(_) => no_randomness(),
+    }
+}
+
+/// Some mistakes have a code of their own (RFC 7591 §3.2.2).
+fn client(defect: &ClientDefect, profile: Profile) -> Answer {
+    let answer = not_registered(defect.to_string(), "client_invalid", profile);
+    let code = match defect {
+        ClientDefect::RedirectUris => "invalid_redirect_uri",
+        ClientDefect::SoftwareStatementInvalid => "invalid_software_statement",
+        ClientDefect::SoftwareStatementUnapproved => "unapproved_software_statement",
+        _ => answer.code,
+    };
+    Answer { code, ..answer }
+}
+
+fn keys(error: &RegisterKeysError, profile: Profile) -> Answer {
+    match error {
+        // Ours, not the caller's.
+        RegisterKeysError::Key { defect: KeyDefect::OpenSsl, .. } => {
+            new(503, "temporarily_unavailable", BUSY, "openssl_failed")
+        }
+        RegisterKeysError::Busy(_) => new(503, "temporarily_unavailable", BUSY, "busy"),
+        RegisterKeysError::OurKey => not_registered(error.to_string(), "key_is_ours", profile),
+        RegisterKeysError::Key { .. }
+        | RegisterKeysError::SameKid
+        | RegisterKeysError::NoKeyOfAlgorithm
+        | RegisterKeysError::Uri(_) => not_registered(error.to_string(), "key_refused", profile),
+        RegisterKeysError::Store(_) => store_unavailable(),
     }
 }
 

@@ -7,6 +7,7 @@ use credentials::{RandomError, StoreError};
 use jose::{AccessTokenRejection, KeyDefect, SealError, SignError, SignatureDefect, SigningKeyError};
 
 use crate::authenticate_client::{AssertionRefusal, CredentialDefect};
+use crate::client_keys::{JwksUriDefect, KeysUnknown, RegisterKeysError};
 use crate::key_checks::Busy;
 use crate::rate_limit::LimitReached;
 use crate::signing_keys::{KeyStepError, NoSigner};
@@ -70,11 +71,19 @@ fn every_refusal() -> Vec<Refusal> {
     all.extend(
         [
             RegisterClientError::Client(ClientDefect::Missing("client_name")),
-            RegisterClientError::Key(KeyDefect::ModulusSize),
-            RegisterClientError::Key(KeyDefect::OpenSsl),
-            RegisterClientError::Busy(Busy),
+            RegisterClientError::Client(ClientDefect::RedirectUris),
+            RegisterClientError::Client(ClientDefect::SoftwareStatementInvalid),
+            RegisterClientError::Client(ClientDefect::SoftwareStatementUnapproved),
+            RegisterKeysError::Key { place: None, defect: KeyDefect::ModulusSize }.into(),
+            RegisterKeysError::Key { place: Some(2), defect: KeyDefect::Use }.into(),
+            RegisterKeysError::Key { place: None, defect: KeyDefect::OpenSsl }.into(),
+            RegisterKeysError::SameKid.into(),
+            RegisterKeysError::Uri(JwksUriDefect::Inside).into(),
+            RegisterKeysError::NoKeyOfAlgorithm.into(),
+            RegisterKeysError::Busy(Busy).into(),
+            RegisterKeysError::OurKey.into(),
+            RegisterKeysError::Store(down()).into(),
             RegisterClientError::TooMany(REACHED),
-            RegisterClientError::OurKey,
             RegisterClientError::Duplicate,
             RegisterClientError::Store(down()),
             RegisterClientError::Random(RandomError),
@@ -137,6 +146,7 @@ fn unauthenticated() -> Vec<AuthenticateClientError> {
         ]
         .map(AuthenticateClientError::from),
     );
+    all.push(KeysUnknown.into());
     all.push(AuthenticateClientError::TooManyWrongSecrets {
         defect: CredentialDefect::WrongSecret,
         reached: REACHED,

@@ -199,8 +199,10 @@ fn moves() -> impl Strategy<Value = Vec<Move>> {
     let algorithm = || proptest::sample::select(Algorithm::OF_ACCESS_TOKENS.to_vec());
     let urgency =
         || proptest::sample::select(vec![Urgency::WhenSafe, Urgency::WhenSafe, Urgency::Immediately]);
+    // The last moment of a token, and those around the ends of waiting.
+    let edges = proptest::sample::select(vec![599, 600, DAY + 299, DAY + 899, DAY + 900]);
     let one = prop_oneof![
-        3 => prop_oneof![0..10_i64, 0..1200_i64, 0..2 * DAY].prop_map(Move::Wait),
+        3 => prop_oneof![0..10_i64, 0..1200_i64, 0..2 * DAY, edges].prop_map(Move::Wait),
         2 => algorithm().prop_map(Move::Add),
         3 => (0..8_usize, urgency()).prop_map(|(index, urgency)| Move::Activate(index, urgency)),
         2 => (0..8_usize, urgency()).prop_map(|(index, urgency)| Move::Retire(index, urgency)),

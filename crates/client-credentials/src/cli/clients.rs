@@ -1,0 +1,202 @@
+//! `client-credentials clients …`: who may get tokens, and what is in them.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand};
+use serde_json::{Map, Value, json};
+use service_kit::Vars;
+
+use super::management::Management;
+use super::output::Column;
+use super::{CommandError, Connection};
+
+/// What can be done with clients.
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Make a client; its secret, if it gets one, is shown once
+    Create(Create),
+    /// Show the clients, all or some
+    List(List),
+    /// Give a client permissions or audiences
+    Grant(Change),
+    /// Take permissions or audiences from a client; tokens it has already keep them until they expire
+    Revoke(Change),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Create {
+    /// Its name
+    name: String,
+    /// Its public key: a file with a JWK; it then authenticates with private_key_jwt
+    #[arg(long, value_name = "FILE")]
+    public_key: Option<PathBuf>,
+    /// client_secret_basic, client_secret_post or private_key_jwt [default: what fits]
+    #[arg(long)]
+    method: Option<String>,
+    /// A permission; may be repeated
+    #[arg(long = "permission", value_name = "PERMISSION")]
+    permissions: Vec<String>,
+    /// An audience it may ask for; may be repeated
+    #[arg(long = "audience", value_name = "AUDIENCE")]
+    audiences: Vec<String>,
+    /// PUBLIC, or DRAFT to approve it later [default: DEFAULT_CLIENT_STATE of the service]
+    #[arg(long)]
+    state: Option<String>,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct List {
+    /// PUBLIC, DRAFT, TRASH or DELETED
+    #[arg(long)]
+    state: Option<String>,
+    /// Part of the name
+    #[arg(long)]
+    name: Option<String>,
+    /// A permission it has
+    #[arg(long)]
+    permission: Option<String>,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Change {
+    /// Its client_id
+    client: String,
+    /// A permission; may be repeated
+    #[arg(value_name = "PERMISSION", required_unless_present = "audiences")]
+    permissions: Vec<String>,
+    /// An audience; may be repeated
+    #[arg(long = "audience", value_name = "AUDIENCE")]
+    audiences: Vec<String>,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+const COLUMNS: [Column; 6] = [
+    Column::text("CLIENT ID", "/clientId"),
+    Column::text("NAME", "/name"),
+    Column::text("STATE", "/__STATE__"),
+    Column::text("METHOD", "/authMethod"),
+    Column::moment("LAST TOKEN", "/lastLogin"),
+    Column::text("PERMISSIONS", "/permissions"),
+];
+const CREATED: [Column; 2] =
+    [Column::text("client_id", "/client_id"), Column::text("client_secret", "/client_secret")];
+
+pub(super) async fn run(command: Command, vars: &Vars) -> Result<(), CommandError> {
+    match command {
+        Command::Create(create) => create.run(vars).await,
+        Command::List(list) => list.run(vars).await,
+        Command::Grant(change) => change.run(vars, with).await,
+        Command::Revoke(change) => change.run(vars, without).await,
+    }
+}
+
+impl Create {
+    async fn run(self, vars: &Vars) -> Result<(), CommandError> {
+        let management = self.connection.open(vars)?;
+        let mut members = Map::from_iter([
+            ("client_name".to_owned(), json!(self.name)),
+            ("permissions".to_owned(), json!(self.permissions)),
+            ("audience".to_owned(), json!(self.audiences)),
+        ]);
+        let method = self.method.or_else(|| self.public_key.is_some().then(|| "private_key_jwt".to_owned()));
+        let optional = [("token_endpoint_auth_method", method), ("__STATE__", self.state)];
+        members
+            .extend(optional.into_iter().filter_map(|(name, value)| Some((name.to_owned(), json!(value?)))));
+        if let Some(path) = &self.public_key {
+            members.insert("public_key".to_owned(), read_json(path)?);
+        }
+        let created = management.post(&["clients"], &Value::Object(members)).await?;
+        Ok(self.connection.output.show_one(&created, &CREATED)?)
+    }
+}
+
+impl List {
+    async fn run(self, vars: &Vars) -> Result<(), CommandError> {
+        let management = self.connection.open(vars)?;
+        let chosen = [("state", &self.state), ("name", &self.name), ("permission", &self.permission)];
+        let filter: Vec<_> =
+            chosen.into_iter().filter_map(|(name, value)| Some((name, value.as_deref()?))).collect();
+        let clients = Value::Array(every_page(&management, &filter).await?);
+        let records: Vec<&Value> = clients.as_array().into_iter().flatten().collect();
+        Ok(self.connection.output.show(&clients, &records, &COLUMNS)?)
+    }
+}
+
+async fn every_page(management: &Management, filter: &[(&str, &str)]) -> Result<Vec<Value>, CommandError> {
+    let mut clients = Vec::new();
+    let mut after: Option<String> = None;
+    loop {
+        let mut query = filter.to_vec();
+        query.extend(after.as_deref().map(|after| ("after", after)));
+        let mut page = management.get(&["clients"], &query).await?;
+        if let Some(Value::Array(found)) = page.get_mut("clients").map(Value::take) {
+            clients.extend(found);
+        }
+        match page.get("next").and_then(Value::as_str) {
+            Some(next) => after = Some(next.to_owned()),
+            None => return Ok(clients),
+        }
+    }
+}
+
+/// The list after a change.
+type Changed = fn(&[Value], &[String]) -> Vec<Value>;
+
+impl Change {
+    /// Reads, changes and writes with the version that was read: a change of somebody else in between is not undone.
+    async fn run(self, vars: &Vars, changed: Changed) -> Result<(), CommandError> {
+        let management = self.connection.open(vars)?;
+        let client = management.get(&["clients", &self.client], &[]).await?;
+        let list = |name: &str| client.get(name).and_then(Value::as_array).cloned().unwrap_or_default();
+        let mut patch = Map::new();
+        for (name, items) in [("permissions", &self.permissions), ("audience", &self.audiences)] {
+            if !items.is_empty() {
+                patch.insert(name.to_owned(), Value::Array(changed(&list(name), items)));
+            }
+        }
+        let version = client.get("version").and_then(Value::as_u64);
+        let client = management.patch(&["clients", &self.client], &Value::Object(patch), version).await?;
+        Ok(self.connection.output.show(&client, &[&client], &COLUMNS)?)
+    }
+}
+
+fn with(list: &[Value], items: &[String]) -> Vec<Value> {
+    let mut list = list.to_vec();
+    for item in items {
+        if !list.iter().any(|known| known == item) {
+            list.push(json!(item));
+        }
+    }
+    list
+}
+
+fn without(list: &[Value], items: &[String]) -> Vec<Value> {
+    list.iter().filter(|known| !items.iter().any(|item| *known == item)).cloned().collect()
+}
+
+fn read_json(path: &Path) -> Result<Value, CommandError> {
+    let text = std::fs::read_to_string(path).map_err(|error| unusable(path, &error))?;
+    serde_json::from_str(&text).map_err(|error| unusable(path, &error))
+}
+
+fn unusable(path: &Path, reason: &dyn std::error::Error) -> CommandError {
+    CommandError::File { path: path.to_owned(), reason: reason.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn granting_adds_what_is_not_there_and_revoking_removes_what_is() {
+        let list = [json!("a"), json!("b")];
+        let items = ["b", "c"].map(str::to_owned);
+        assert_eq!(with(&list, &items), [json!("a"), json!("b"), json!("c")]);
+        assert_eq!(without(&list, &items), [json!("a")]);
+    }
+}

@@ -1,0 +1,157 @@
+//! `client-credentials doctor`: asks a running service what an operator would look at when tokens fail, and says of each
+//! what to do. It changes nothing.
+
+use std::fmt;
+use std::time::Duration;
+
+use reqwest::Url;
+use serde_json::{Value, json};
+use service_kit::Vars;
+
+use super::management::{Management, ManagementError};
+use super::output::{Column, Format};
+use super::{CommandError, Connection};
+
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What was found.
+struct Finding {
+    check: &'static str,
+    well: bool,
+    /// What is so, or what to do.
+    sentence: String,
+}
+
+const COLUMNS: [Column; 3] =
+    [Column::text("", "/verdict"), Column::text("CHECK", "/check"), Column::text("FINDING", "/finding")];
+
+pub(super) async fn run(connection: &Connection, vars: &Vars) -> Result<(), CommandError> {
+    let management = connection.open(vars)?;
+    let mut findings = vec![listener(&management).await];
+    if findings.iter().all(|finding| finding.well) {
+        findings.push(store(&management).await);
+        findings.push(signing_keys(&management).await);
+        findings.extend(public_side(vars).await);
+    }
+    show(&findings, connection.output)?;
+    match findings.iter().filter(|finding| !finding.well).count() {
+        0 => Ok(()),
+        count => Err(CommandError::Unwell(count)),
+    }
+}
+
+fn show(findings: &[Finding], output: Format) -> std::io::Result<()> {
+    let json = Value::Array(findings.iter().map(Finding::json).collect());
+    let records: Vec<&Value> = json.as_array().into_iter().flatten().collect();
+    output.show(&json, &records, &COLUMNS)
+}
+
+async fn listener(management: &Management) -> Finding {
+    let check = "management listener";
+    match management.get(&["clients"], &[("limit", "1")]).await {
+        Ok(_) => well(check, format!("{} answers, and accepts the token", management.base())),
+        Err(error) => unwell(check, error),
+    }
+}
+
+async fn store(management: &Management) -> Finding {
+    let check = "store";
+    match management.get(&["-", "check-up"], &[]).await {
+        Ok(_) => well(check, "answers"),
+        Err(ManagementError::Refused { .. }) => unwell(
+            check,
+            "does not answer: look at the database (CREDENTIALS_MONGODB_URL) or the disk of DATA_DIR; the log of the \
+             service names the reason",
+        ),
+        Err(error) => unwell(check, error),
+    }
+}
+
+async fn signing_keys(management: &Management) -> Finding {
+    let check = "signing keys";
+    let answer = match management.get(&["keys"], &[]).await {
+        Ok(answer) => answer,
+        Err(error) => return unwell(check, error),
+    };
+    let keys = answer.get("keys").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let in_state =
+        |state: &str| keys.iter().filter(|key| key.get("state").is_some_and(|own| own == state)).count();
+    let (active, next, retiring) = (in_state("active"), in_state("next"), in_state("retiring"));
+    match active {
+        0 => unwell(check, "none is active, so no token can be signed: activate one with `keys rotate`"),
+        _ => well(check, format!("{active} active, {next} next, {retiring} retiring")),
+    }
+}
+
+/// What callers see, asked on this machine: the public listener may have another name outside.
+async fn public_side(vars: &Vars) -> Vec<Finding> {
+    let text = |name: &str| vars.text(name).ok().flatten().map(|text| text.trim().to_owned());
+    let port = text("HTTP_PORT").unwrap_or_else(|| "3000".to_owned());
+    let prefix = text("SERVICE_PREFIX").unwrap_or_default();
+    let base = format!("http://127.0.0.1:{port}{}", prefix.trim_end_matches('/'));
+    let jwks = fetch(&format!("{base}/.well-known/jwks.json")).await;
+    let keys = match &jwks {
+        Ok(set) => match set.get("keys").and_then(Value::as_array).map_or(0, Vec::len) {
+            0 => unwell("published keys", "there are none: nobody can check a token"),
+            count => well("published keys", format!("{count} at {base}/.well-known/jwks.json")),
+        },
+        Err(reason) => unwell(
+            "published keys",
+            format!("{reason}. Run this where the service runs, with its HTTP_PORT and SERVICE_PREFIX"),
+        ),
+    };
+    let mut findings = vec![keys];
+    if jwks.is_ok() {
+        findings.push(discovery(&base, text("MIA_JWT_ISSUER")).await);
+    }
+    findings
+}
+
+async fn discovery(base: &str, issuer: Option<String>) -> Finding {
+    let check = "discovery";
+    let document = match fetch(&format!("{base}/.well-known/openid-configuration")).await {
+        Ok(document) => document,
+        Err(reason) => {
+            return well(check, format!("none ({reason}): libraries must be told the endpoints"));
+        }
+    };
+    let announced = document.get("issuer").and_then(Value::as_str).unwrap_or_default();
+    match issuer {
+        Some(issuer) if issuer != announced => unwell(
+            check,
+            format!(
+                "announces the issuer {announced}, but MIA_JWT_ISSUER is {issuer}: correct OPENID_CONFIG_PATH"
+            ),
+        ),
+        _ => well(check, format!("announces the issuer {announced}")),
+    }
+}
+
+/// A JSON document of the public listener.
+async fn fetch(url: &str) -> Result<Value, String> {
+    let url = Url::parse(url).map_err(|_| format!("{url} is no URL"))?;
+    let http =
+        reqwest::Client::builder().timeout(PATIENCE).no_proxy().build().map_err(|error| error.to_string())?;
+    let answer = http.get(url.clone()).send().await.map_err(|_| format!("{url} does not answer"))?;
+    let status = answer.status();
+    if !status.is_success() {
+        return Err(format!("{url} answers {status}"));
+    }
+    let text = answer.text().await.map_err(|_| format!("{url} does not answer to the end"))?;
+    serde_json::from_str(&text).map_err(|_| format!("{url} answers something that is no JSON"))
+}
+
+fn well(check: &'static str, sentence: impl fmt::Display) -> Finding {
+    Finding { check, well: true, sentence: sentence.to_string() }
+}
+
+fn unwell(check: &'static str, sentence: impl fmt::Display) -> Finding {
+    Finding { check, well: false, sentence: sentence.to_string() }
+}
+
+impl Finding {
+    fn json(&self) -> Value {
+        let verdict = if self.well { "ok" } else { "FAILED" };
+        json!({ "verdict": verdict, "check": self.check, "finding": self.sentence })
+    }
+}

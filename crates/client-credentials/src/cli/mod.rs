@@ -1,0 +1,93 @@
+//! The operator's commands, so that daily work needs no curl: `client-credentials clients list` and so on. They speak to
+//! the management listener of a running service and know nothing else of it. Without options they find the service of
+//! their own environment: the same `MANAGEMENT_PORT`, `DATA_DIR` and `BOOTSTRAP_TOKEN` that the service reads.
+
+mod clients;
+mod doctor;
+mod keys;
+mod management;
+mod output;
+
+use std::path::PathBuf;
+
+use clap::{Args, FromArgMatches, Subcommand};
+use service_kit::Vars;
+
+use management::{Management, ManagementError};
+use output::Format;
+
+/// What an operator may ask for.
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Look at the keys that sign tokens, make new ones, rotate
+    #[command(subcommand)]
+    Keys(keys::Command),
+    /// Make, list and change clients
+    #[command(subcommand)]
+    Clients(clients::Command),
+    /// Look a running service over and say what is wrong with it, and what to do
+    Doctor(Connection),
+}
+
+/// Where the service is, and how its answer is shown.
+#[derive(Debug, Args)]
+struct Connection {
+    /// The management listener [default: http://127.0.0.1: and MANAGEMENT_PORT]
+    #[arg(long, value_name = "URL", global = true)]
+    url: Option<String>,
+    /// File with the token [default: BOOTSTRAP_TOKEN, or bootstrap-token in DATA_DIR]
+    #[arg(long, value_name = "FILE", global = true)]
+    token_file: Option<PathBuf>,
+    /// A table for people, or JSON for scripts
+    #[arg(long, value_enum, default_value_t = Format::Table, global = true)]
+    output: Format,
+}
+
+/// Why a command did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+enum CommandError {
+    #[error(transparent)]
+    Management(#[from] ManagementError),
+    /// A file of the operator.
+    #[error("{path} cannot be used: {reason}", path = .path.display())]
+    File { path: PathBuf, reason: String },
+    /// It could not even begin.
+    #[error("the command cannot run: {0}")]
+    Start(#[from] std::io::Error),
+    /// There is more or less than one thing it could mean.
+    #[error("{0}")]
+    Undecided(&'static str),
+    /// The doctor found something; it has said what.
+    #[error("{0} of the checks failed: what to do stands beside each")]
+    Unwell(usize),
+}
+
+/// The arguments of the program with the commands among them.
+pub(crate) fn with_commands(program: clap::Command) -> clap::Command {
+    // The derived text would take the place of the program's own.
+    let about = program.get_about().cloned().unwrap_or_default();
+    Command::augment_subcommands(program).about(about)
+}
+
+/// Runs the command that the arguments name, if they name one of ours.
+pub(crate) fn run(arguments: &clap::ArgMatches, vars: &Vars) -> Option<Result<(), String>> {
+    let command = Command::from_arg_matches(arguments).ok()?;
+    Some(execute(command, vars).map_err(|error| error.to_string()))
+}
+
+fn execute(command: Command, vars: &Vars) -> Result<(), CommandError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        match command {
+            Command::Keys(command) => keys::run(command, vars).await,
+            Command::Clients(command) => clients::run(command, vars).await,
+            Command::Doctor(connection) => doctor::run(&connection, vars).await,
+        }
+    })
+}
+
+impl Connection {
+    fn open(&self, vars: &Vars) -> Result<Management, ManagementError> {
+        Management::find(self.url.as_deref(), self.token_file.as_deref(), vars)
+    }
+}

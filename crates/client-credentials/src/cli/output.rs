@@ -1,0 +1,151 @@
+//! How an answer is shown: JSON as the service gave it, or a table of the members that matter to a person.
+
+use std::io::Write;
+
+use clap::ValueEnum;
+use comfy_table::{ContentArrangement, Table, presets};
+use serde_json::Value;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+/// See the module.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Format {
+    Table,
+    Json,
+}
+
+/// A column: its heading, and where its text is in a record.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Column {
+    heading: &'static str,
+    /// A JSON pointer (RFC 6901).
+    pointer: &'static str,
+    show: fn(Option<&Value>) -> String,
+}
+
+impl Column {
+    /// A text, a number or a list of them.
+    pub(super) const fn text(heading: &'static str, pointer: &'static str) -> Self {
+        Self { heading, pointer, show: text }
+    }
+
+    /// A moment: Unix time in milliseconds.
+    pub(super) const fn moment(heading: &'static str, pointer: &'static str) -> Self {
+        Self { heading, pointer, show: moment }
+    }
+
+    fn of(&self, record: &Value) -> String {
+        (self.show)(record.pointer(self.pointer))
+    }
+}
+
+impl Format {
+    /// Shows records as rows, or `json` as it is.
+    pub(super) fn show(self, json: &Value, records: &[&Value], columns: &[Column]) -> std::io::Result<()> {
+        match self {
+            Self::Json => print(&format!("{json:#}\n")),
+            Self::Table => print(&format!("{}\n", table(records, columns))),
+        }
+    }
+
+    /// Shows the members of one record below each other, or `json` as it is.
+    pub(super) fn show_one(self, json: &Value, members: &[Column]) -> std::io::Result<()> {
+        match self {
+            Self::Json => print(&format!("{json:#}\n")),
+            Self::Table => print(&lines(json, members)),
+        }
+    }
+}
+
+fn table(records: &[&Value], columns: &[Column]) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    table.set_header(columns.iter().map(|column| column.heading));
+    for record in records {
+        table.add_row(columns.iter().map(|column| column.of(record)));
+    }
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
+    table
+}
+
+fn lines(record: &Value, members: &[Column]) -> String {
+    let width = members.iter().map(|member| member.heading.len()).max().unwrap_or_default();
+    let shown = members.iter().filter_map(|member| {
+        record.pointer(member.pointer)?;
+        Some(format!("{:width$}  {}\n", member.heading, member.of(record)))
+    });
+    shown.collect()
+}
+
+/// What a person reads; nothing is a dash. Characters that could move a terminal's cursor are shown as escapes.
+fn text(value: Option<&Value>) -> String {
+    match value {
+        None | Some(Value::Null) => "-".to_owned(),
+        Some(Value::String(text)) if text.is_empty() => "-".to_owned(),
+        Some(Value::String(text)) => visible(text),
+        Some(Value::Array(items)) if items.is_empty() => "-".to_owned(),
+        Some(Value::Array(items)) => items.iter().map(|item| text(Some(item))).collect::<Vec<_>>().join(", "),
+        Some(other) => other.to_string(),
+    }
+}
+
+/// As RFC 3339 in UTC; what is no moment is shown as it is.
+fn moment(value: Option<&Value>) -> String {
+    let date = value.and_then(Value::as_i64).and_then(|millis| {
+        let date = OffsetDateTime::from_unix_timestamp(millis.div_euclid(1000)).ok()?;
+        date.format(&Rfc3339).ok()
+    });
+    date.unwrap_or_else(|| text(value))
+}
+
+fn visible(text: &str) -> String {
+    text.chars().fold(String::with_capacity(text.len()), |mut shown, character| {
+        if character.is_control() {
+            shown.extend(character.escape_default());
+        } else {
+            shown.push(character);
+        }
+        shown
+    })
+}
+
+fn print(text: &str) -> std::io::Result<()> {
+    std::io::stdout().write_all(text.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_table_shows_the_members_that_matter_and_a_dash_for_none() {
+        let records =
+            [json!({"id": "a", "in": {"n": 1}, "list": ["x", "y"]}), json!({"id": "b\u{1b}[2J", "list": []})];
+        let columns = [("ID", "/id"), ("NUMBER", "/in/n"), ("LIST", "/list")];
+        let columns = columns.map(|(heading, pointer)| Column::text(heading, pointer));
+        let records: Vec<&Value> = records.iter().collect();
+        let shown = table(&records, &columns).to_string();
+        let rows: Vec<Vec<&str>> = shown
+            .lines()
+            .map(|line| line.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).collect())
+            .collect();
+        assert_eq!(
+            rows,
+            [vec!["ID", "NUMBER", "LIST"], vec!["a", "1", "x, y"], vec!["b\\u{1b}[2J", "-", "-"]],
+            "{shown}"
+        );
+    }
+
+    #[test]
+    fn one_record_is_shown_line_by_line_without_what_it_lacks() {
+        let members =
+            [Column::text("client_id", "/client_id"), Column::text("s", "/s"), Column::moment("at", "/at")];
+        let record = json!({"client_id": "c", "at": 1_795_296_147_999_i64});
+        assert_eq!(lines(&record, &members), "client_id  c\nat         2026-11-21T21:22:27Z\n");
+    }
+}

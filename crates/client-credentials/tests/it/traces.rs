@@ -31,8 +31,8 @@ fn a_token_request_is_a_span_with_its_steps_and_no_secret() {
     let assertion = service.assertion(&client, &json!({}));
     let parent = traceparent("00");
     let headers = [FORM, ("traceparent", &*parent), ("tracestate", "canary=1"), ("x-request-id", "r1")];
-    let answer = service.call("POST", "/oauth/token?secret=canary", &headers, &form_with(&assertion));
-    assert_eq!(answer.status, 400, "a query with parameters is refused: {answer:?}");
+    let answer = service.call("POST", "/oauth/token?client_secret=canary", &headers, &form_with(&assertion));
+    assert_eq!(answer.status, 400, "a secret in the query is refused: {answer:?}");
     let answer = service.call("POST", "/oauth/token", &headers, &form_with(&assertion));
     assert_eq!(answer.status, 200, "{answer:?}");
 

@@ -1,11 +1,13 @@
 //! Issues and describes tokens. `app` builds everything, `http` speaks to the outside, and each use case has one file
 //! that orders its steps: `register_client`, `authenticate_client`, `issue_token`, `describe_token`, `administer_clients`. What
-//! they share and keep is in `signing_keys`, `client_keys`, `key_checks` and `limits`. The rules themselves are in
+//! they share and keep is in `signing_keys`, `client_keys`, `key_checks`, `limits` and `audit`. The rules themselves are in
 //! `credentials`.
 
 pub mod administer_clients;
 pub mod administer_keys;
+pub mod administer_secrets;
 mod app;
+pub mod audit;
 pub mod authenticate_client;
 mod cli;
 pub mod client_keys;

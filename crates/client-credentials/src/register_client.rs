@@ -9,17 +9,18 @@ use service_kit::traces::step;
 use zeroize::Zeroizing;
 
 use crate::Deps;
+use crate::administer_clients::{Operator, Privileged};
 use crate::client_keys::{self, RegisterKeysError};
 use crate::rate_limit::LimitReached;
 use crate::source::Source;
 
 /// Who asks for the client, and so what they may ask for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Registrant {
     /// Anybody: the client is powerless (T-REG-03).
     Stranger,
     /// May give powers.
-    Operator,
+    Operator(Operator),
 }
 
 /// A client, stored.
@@ -34,6 +35,8 @@ pub struct RegisteredClient {
 pub enum RegisterClientError {
     #[error(transparent)]
     Client(#[from] ClientDefect),
+    #[error(transparent)]
+    Privileged(#[from] Privileged),
     #[error(transparent)]
     Keys(#[from] RegisterKeysError),
     #[error(transparent)]
@@ -61,17 +64,22 @@ pub fn admit(deps: &Deps, source: Source) -> Result<(), RegisterClientError> {
 /// [`RegisterClientError`].
 pub async fn run(
     deps: &Deps,
-    registrant: Registrant,
+    registrant: &Registrant,
     members: &Map<String, Value>,
 ) -> Result<RegisteredClient, RegisterClientError> {
     let now = deps.clock.now();
     let new = match registrant {
         Registrant::Stranger => NewClient::self_registered(members, &deps.tokens.issuer)?,
-        Registrant::Operator => NewClient::by_operator(members, &deps.tokens.issuer)?,
+        Registrant::Operator(operator) => {
+            let new = NewClient::by_operator(members, &deps.tokens.issuer)?;
+            operator.check(&new.permissions)?;
+            new
+        }
     };
     let keys = client_keys::registered(deps, &new.keys, new.assertion_algorithm, now).await?;
     let id = ClientId::generate(&*deps.random)?;
     let client = new.into_client(id, keys, deps.default_client_state, now);
+    client.check_lifetime(deps.tokens.max_lifetime_seconds)?;
     let secret = match client.auth_method {
         AuthMethod::ClientSecretBasic | AuthMethod::ClientSecretPost => {
             Some(secret::generate(&*deps.random)?)
@@ -92,7 +100,7 @@ async fn store(
 ) -> Result<(), RegisterClientError> {
     let owner = deps.pepper.lookup(&client.id);
     if let Some(secret) = secret {
-        let stored = StoredSecret { hash: deps.pepper.hash(secret), created_at: now, expires_at: None };
+        let stored = StoredSecret::new(secret, &deps.pepper, now);
         deps.stores.secrets.add(&owner, &stored).await?;
     }
     let inserted = deps.stores.clients.insert_new(client).await;

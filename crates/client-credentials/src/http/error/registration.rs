@@ -7,6 +7,7 @@ use credentials::client::ClientDefect;
 use jose::KeyDefect;
 
 use super::answer::{Answer, BEARER_CHALLENGE, new, no_randomness, store_unavailable, too_many};
+use super::management::privileged;
 use super::request::NOT_AN_OBJECT;
 use crate::client_keys::RegisterKeysError;
 use crate::http::json_body::JsonBodyDefect;
@@ -26,6 +27,7 @@ pub(super) fn registration_body(defect: JsonBodyDefect, profile: Profile) -> Ans
 pub(super) fn register_client(error: &RegisterClientError, profile: Profile) -> Answer {
     match error {
         RegisterClientError::Client(defect) => client(defect, profile),
+        RegisterClientError::Privileged(_) => privileged(),
         RegisterClientError::Keys(error) => keys(error, profile),
         RegisterClientError::TooMany(reached) => too_many(
             "too many clients are being registered: wait before the next one",

@@ -3,12 +3,11 @@
 use actix_web::HttpResponse;
 use common::Timestamp;
 use credentials::client::AuthMethod;
-use service_kit::metrics::{Counter, Counters, Gauge, HttpMetrics, Labels, MetricRegistry};
-
-use crate::revocations::Extent;
+use service_kit::metrics::{Counter, Counters, Gauge, HttpMetrics, Labels, MetricRegistry, SpanMetrics};
 
 use crate::limits::Limits;
 use crate::rate_limit::LimitReached;
+use crate::revocations::Extent;
 
 /// The counters, and the page that shows them.
 #[derive(Debug)]
@@ -148,6 +147,10 @@ impl Metrics {
 
     pub(crate) fn http(&self) -> HttpMetrics {
         self.registry.http()
+    }
+
+    pub(crate) fn spans(&self) -> SpanMetrics {
+        self.registry.spans()
     }
 
     /// What Prometheus reads.

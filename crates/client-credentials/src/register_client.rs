@@ -5,6 +5,7 @@ use credentials::client::{AuthMethod, Client, ClientDefect, ClientId, NewClient}
 use credentials::secret::{self, StoredSecret};
 use credentials::{InsertError, RandomError, StoreError};
 use serde_json::{Map, Value};
+use service_kit::traces::step;
 use zeroize::Zeroizing;
 
 use crate::Deps;
@@ -85,7 +86,7 @@ pub async fn run(
         }
         AuthMethod::PrivateKeyJwt => None,
     };
-    store(deps, &client, secret.as_deref().map(String::as_str), now).await?;
+    step("store_client", store(deps, &client, secret.as_deref().map(String::as_str), now)).await?;
     Ok(RegisteredClient { client, secret })
 }
 

@@ -36,6 +36,7 @@ mod revoke;
 mod service;
 mod store_down;
 mod tokeninfo;
+mod traces;
 mod unauthorised;
 mod unused_clients;
 mod well_known;

@@ -18,6 +18,7 @@ use crate::presented_secret::{Attempt, Verdict};
 use crate::rate_limit::LimitReached;
 use crate::slow_work::Busy;
 use crate::source::Source;
+use crate::token_places::{NoPlace, Place};
 
 /// What a client presents to prove who it is. Not checked yet.
 pub enum PresentedCredential {
@@ -29,7 +30,11 @@ pub enum PresentedCredential {
         /// Where wrong secrets are counted.
         source: Source,
     },
-    Assertion(Box<Jws>),
+    Assertion {
+        jws: Box<Jws>,
+        /// For whom keys are fetched, if they must be.
+        source: Source,
+    },
     UnusableAssertion(AssertionRefusal),
     Unusable(CredentialDefect),
 }
@@ -54,6 +59,8 @@ pub enum AuthenticateClientError {
     Assertion(#[from] AssertionRefusal),
     #[error(transparent)]
     KeysUnknown(#[from] KeysUnknown),
+    #[error(transparent)]
+    NoPlace(#[from] NoPlace),
     /// Too many secrets with imported hashes are being verified (T-BRU-05).
     #[error(transparent)]
     Busy(#[from] Busy),
@@ -66,6 +73,7 @@ impl From<VerifyError> for AuthenticateClientError {
         match error {
             VerifyError::Signature(defect) => AssertionRefusal::from(defect).into(),
             VerifyError::KeysUnknown(unknown) => unknown.into(),
+            VerifyError::NoPlace(no_place) => no_place.into(),
         }
     }
 }
@@ -116,6 +124,7 @@ pub enum AssertionRefusal {
 }
 
 /// The client that presents `credential`. `client_id` is the parameter of that name: if given, it must name the client.
+/// `place` is given back while somebody else is waited for.
 ///
 /// # Errors
 /// [`AuthenticateClientError`].
@@ -123,6 +132,7 @@ pub async fn run(
     deps: &Deps,
     credential: PresentedCredential,
     client_id: Option<&str>,
+    place: &mut Place,
     now: Timestamp,
 ) -> Result<Authenticated, AuthenticateClientError> {
     match credential {
@@ -131,8 +141,9 @@ pub async fn run(
             let client = outcome.map_err(|error| count_wrong_secret(deps, error, &id, source, now))?;
             Ok(Authenticated { client, assertion: None })
         }
-        PresentedCredential::Assertion(jws) => {
-            let (client, assertion) = client_with_assertion(deps, &jws, client_id, now).await?;
+        PresentedCredential::Assertion { jws, source } => {
+            let (client, assertion) =
+                client_with_assertion(deps, &jws, source, client_id, place, now).await?;
             Ok(Authenticated { client, assertion: Some(assertion) })
         }
         PresentedCredential::UnusableAssertion(refusal) => Err(refusal.into()),
@@ -218,7 +229,9 @@ fn count_wrong_secret(
 async fn client_with_assertion(
     deps: &Deps,
     jws: &Jws,
+    source: Source,
     client_id: Option<&str>,
+    place: &mut Place,
     now: Timestamp,
 ) -> Result<(Client, Assertion), AuthenticateClientError> {
     let id = assertion::claimed_client(jws).map_err(AssertionRefusal::from)?;
@@ -245,7 +258,7 @@ async fn client_with_assertion(
         jose::verify_decoy(jws);
         return Err(refusal.into());
     }
-    step("verify_assertion", client_keys::verify(deps, &signer, jws, now)).await?;
+    step("verify_assertion", client_keys::verify(deps, &signer, jws, source, place, now)).await?;
     let assertion = checked.map_err(AssertionRefusal::from)?;
     if signer.may_obtain_tokens() { Ok((signer, assertion)) } else { Err(AssertionRefusal::NotPublic.into()) }
 }
@@ -274,7 +287,7 @@ impl PresentedCredential {
     pub fn claimed_client(&self) -> Option<ClientId> {
         match self {
             Self::Secret { client_id, .. } => ClientId::parse(client_id).ok(),
-            Self::Assertion(jws) => assertion::claimed_client(jws).ok(),
+            Self::Assertion { jws, .. } => assertion::claimed_client(jws).ok(),
             Self::UnusableAssertion(_) | Self::Unusable(_) => None,
         }
     }

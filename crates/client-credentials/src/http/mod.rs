@@ -29,6 +29,7 @@ use service_kit::metrics::{PATH as METRICS, Route as RouteName};
 use service_kit::status::Status;
 
 use crate::Deps;
+use crate::token_places::TokenPlaces;
 use error::Refusal;
 
 /// One method on one path.
@@ -229,7 +230,7 @@ pub const MANAGEMENT: &[Endpoint] = &[
 pub fn public_routes(config: &mut ServiceConfig, deps: &Arc<Deps>, status: &Status, prefix: &str) {
     config.app_data(Data::from(Arc::clone(deps)));
     // Called once for each worker: each has places of its own.
-    config.app_data(oauth::TokenPlaces::new(deps.max_token_requests));
+    config.app_data(TokenPlaces::new(deps.max_token_requests));
     status.routes(config);
     for resource in resources(prefix, PUBLIC) {
         config.service(resource);

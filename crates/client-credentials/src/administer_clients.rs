@@ -91,7 +91,9 @@ pub async fn remove(
     if outcome == DeleteOutcome::VersionConflict {
         return Err(AdministerClientsError::OtherVersion);
     }
-    deps.stores.secrets.delete_all(&deps.pepper.lookup(id)).await?;
+    for owner in deps.pepper.owners_of(id) {
+        deps.stores.secrets.delete_all(&owner).await?;
+    }
     match outcome {
         DeleteOutcome::Deleted => Ok(()),
         DeleteOutcome::VersionConflict | DeleteOutcome::Missing => Err(AdministerClientsError::Missing),

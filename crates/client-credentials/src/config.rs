@@ -24,6 +24,7 @@ use values::{
 
 use crate::source::TrustedProxies;
 
+pub use values::RegistrationMode;
 pub(crate) use values::issuer_url;
 
 /// The audience of every token that asked for none, in the standard profile (K-07).
@@ -134,6 +135,9 @@ variables! {
         clock_skew_seconds: Option<Seconds<0, 300>>,
         /// State of a new client: `PUBLIC`, or `DRAFT` to have each one approved before it gets tokens.
         default_client_state: InitialState = "PUBLIC",
+        /// Who may register at `/register`: `open`, anybody; `token`, whoever has an initial access token from an operator
+        /// (`POST /registration-tokens`); `closed`, nobody.
+        registration: RegistrationMode = "open",
         /// Networks inside, such as `10.1.0.0/16`, separated by commas, from which keys at a `jwks_uri` may be fetched
         /// beside public addresses. Whoever may register can then have this service ask any https server in them: read
         /// docs/security.md first.
@@ -212,6 +216,7 @@ pub struct Config {
     pub shared_keys: Option<SharedKeySettings>,
     pub tokens: TokenSettings,
     pub default_client_state: ClientState,
+    pub registration: RegistrationMode,
     pub jwks_uri: JwksUriSettings,
     /// `None`: for ever.
     pub keep_unused_clients_days: Option<u32>,
@@ -398,6 +403,7 @@ impl From<Variables> for Config {
             }),
             tokens,
             default_client_state: variables.default_client_state.0,
+            registration: variables.registration,
             jwks_uri: JwksUriSettings {
                 allowed_networks: variables.jwks_uri_allowed_networks.0,
                 authorities: variables.jwks_uri_ca_file,

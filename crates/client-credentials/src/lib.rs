@@ -1,5 +1,6 @@
 //! Issues and describes tokens. `app` builds everything, `http` speaks to the outside, and each use case has one file
-//! that orders its steps: `register_client`, `authenticate_client`, `issue_token`, `describe_token`, `administer_clients`. What
+//! that orders its steps: `register_client`, `authenticate_client`, `issue_token`, `describe_token`, `administer_clients`, `manage_registration`,
+//! `registration_tokens`. What
 //! they share and keep is in `signing_keys`, `client_keys`, `key_checks` and `limits`. The rules themselves are in
 //! `credentials`.
 
@@ -16,9 +17,11 @@ pub mod http;
 pub mod issue_token;
 pub mod key_checks;
 mod limits;
+pub mod manage_registration;
 mod metrics;
 mod rate_limit;
 pub mod register_client;
+pub mod registration_tokens;
 pub mod remove_unused_clients;
 pub mod signing_keys;
 pub mod source;

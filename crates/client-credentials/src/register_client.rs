@@ -2,7 +2,7 @@
 
 use common::Timestamp;
 use credentials::client::{AuthMethod, Client, ClientDefect, ClientId, NewClient};
-use credentials::secret::{self, StoredSecret};
+use credentials::secret::{self, StoredSecret, TokenKind};
 use credentials::{InsertError, RandomError, StoreError};
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 use crate::Deps;
 use crate::client_keys::{self, RegisterKeysError};
 use crate::rate_limit::LimitReached;
+use crate::registration_tokens::{Admission, AdmissionError};
 use crate::source::Source;
 
 /// Who asks for the client, and so what they may ask for.
@@ -26,6 +27,9 @@ pub struct RegisteredClient {
     pub client: Client,
     /// Shown here and never again. `None` if the client has a key.
     pub secret: Option<Zeroizing<String>>,
+    /// With it the client looks after its registration (RFC 7592). Shown likewise. `None` if an operator made the client,
+    /// or if nobody could tell where to use it.
+    pub registration_token: Option<Zeroizing<String>>,
 }
 
 /// Why no client was made. Nobody can use what may be left behind: the caller learns neither id nor secret.
@@ -37,6 +41,8 @@ pub enum RegisterClientError {
     Keys(#[from] RegisterKeysError),
     #[error(transparent)]
     TooMany(#[from] LimitReached),
+    #[error(transparent)]
+    Admission(#[from] AdmissionError),
     #[error("a client with the generated id exists")]
     Duplicate,
     #[error(transparent)]
@@ -61,6 +67,7 @@ pub fn admit(deps: &Deps, source: Source) -> Result<(), RegisterClientError> {
 pub async fn run(
     deps: &Deps,
     registrant: Registrant,
+    admission: Option<Admission>,
     members: &Map<String, Value>,
 ) -> Result<RegisteredClient, RegisterClientError> {
     let now = deps.clock.now();
@@ -77,27 +84,42 @@ pub async fn run(
         }
         AuthMethod::PrivateKeyJwt => None,
     };
-    store(deps, &client, secret.as_deref().map(String::as_str), now).await?;
-    Ok(RegisteredClient { client, secret })
+    let registration_token = match registrant {
+        Registrant::Stranger if deps.tells_registration_tokens() => Some(secret::generate(&*deps.random)?),
+        Registrant::Stranger | Registrant::Operator => None,
+    };
+    if let Some(admission) = admission {
+        admission.spend(deps).await?;
+    }
+    let registered = RegisteredClient { client, secret, registration_token };
+    store(deps, &registered, now).await?;
+    Ok(registered)
 }
 
 /// The secret first: a client whose secret was lost would be useless for ever, a secret without a client is merely
 /// forgotten.
 async fn store(
     deps: &Deps,
-    client: &Client,
-    secret: Option<&str>,
+    registered: &RegisteredClient,
     now: Timestamp,
 ) -> Result<(), RegisterClientError> {
-    let owner = deps.pepper.lookup(&client.id);
+    let RegisteredClient { client, secret, registration_token } = registered;
+    let stored = |hash| StoredSecret { hash, created_at: now, expires_at: None };
     if let Some(secret) = secret {
-        let stored = StoredSecret { hash: deps.pepper.hash(secret), created_at: now, expires_at: None };
-        deps.stores.secrets.add(&owner, &stored).await?;
+        let owner = deps.pepper.lookup(&client.id);
+        deps.stores.secrets.add(&owner, &stored(deps.pepper.hash(secret))).await?;
+    }
+    if let Some(token) = registration_token {
+        let owner = deps.pepper.token_owner(TokenKind::Registration, client.id.as_str());
+        let hash = deps.pepper.token_hash(TokenKind::Registration, token);
+        deps.stores.secrets.add(&owner, &stored(hash)).await?;
     }
     let inserted = deps.stores.clients.insert_new(client).await;
-    if inserted.is_err() && secret.is_some() {
-        // Best effort: without its client the secret opens nothing.
-        let _ = deps.stores.secrets.delete_all(&owner).await;
+    if inserted.is_err() {
+        // Best effort: without their client they open nothing.
+        for owner in deps.pepper.owners_of(&client.id) {
+            let _ = deps.stores.secrets.delete_all(&owner).await;
+        }
     }
     inserted.map_err(|error| match error {
         InsertError::Duplicate => RegisterClientError::Duplicate,

@@ -51,7 +51,9 @@ fn is_untouched(client: &Client) -> bool {
 async fn remove(stores: &Stores, pepper: &Pepper, client: &Client) -> Result<bool, StoreError> {
     match stores.clients.delete(&client.id, Some(client.version)).await? {
         DeleteOutcome::Deleted => {
-            stores.secrets.delete_all(&pepper.lookup(&client.id)).await?;
+            for owner in pepper.owners_of(&client.id) {
+                stores.secrets.delete_all(&owner).await?;
+            }
             Ok(true)
         }
         DeleteOutcome::VersionConflict | DeleteOutcome::Missing => Ok(false),

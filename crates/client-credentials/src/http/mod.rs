@@ -10,6 +10,7 @@ mod management_auth;
 pub mod metrics;
 pub mod oauth;
 pub mod register;
+pub mod registration_tokens;
 mod source;
 pub mod tokeninfo;
 pub mod well_known;
@@ -38,11 +39,15 @@ pub struct Endpoint {
 }
 
 const REGISTER: &str = "/register";
+const REGISTRATION: &str = "/register/{client_id}";
 const TOKEN: &str = "/oauth/token";
 
 /// What the public listener serves in both profiles.
 pub const PUBLIC: &[Endpoint] = &[
     Endpoint { method: Method::POST, path: REGISTER, route: |route| route.to(register::post) },
+    Endpoint { method: Method::GET, path: REGISTRATION, route: |route| route.to(register::one::get) },
+    Endpoint { method: Method::PUT, path: REGISTRATION, route: |route| route.to(register::one::put) },
+    Endpoint { method: Method::DELETE, path: REGISTRATION, route: |route| route.to(register::one::delete) },
     Endpoint { method: Method::POST, path: TOKEN, route: |route| route.to(oauth::token::post) },
     Endpoint { method: Method::GET, path: "/tokeninfo", route: |route| route.to(tokeninfo::get) },
     Endpoint { method: Method::GET, path: well_known::JWKS, route: |route| route.to(well_known::jwks::get) },
@@ -85,6 +90,16 @@ pub const MANAGEMENT: &[Endpoint] = &[
         method: Method::DELETE,
         path: "/clients/{client_id}",
         route: |route| route.to(clients::one::delete),
+    },
+    Endpoint {
+        method: Method::POST,
+        path: "/registration-tokens",
+        route: |route| route.to(registration_tokens::post),
+    },
+    Endpoint {
+        method: Method::DELETE,
+        path: "/registration-tokens/{token_id}",
+        route: |route| route.to(registration_tokens::delete),
     },
     Endpoint { method: Method::GET, path: "/keys", route: |route| route.to(keys::get) },
     Endpoint { method: Method::POST, path: "/keys", route: |route| route.to(keys::post) },

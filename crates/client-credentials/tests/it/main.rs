@@ -27,6 +27,8 @@ mod process;
 mod profiles;
 mod rate_limits;
 mod register;
+mod registration_modes;
+mod registration_of_one;
 mod replicas;
 mod service;
 mod store_down;

@@ -188,13 +188,14 @@ fn no_caller_makes_the_page_grow_and_none_is_named_on_it() {
 fn routes_are_named_without_the_prefix() {
     let service = Service::standard(&[("SERVICE_PREFIX", "/auth/v1")]);
     for endpoint in PUBLIC {
-        let target = format!("/auth/v1{}", endpoint.path);
+        let target = format!("/auth/v1{}", endpoint.path.replace("{client_id}", "x"));
         service.call(endpoint.method.as_str(), &target, &[JSON], "{}");
     }
     let (answer, page) = read(&service);
     for endpoint in PUBLIC {
         let start = format!("http_server_requests_total{{route=\"{}\"", endpoint.path);
-        assert_eq!(page.sum(&start), 1.0, "{start} {}", answer.body);
+        let methods = PUBLIC.iter().filter(|other| other.path == endpoint.path).count();
+        assert_eq!(page.sum(&start), methods as f64, "{start} {}", answer.body);
     }
     assert_eq!(page.sum("http_server_requests_total{route=\"other\""), 0.0);
 }

@@ -11,7 +11,7 @@ fn ask(service: &Service, endpoint: &Endpoint, id: &str, authorization: &[&str])
     call(
         service.management,
         endpoint.method.as_str(),
-        &endpoint.path.replace("{client_id}", id).replace("{kid}", id),
+        &endpoint.path.replace("{client_id}", id).replace("{token_id}", "token").replace("{kid}", id),
         &headers,
         "",
     )

@@ -3,7 +3,7 @@
 mod pepper;
 mod store;
 
-pub use pepper::{Pepper, SecretHash, SecretLookup};
+pub use pepper::{Pepper, SecretHash, SecretLookup, TokenKind};
 pub use store::{SecretStore, StoredSecret};
 
 use zeroize::Zeroizing;

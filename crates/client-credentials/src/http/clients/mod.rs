@@ -40,7 +40,7 @@ struct PageAnswer {
 
 /// Registers a client with the powers it is given.
 pub async fn post(request: HttpRequest, payload: Payload, deps: Data<Deps>) -> HttpResponse {
-    let outcome = register(&request, payload, &deps, Registrant::Operator).await;
+    let outcome = register(&request, payload, &deps, Registrant::Operator, None).await;
     respond(&request, &deps, outcome)
 }
 

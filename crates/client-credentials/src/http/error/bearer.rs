@@ -25,7 +25,7 @@ pub(super) fn bearer(defect: BearerDefect) -> Answer {
     }
 }
 
-fn bad_token(reason: &'static str) -> Answer {
+pub(super) fn bad_token(reason: &'static str) -> Answer {
     new(401, "invalid_token", "the token is not valid here, or has expired: get a new one", reason)
         .challenging(BEARER_CHALLENGE_BAD_TOKEN)
 }

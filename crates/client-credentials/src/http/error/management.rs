@@ -1,10 +1,11 @@
 //! Requests of operators that change or show nothing.
 
-use super::answer::{Answer, bad_request, new, store_unavailable};
+use super::answer::{Answer, bad_request, new, no_randomness, store_unavailable};
 use super::request::{NOT_AN_OBJECT, form};
 use crate::administer_clients::AdministerClientsError;
 use crate::http::clients::ManagementRequestDefect;
 use crate::http::json_body::JsonBodyDefect;
+use crate::registration_tokens::MakeTokenError;
 
 pub(super) fn patch_body(defect: JsonBodyDefect) -> Answer {
     match defect {
@@ -15,6 +16,25 @@ pub(super) fn patch_body(defect: JsonBodyDefect) -> Answer {
             "content_type",
         ),
         JsonBodyDefect::NotAnObject => bad_request(NOT_AN_OBJECT, "json_malformed"),
+    }
+}
+
+pub(super) fn token_body(defect: JsonBodyDefect) -> Answer {
+    match defect {
+        JsonBodyDefect::ContentType => {
+            new(415, "invalid_request", "send uses and expires_in as application/json", "content_type")
+        }
+        JsonBodyDefect::NotAnObject => bad_request(NOT_AN_OBJECT, "json_malformed"),
+    }
+}
+
+pub(super) fn make_token(error: &MakeTokenError) -> Answer {
+    match error {
+        MakeTokenError::Member { .. } | MakeTokenError::UnknownMember => {
+            bad_request(error.to_string(), "registration_token_request")
+        }
+        MakeTokenError::Store(_) => store_unavailable(),
+        MakeTokenError::Random(_) => no_randomness(),
     }
 }
 

@@ -27,7 +27,9 @@ use crate::administer_keys::AdministerKeysError;
 use crate::authenticate_client::AuthenticateClientError;
 use crate::describe_token::DescribeTokenError;
 use crate::issue_token::IssueTokenError;
+use crate::manage_registration::ManageRegistrationError;
 use crate::register_client::RegisterClientError;
+use crate::registration_tokens::MakeTokenError;
 use answer::{Answer, STORE_UNAVAILABLE, new};
 
 /// Everything an endpoint may answer instead of what it was asked for.
@@ -43,6 +45,12 @@ pub(super) enum Refusal {
     Body(#[from] BodyError),
     #[error(transparent)]
     RegistrationBody(JsonBodyDefect),
+    #[error("registration is closed")]
+    RegistrationClosed,
+    #[error(transparent)]
+    ReplacementBody(JsonBodyDefect),
+    #[error(transparent)]
+    InitialTokenBody(JsonBodyDefect),
     #[error(transparent)]
     PatchBody(JsonBodyDefect),
     #[error(transparent)]
@@ -61,6 +69,10 @@ pub(super) enum Refusal {
     DescribeToken(#[from] DescribeTokenError),
     #[error(transparent)]
     RegisterClient(#[from] RegisterClientError),
+    #[error(transparent)]
+    ManageRegistration(#[from] ManageRegistrationError),
+    #[error(transparent)]
+    MakeToken(#[from] MakeTokenError),
     #[error(transparent)]
     AdministerClients(#[from] AdministerClientsError),
     #[error(transparent)]
@@ -141,6 +153,10 @@ fn answer(refusal: &Refusal, profile: Profile) -> Answer {
         ),
         Refusal::Body(defect) => request::body(*defect),
         Refusal::RegistrationBody(defect) => registration::registration_body(*defect, profile),
+        Refusal::RegistrationClosed => registration::closed(),
+        // Ours alone: the service we replace knows no such path, so that both profiles follow RFC 7592.
+        Refusal::ReplacementBody(defect) => registration::registration_body(*defect, Profile::Standard),
+        Refusal::InitialTokenBody(defect) => management::token_body(*defect),
         Refusal::PatchBody(defect) => management::patch_body(*defect),
         Refusal::Bearer(defect) => bearer::bearer(*defect),
         Refusal::ClientRequest(defect) => authentication::client_request(*defect, profile),
@@ -150,6 +166,8 @@ fn answer(refusal: &Refusal, profile: Profile) -> Answer {
         Refusal::IssueToken(error) => token::issue_token(error, profile),
         Refusal::DescribeToken(error) => bearer::describe_token(error),
         Refusal::RegisterClient(error) => registration::register_client(error, profile),
+        Refusal::ManageRegistration(error) => registration::manage_registration(error),
+        Refusal::MakeToken(error) => management::make_token(error),
         Refusal::AdministerClients(error) => management::administer_clients(error),
         Refusal::KeyBody(defect) => keys::body(*defect),
         Refusal::KeyRequest(defect) => keys::request(*defect),

@@ -10,6 +10,7 @@ use crate::authenticate_client::{AssertionRefusal, CredentialDefect};
 use crate::client_keys::{JwksUriDefect, KeysUnknown, RegisterKeysError};
 use crate::key_checks::Busy;
 use crate::rate_limit::LimitReached;
+use crate::registration_tokens::AdmissionError;
 use crate::signing_keys::{KeyStepError, NoSigner};
 
 use super::*;
@@ -34,7 +35,12 @@ fn every_refusal() -> Vec<Refusal> {
             .map(Refusal::from),
     );
     for defect in [JsonBodyDefect::ContentType, JsonBodyDefect::NotAnObject] {
-        all.extend([Refusal::RegistrationBody(defect), Refusal::PatchBody(defect)]);
+        all.extend([
+            Refusal::RegistrationBody(defect),
+            Refusal::ReplacementBody(defect),
+            Refusal::InitialTokenBody(defect),
+            Refusal::PatchBody(defect),
+        ]);
     }
     let bearer = [BearerDefect::Missing, BearerDefect::Several, BearerDefect::Malformed, BearerDefect::Wrong];
     all.extend(bearer.map(Refusal::from));
@@ -59,6 +65,7 @@ fn every_refusal() -> Vec<Refusal> {
         [ManagementRequestDefect::Limit, ManagementRequestDefect::After, ManagementRequestDefect::IfMatch]
             .map(Refusal::from),
     );
+    all.extend(around_registration());
     all.extend(unauthenticated().into_iter().map(Refusal::from));
     all.extend(ungranted().into_iter().map(Refusal::from));
     all.extend(
@@ -84,6 +91,9 @@ fn every_refusal() -> Vec<Refusal> {
             RegisterKeysError::OurKey.into(),
             RegisterKeysError::Store(down()).into(),
             RegisterClientError::TooMany(REACHED),
+            AdmissionError::WrongToken.into(),
+            AdmissionError::UsedUp.into(),
+            AdmissionError::Store(down()).into(),
             RegisterClientError::Duplicate,
             RegisterClientError::Store(down()),
             RegisterClientError::Random(RandomError),
@@ -114,6 +124,32 @@ fn every_refusal() -> Vec<Refusal> {
             AdministerClientsError::OtherVersion,
             AdministerClientsError::Conflict,
             AdministerClientsError::Store(down()),
+        ]
+        .map(Refusal::from),
+    );
+    all
+}
+
+/// Of a client that looks after its registration, and of an operator who lets others register.
+fn around_registration() -> Vec<Refusal> {
+    let mut all = vec![Refusal::RegistrationClosed];
+    all.extend(
+        [
+            ManageRegistrationError::NotTheHolder,
+            ManageRegistrationError::Client(ClientDefect::SecretChosen),
+            ManageRegistrationError::Keys(RegisterKeysError::OurKey),
+            ManageRegistrationError::Conflict,
+            ManageRegistrationError::Remove(AdministerClientsError::Store(down())),
+            ManageRegistrationError::Store(down()),
+        ]
+        .map(Refusal::from),
+    );
+    all.extend(
+        [
+            MakeTokenError::Member { member: "uses", most: 100 },
+            MakeTokenError::UnknownMember,
+            MakeTokenError::Store(down()),
+            MakeTokenError::Random(RandomError),
         ]
         .map(Refusal::from),
     );

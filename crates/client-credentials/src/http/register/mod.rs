@@ -1,4 +1,7 @@
-//! `POST /register` (RFC 7591 §3, upstream contract §1.1): anybody gets a client, and it can do nothing.
+//! `POST /register` (RFC 7591 §3, upstream contract §1.1): anybody gets a client, unless `REGISTRATION` says otherwise, and
+//! it can do nothing.
+
+pub mod one;
 
 use actix_web::http::header::{CACHE_CONTROL, PRAGMA};
 use actix_web::web::{Data, Payload};
@@ -9,25 +12,46 @@ use serde_json::{Map, Value, json};
 use service_kit::access_log::annotate;
 
 use super::error::{Refusal, respond};
-use super::{json_body, source};
+use super::{bearer, json_body, source};
 use crate::Deps;
+use crate::config::RegistrationMode;
 use crate::register_client::{self, RegisterClientError, RegisteredClient, Registrant};
+use crate::registration_tokens::{self, Admission};
 
 /// Registers a powerless client.
 pub async fn post(request: HttpRequest, payload: Payload, deps: Data<Deps>) -> HttpResponse {
-    let outcome = register(&request, payload, &deps, Registrant::Stranger).await;
+    let outcome = admit_and_register(&request, payload, &deps).await;
     respond(&request, &deps, outcome)
+}
+
+async fn admit_and_register(
+    request: &HttpRequest,
+    payload: Payload,
+    deps: &Data<Deps>,
+) -> Result<HttpResponse, Refusal> {
+    let admission = match deps.registration {
+        RegistrationMode::Open => None,
+        RegistrationMode::Token => {
+            let token = bearer::token(request.headers())?;
+            Some(registration_tokens::admit(deps, token).await.map_err(RegisterClientError::from)?)
+        }
+        RegistrationMode::Closed => return Err(Refusal::RegistrationClosed),
+    };
+    register(request, payload, deps, Registrant::Stranger, admission).await
 }
 
 /// Goes on if the caller leaves half-way: else it would leave a secret without its client behind (T-REG-11).
 async fn register_to_the_end(
     deps: &Data<Deps>,
     registrant: Registrant,
+    admission: Option<Admission>,
     members: Map<String, Value>,
 ) -> Result<RegisteredClient, RegisterClientError> {
     let deps = Data::clone(deps);
     let registering =
-        actix_web::rt::spawn(async move { register_client::run(&deps, registrant, &members).await });
+        actix_web::rt::spawn(
+            async move { register_client::run(&deps, registrant, admission, &members).await },
+        );
     registering.await.unwrap_or_else(|error| Err(StoreError::Unavailable(error.into()).into()))
 }
 
@@ -37,16 +61,17 @@ pub(super) async fn register(
     payload: Payload,
     deps: &Data<Deps>,
     registrant: Registrant,
+    admission: Option<Admission>,
 ) -> Result<HttpResponse, Refusal> {
     let members = json_body::read(request, payload, &["application/json"], Refusal::RegistrationBody).await?;
     if registrant == Registrant::Stranger {
         register_client::admit(deps, source::of(request, &deps.trusted_proxies))?;
     }
-    let registered = register_to_the_end(deps, registrant, members).await?;
+    let registered = register_to_the_end(deps, registrant, admission, members).await?;
     deps.metrics.clients_registered.inc();
     annotate(request, |line| line.client_id = Some(registered.client.id.to_string()));
     let members = match (registrant, deps.profile) {
-        (Registrant::Stranger, Profile::Standard) => full_answer(&registered),
+        (Registrant::Stranger, Profile::Standard) => full_answer(deps, &registered),
         // Upstream contract §1.1: these members and no others, in this order.
         (Registrant::Stranger, Profile::DropIn) | (Registrant::Operator, _) => brief_answer(&registered),
     };
@@ -69,8 +94,11 @@ fn brief_answer(registered: &RegisteredClient) -> Map<String, Value> {
 }
 
 /// The same, and everything that is registered (RFC 7591 §3.2.1).
-fn full_answer(registered: &RegisteredClient) -> Map<String, Value> {
+fn full_answer(deps: &Deps, registered: &RegisteredClient) -> Map<String, Value> {
     let mut members = brief_answer(registered);
+    if let Some(token) = &registered.registration_token {
+        members.extend(one::management(deps, &registered.client.id, token));
+    }
     members.extend(registered.client.registered_metadata());
     members
 }

@@ -19,6 +19,8 @@ pub enum AdministerClientsError {
     Missing,
     #[error(transparent)]
     Client(#[from] ClientDefect),
+    #[error(transparent)]
+    Privileged(#[from] Privileged),
     /// The client is not of the version that the operator named.
     #[error("the client has been changed meanwhile")]
     OtherVersion,
@@ -27,6 +29,45 @@ pub enum AdministerClientsError {
     #[error(transparent)]
     Store(#[from] StoreError),
 }
+
+/// Who administers clients. Whoever holds a token of a client may not make or take over one that has a `gettone:`
+/// permission they lack: else each permission to write clients would be all of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Operator {
+    /// The bearer of the bootstrap token, who may all.
+    Bootstrap,
+    /// A client with these permissions.
+    Client { permissions: Vec<String> },
+}
+
+/// What permissions over this service itself begin with.
+const PRIVILEGE: &str = "gettone:";
+
+impl Operator {
+    /// Without a token: as in the drop-in profile on the public listener, where clients are made without one.
+    #[must_use]
+    pub const fn nobody() -> Self {
+        Self::Client { permissions: Vec::new() }
+    }
+
+    /// Whether they may make, change or remove a client with these permissions.
+    ///
+    /// # Errors
+    /// [`Privileged`] with the first permission they lack.
+    pub fn check(&self, permissions: &[String]) -> Result<(), Privileged> {
+        let Self::Client { permissions: own } = self else { return Ok(()) };
+        let mut privileges = permissions.iter().filter(|permission| permission.starts_with(PRIVILEGE));
+        match privileges.find(|privilege| !own.contains(privilege)) {
+            Some(_) => Err(Privileged),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The client has a permission over this service that the operator has not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the client has, or would get, a gettone: permission that the operator has not")]
+pub struct Privileged;
 
 /// A page of the clients that `filter` matches.
 ///
@@ -56,6 +97,7 @@ pub async fn find(deps: &Deps, id: &ClientId) -> Result<Client, AdministerClient
 /// [`AdministerClientsError`].
 pub async fn change(
     deps: &Deps,
+    operator: &Operator,
     id: &ClientId,
     patch: &Map<String, Value>,
     expected_version: Option<u64>,
@@ -66,7 +108,10 @@ pub async fn change(
         if expected_version.is_some_and(|expected| expected != before.version) {
             return Err(AdministerClientsError::OtherVersion);
         }
+        operator.check(&before.permissions)?;
         let after = before.patched(patch, &deps.tokens.issuer, now)?;
+        operator.check(&after.permissions)?;
+        after.check_lifetime(deps.tokens.max_lifetime_seconds)?;
         match deps.stores.clients.replace(&after, before.version).await? {
             ReplaceOutcome::Replaced => return Ok(after),
             ReplaceOutcome::Missing => return Err(AdministerClientsError::Missing),
@@ -84,9 +129,13 @@ pub async fn change(
 /// [`AdministerClientsError::Missing`], [`AdministerClientsError::OtherVersion`] or [`AdministerClientsError::Store`].
 pub async fn remove(
     deps: &Deps,
+    operator: &Operator,
     id: &ClientId,
     expected_version: Option<u64>,
 ) -> Result<(), AdministerClientsError> {
+    if let Some(client) = deps.stores.clients.find(id).await? {
+        operator.check(&client.permissions)?;
+    }
     let outcome = deps.stores.clients.delete(id, expected_version).await?;
     if outcome == DeleteOutcome::VersionConflict {
         return Err(AdministerClientsError::OtherVersion);

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use actix_web::web::Bytes;
 use common::{Clock, Profile, Timestamp};
+use credentials::audit::AuditLog;
 use credentials::client::{ClientState, ClientStore};
 use credentials::key::ring::RotationPlan;
 use credentials::key::{KeyDirectory, KeyRingStore};
@@ -25,6 +26,7 @@ use store_redis::RedisGuard;
 use store_sqlite::SqliteStore;
 use zeroize::Zeroizing;
 
+use crate::audit::Audit;
 use crate::cli;
 use crate::client_keys::{AddressPolicy, KeySetFetcher, PublishedKeys};
 use crate::config::{Config, JwksUriSettings, Mongodb, RegistrationMode, TokenSettings, issuer_url};
@@ -54,6 +56,7 @@ pub struct Stores {
     pub keys: Arc<dyn KeyDirectory>,
     pub key_ring: Arc<dyn KeyRingStore>,
     pub deployment: Arc<dyn DeploymentStore>,
+    pub audit: Arc<dyn AuditLog>,
 }
 
 /// What the use cases work with.
@@ -64,6 +67,7 @@ pub struct Deps {
     pub pepper: Pepper,
     pub signing_keys: SigningKeys,
     pub key_checks: KeyChecks,
+    pub audit: Audit,
     pub published_keys: PublishedKeys,
     pub(crate) limits: Limits,
     pub trusted_proxies: TrustedProxies,
@@ -94,7 +98,14 @@ impl Stores {
     /// One store that implements every port.
     pub fn of<S>(store: S) -> Self
     where
-        S: ClientStore + SecretStore + ReplayGuard + KeyDirectory + KeyRingStore + DeploymentStore + 'static,
+        S: ClientStore
+            + SecretStore
+            + ReplayGuard
+            + KeyDirectory
+            + KeyRingStore
+            + DeploymentStore
+            + AuditLog
+            + 'static,
     {
         let store = Arc::new(store);
         Self {
@@ -103,7 +114,8 @@ impl Stores {
             replay: Arc::clone(&store) as _,
             keys: Arc::clone(&store) as _,
             key_ring: Arc::clone(&store) as _,
-            deployment: store,
+            deployment: Arc::clone(&store) as _,
+            audit: store,
         }
     }
 }
@@ -153,10 +165,14 @@ impl Service for ClientCredentials {
         })?;
         let connections = server::MANAGEMENT_CONNECTIONS;
         let management = server::serve(self.management, connections, self.deps.metrics.http(), {
-            let (deps, status) = (self.deps, self.status.clone());
+            let (deps, status) = (Arc::clone(&self.deps), self.status.clone());
             move |config| http::management_routes(config, &deps, &status)
         })?;
-        server::run_until_stopped(vec![public, management], &self.status, self.shutdown_delay).await
+        let stopped =
+            server::run_until_stopped(vec![public, management], &self.status, self.shutdown_delay).await;
+        // What waits is stored, if the store answers.
+        self.deps.audit.flush().await;
+        stopped
     }
 }
 
@@ -182,6 +198,12 @@ impl ClientCredentials {
             config.openid_configuration.as_deref().map(openid_configuration).transpose()?;
         let version = config.service_version.unwrap_or_else(|| env!("CARGO_PKG_VERSION").to_owned());
         let metrics = Metrics::new(Self::NAME, &version, clock.now());
+        let audit = Audit::start(
+            Arc::clone(&stores.audit),
+            Arc::clone(&clock),
+            config.audit_retention,
+            metrics.audit_events_lost.clone(),
+        );
         let key_checks = KeyChecks::default();
         let fetcher = key_set_fetcher(&config.jwks_uri, &config.tokens.issuer)?;
         let published_keys = PublishedKeys::new(
@@ -192,6 +214,7 @@ impl ClientCredentials {
         );
         let deps = Deps {
             metrics,
+            audit,
             stores,
             clock,
             random,

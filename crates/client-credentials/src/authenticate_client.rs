@@ -8,7 +8,6 @@ use credentials::assertion::{self, Assertion, AssertionDefect, AssertionPolicy};
 use credentials::client::{AuthMethod, Client, ClientId};
 use credentials::jws::Jws;
 use credentials::replay::UseId;
-use credentials::secret::StoredSecret;
 use jose::SignatureDefect;
 use zeroize::Zeroizing;
 
@@ -169,7 +168,7 @@ async fn client_with_secret(
     // All of them are compared, the matching one or not.
     let matches = secrets
         .iter()
-        .filter(|secret| is_live(secret, now))
+        .filter(|secret| secret.is_live(now))
         .fold(false, |found, secret| found | secret.hash.matches(&presented));
     let client = client.ok_or(CredentialDefect::UnknownClient)?;
     if client.auth_method != method {
@@ -198,10 +197,6 @@ fn count_wrong_secret(
             AuthenticateClientError::TooManyWrongSecrets { defect, reached }
         }
     }
-}
-
-fn is_live(secret: &StoredSecret, now: Timestamp) -> bool {
-    secret.expires_at.is_none_or(|end| now < end)
 }
 
 /// The client that made this assertion, and what it says. Its single use is not recorded yet.

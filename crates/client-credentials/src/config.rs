@@ -15,6 +15,7 @@ use jose::{Algorithm, KeyEncryption};
 use service_kit::logging::LogLevel;
 use service_kit::{CommaList, Count, Problems, Secret, Variable, Vars, variables};
 
+use crate::audit::AuditRetention;
 use crate::client_keys::Network;
 use redis::{RedisHosts, RedisMode};
 use values::{
@@ -123,6 +124,9 @@ variables! {
         mia_jwt_issuer: Option<String>,
         /// Lifetime of a token in seconds, 1 to 86400. Default in standard: 3600. Required in drop-in.
         mia_jwt_expires_in: Option<Seconds<1, 86_400>>,
+        /// The longest lifetime that a client may be given for its tokens, in seconds, 1 to 86400. Not less than
+        /// `MIA_JWT_EXPIRES_IN`.
+        max_token_lifetime_seconds: Seconds<1, 86_400> = "86400",
         /// Whether a token request must name an audience.
         required_audience_in_token_request: bool = "false",
         /// Comma-separated audiences that `/tokeninfo` accepts. A token with an audience is refused if it has none of
@@ -138,6 +142,10 @@ variables! {
         /// Who may register at `/register`: `open`, anybody; `token`, whoever has an initial access token from an operator
         /// (`POST /registration-tokens`); `closed`, nobody.
         registration: RegistrationMode = "open",
+        /// Days for which audit events are kept: who changed which client, and when.
+        audit_retention_days: Count<1, 3650> = "365",
+        /// Days for which audit events of issued and refused tokens are kept. 0: they are logged and not stored.
+        audit_token_retention_days: Count<0, 3650> = "7",
         /// Networks inside, such as `10.1.0.0/16`, separated by commas, from which keys at a `jwks_uri` may be fetched
         /// beside public addresses. Whoever may register can then have this service ask any https server in them: read
         /// docs/security.md first.
@@ -217,6 +225,7 @@ pub struct Config {
     pub tokens: TokenSettings,
     pub default_client_state: ClientState,
     pub registration: RegistrationMode,
+    pub audit_retention: AuditRetention,
     pub jwks_uri: JwksUriSettings,
     /// `None`: for ever.
     pub keep_unused_clients_days: Option<u32>,
@@ -278,7 +287,9 @@ pub struct SigningKeySource {
 #[derive(Debug, Clone)]
 pub struct TokenSettings {
     pub issuer: String,
+    /// Of a client that has no lifetime of its own.
     pub lifetime_seconds: i64,
+    pub max_lifetime_seconds: i64,
     pub audience_required: bool,
     pub default_audience: Option<String>,
     /// Includes the default audience.
@@ -338,6 +349,14 @@ fn check_together(vars: &Vars, problems: &mut Problems) {
     if text("DEFAULT_AUDIENCE").is_some_and(|audience| audience.trim() == issuer) {
         problems
             .note("DEFAULT_AUDIENCE", "must differ from MIA_JWT_ISSUER: that is the audience of assertions");
+    }
+    let seconds =
+        |name: &str, default| text(name).map_or(Some(default), |seconds| seconds.trim().parse::<i64>().ok());
+    let usual = seconds("MIA_JWT_EXPIRES_IN", STANDARD_LIFETIME_SECONDS);
+    if let (Some(usual), Some(most)) = (usual, seconds("MAX_TOKEN_LIFETIME_SECONDS", 86_400))
+        && usual > most
+    {
+        problems.note("MAX_TOKEN_LIFETIME_SECONDS", "must not be less than MIA_JWT_EXPIRES_IN");
     }
     if public.trim() == management.trim() && public.trim() != "0" {
         problems.note(
@@ -404,6 +423,10 @@ impl From<Variables> for Config {
             tokens,
             default_client_state: variables.default_client_state.0,
             registration: variables.registration,
+            audit_retention: AuditRetention {
+                changes: variables.audit_retention_days.0,
+                tokens: variables.audit_token_retention_days.0,
+            },
             jwks_uri: JwksUriSettings {
                 allowed_networks: variables.jwks_uri_allowed_networks.0,
                 authorities: variables.jwks_uri_ca_file,
@@ -444,6 +467,7 @@ impl TokenSettings {
             lifetime_seconds: variables
                 .mia_jwt_expires_in
                 .map_or(STANDARD_LIFETIME_SECONDS, |seconds| seconds.0),
+            max_lifetime_seconds: variables.max_token_lifetime_seconds.0,
             audience_required: variables.required_audience_in_token_request,
             default_audience,
             accepted_audiences,

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use common::{Profile, Timestamp};
-use credentials::client::{AuthMethod, Client};
+use credentials::client::{AuthMethod, Client, ClientId};
 use credentials::grant::{self, GrantPolicy, GrantRefusal, GrantRequest};
 use jose::SignError;
 use zeroize::Zeroizing;
@@ -24,12 +24,18 @@ pub struct TokenRequest {
     pub audiences: Vec<String>,
     /// Audiences that are URIs (RFC 8707).
     pub resources: Vec<String>,
+    /// Permissions it wants in the token (RFC 6749 §3.3).
+    pub scope: Option<Vec<String>>,
 }
 
 /// A token, issued.
 pub struct IssuedToken {
     pub token: Zeroizing<String>,
     pub expires_in_seconds: i64,
+    /// As it was asked for; `None` if it was not.
+    pub scope: Option<String>,
+    pub client: ClientId,
+    pub jti: String,
     /// How the client proved who it is.
     pub method: AuthMethod,
 }
@@ -58,6 +64,7 @@ pub async fn run(deps: &Deps, request: TokenRequest) -> Result<IssuedToken, Issu
     let mut grant_request = GrantRequest {
         audiences: request.audiences,
         resources: request.resources,
+        scope: request.scope,
         ..GrantRequest::default()
     };
     if let Some(assertion) = &mut authenticated.assertion {
@@ -74,8 +81,11 @@ pub async fn run(deps: &Deps, request: TokenRequest) -> Result<IssuedToken, Issu
     note_login(deps, &client, now);
     Ok(IssuedToken {
         token: Zeroizing::new(token),
-        expires_in_seconds: policy.lifetime_seconds,
+        expires_in_seconds: claims.exp.saturating_sub(claims.iat),
         method: client.auth_method,
+        client: client.id,
+        jti: claims.jti,
+        scope: claims.scope,
     })
 }
 
@@ -99,6 +109,7 @@ fn grant_policy(deps: &Deps) -> GrantPolicy {
         default_audience: deps.tokens.default_audience.clone(),
         audience_required: deps.tokens.audience_required,
         lifetime_seconds: deps.tokens.lifetime_seconds,
+        max_lifetime_seconds: deps.tokens.max_lifetime_seconds,
         profile: deps.profile,
     }
 }

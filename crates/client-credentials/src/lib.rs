@@ -1,12 +1,13 @@
 //! Issues and describes tokens. `app` builds everything, `http` speaks to the outside, and each use case has one file
-//! that orders its steps: `register_client`, `authenticate_client`, `issue_token`, `describe_token`, `administer_clients`, `manage_registration`,
-//! `registration_tokens`. What
-//! they share and keep is in `signing_keys`, `client_keys`, `key_checks` and `limits`. The rules themselves are in
-//! `credentials`.
+//! that orders its steps: `register_client`, `manage_registration`, `registration_tokens`, `authenticate_client`,
+//! `issue_token`, `describe_token`, `administer_clients`, `administer_secrets`, `administer_keys`. What they share and keep
+//! is in `signing_keys`, `client_keys`, `key_checks`, `limits` and `audit`. The rules themselves are in `credentials`.
 
 pub mod administer_clients;
 pub mod administer_keys;
+pub mod administer_secrets;
 mod app;
+pub mod audit;
 pub mod authenticate_client;
 mod cli;
 pub mod client_keys;

@@ -6,11 +6,11 @@ use credentials::StoreError;
 use credentials::client::{
     AuthMethod, Client, ClientDefect, ClientId, ClientState, NewClient, ReplaceOutcome,
 };
-use credentials::secret::{StoredSecret, TokenKind};
+use credentials::secret::TokenKind;
 use serde_json::{Map, Value};
 
 use crate::Deps;
-use crate::administer_clients::{self, AdministerClientsError};
+use crate::administer_clients::{self, AdministerClientsError, Operator};
 use crate::client_keys::{self, RegisterKeysError};
 
 /// Why the holder did not get what they asked for.
@@ -83,10 +83,9 @@ async fn check_secret(
 ) -> Result<(), ManageRegistrationError> {
     let Some(secret) = members.get("client_secret") else { return Ok(()) };
     let presented = secret.as_str().map(|secret| deps.pepper.hash(secret));
-    let is_live = |stored: &StoredSecret| stored.expires_at.is_none_or(|end| now < end);
     let secrets = deps.stores.secrets.find(&deps.pepper.lookup(id)).await?;
     let is_one = presented.is_some_and(|presented| {
-        secrets.iter().filter(|stored| is_live(stored)).any(|stored| stored.hash.matches(&presented))
+        secrets.iter().filter(|stored| stored.is_live(now)).any(|stored| stored.hash.matches(&presented))
     });
     if is_one { Ok(()) } else { Err(ClientDefect::SecretChosen.into()) }
 }
@@ -96,8 +95,9 @@ async fn check_secret(
 /// # Errors
 /// [`ManageRegistrationError`].
 pub async fn remove(deps: &Deps, id: &ClientId, token: &str) -> Result<(), ManageRegistrationError> {
-    find(deps, id, token).await?;
-    match administer_clients::remove(deps, id, None).await {
+    // It may end what it has itself.
+    let own = Operator::Client { permissions: find(deps, id, token).await?.permissions };
+    match administer_clients::remove(deps, &own, id, None).await {
         // Somebody else was faster.
         Ok(()) | Err(AdministerClientsError::Missing) => Ok(()),
         Err(error) => Err(error.into()),

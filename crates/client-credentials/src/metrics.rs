@@ -23,6 +23,7 @@ pub struct Metrics {
     limited: Counters<Labels<1>>,
     /// Requests that the store failed.
     pub(crate) store_errors: Counter,
+    pub(crate) audit_events_lost: Counter,
 }
 
 /// What became of a question to `/tokeninfo`.
@@ -57,6 +58,10 @@ impl Metrics {
                 outcomes,
             ),
             clients_registered: registry.counter("clients_registered", "Clients made, by whomever"),
+            audit_events_lost: registry.counter(
+                "audit_events_lost",
+                "Audit events that were logged and not stored: too many waited",
+            ),
             assertions_verified: registry.counter(
                 "assertions_verified",
                 "Signatures of assertions verified, those of unknown clients among them",

@@ -8,18 +8,19 @@ use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
 use crate::Deps;
+use crate::administer_clients::{Operator, Privileged};
 use crate::client_keys::{self, RegisterKeysError};
 use crate::rate_limit::LimitReached;
 use crate::registration_tokens::{Admission, AdmissionError};
 use crate::source::Source;
 
 /// Who asks for the client, and so what they may ask for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Registrant {
     /// Anybody: the client is powerless (T-REG-03).
     Stranger,
     /// May give powers.
-    Operator,
+    Operator(Operator),
 }
 
 /// A client, stored.
@@ -37,6 +38,8 @@ pub struct RegisteredClient {
 pub enum RegisterClientError {
     #[error(transparent)]
     Client(#[from] ClientDefect),
+    #[error(transparent)]
+    Privileged(#[from] Privileged),
     #[error(transparent)]
     Keys(#[from] RegisterKeysError),
     #[error(transparent)]
@@ -66,18 +69,23 @@ pub fn admit(deps: &Deps, source: Source) -> Result<(), RegisterClientError> {
 /// [`RegisterClientError`].
 pub async fn run(
     deps: &Deps,
-    registrant: Registrant,
+    registrant: &Registrant,
     admission: Option<Admission>,
     members: &Map<String, Value>,
 ) -> Result<RegisteredClient, RegisterClientError> {
     let now = deps.clock.now();
     let new = match registrant {
         Registrant::Stranger => NewClient::self_registered(members, &deps.tokens.issuer)?,
-        Registrant::Operator => NewClient::by_operator(members, &deps.tokens.issuer)?,
+        Registrant::Operator(operator) => {
+            let new = NewClient::by_operator(members, &deps.tokens.issuer)?;
+            operator.check(&new.permissions)?;
+            new
+        }
     };
     let keys = client_keys::registered(deps, &new.keys, new.assertion_algorithm, now).await?;
     let id = ClientId::generate(&*deps.random)?;
     let client = new.into_client(id, keys, deps.default_client_state, now);
+    client.check_lifetime(deps.tokens.max_lifetime_seconds)?;
     let secret = match client.auth_method {
         AuthMethod::ClientSecretBasic | AuthMethod::ClientSecretPost => {
             Some(secret::generate(&*deps.random)?)
@@ -86,7 +94,7 @@ pub async fn run(
     };
     let registration_token = match registrant {
         Registrant::Stranger if deps.tells_registration_tokens() => Some(secret::generate(&*deps.random)?),
-        Registrant::Stranger | Registrant::Operator => None,
+        Registrant::Stranger | Registrant::Operator(_) => None,
     };
     if let Some(admission) = admission {
         admission.spend(deps).await?;
@@ -104,15 +112,15 @@ async fn store(
     now: Timestamp,
 ) -> Result<(), RegisterClientError> {
     let RegisteredClient { client, secret, registration_token } = registered;
-    let stored = |hash| StoredSecret { hash, created_at: now, expires_at: None };
     if let Some(secret) = secret {
         let owner = deps.pepper.lookup(&client.id);
-        deps.stores.secrets.add(&owner, &stored(deps.pepper.hash(secret))).await?;
+        deps.stores.secrets.add(&owner, &StoredSecret::new(secret, &deps.pepper, now)).await?;
     }
     if let Some(token) = registration_token {
         let owner = deps.pepper.token_owner(TokenKind::Registration, client.id.as_str());
         let hash = deps.pepper.token_hash(TokenKind::Registration, token);
-        deps.stores.secrets.add(&owner, &stored(hash)).await?;
+        let stored = StoredSecret { hash, last_four: None, created_at: now, expires_at: None };
+        deps.stores.secrets.add(&owner, &stored).await?;
     }
     let inserted = deps.stores.clients.insert_new(client).await;
     if inserted.is_err() {

@@ -81,6 +81,7 @@ pub async fn make(deps: &Deps, members: &Map<String, Value>) -> Result<MadeToken
     let token = Zeroizing::new(format!("{id}.{uses}.{}", *secret::generate(&*deps.random)?));
     let stored = StoredSecret {
         hash: deps.pepper.token_hash(TokenKind::InitialAccess, &token),
+        last_four: None,
         created_at: now,
         expires_at: Some(expires_at),
     };

@@ -19,7 +19,10 @@ pub struct AccessTokenClaims {
     /// Equal to `sub`; RFC 9068 wants it, the drop-in profile leaves it out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_id: Option<String>,
-    /// Claims the client asked for and its `allowedCustomClaims` permit. Never one of [`Self::RESERVED`].
+    /// The scope that was asked for, if it was: then `permissions` are no more than that (RFC 9068 §2.2.3).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scope: Option<String>,
+    /// Claims that its operator gave the client, and those it asked for and its `allowedCustomClaims` permit. Never one of [`Self::RESERVED`].
     #[serde(flatten)]
     pub custom: Map<String, Value>,
 }

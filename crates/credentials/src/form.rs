@@ -67,6 +67,11 @@ impl Form {
     pub fn names(&self, name: &str) -> bool {
         self.0.iter().any(|(known, _)| known == name)
     }
+
+    /// The names of all parameters, be they empty.
+    pub fn each_name(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(name, _)| name.as_str())
+    }
 }
 
 /// Decodes `+` and percent-escapes, once. `None` if an escape is broken or the result is not UTF-8.

@@ -23,7 +23,10 @@ pub struct GrantPolicy {
     pub default_audience: Option<String>,
     /// Whether every request must name an audience (`REQUIRED_AUDIENCE_IN_TOKEN_REQUEST`).
     pub audience_required: bool,
+    /// Of a client that has no lifetime of its own.
     pub lifetime_seconds: i64,
+    /// No token lives longer, whatever the record of its client says.
+    pub max_lifetime_seconds: i64,
     pub profile: Profile,
 }
 
@@ -36,6 +39,8 @@ pub struct GrantRequest {
     pub resources: Vec<String>,
     /// Those of the assertion that the client's record allows.
     pub custom_claims: Map<String, Value>,
+    /// Permissions it wants in the token; `None`: all it has.
+    pub scope: Option<Vec<String>>,
 }
 
 /// Why no token is granted. The texts are public sentences.
@@ -50,6 +55,9 @@ pub enum GrantRefusal {
     /// `invalid_target`.
     #[error("at most {MAX_AUDIENCES} audiences and resources can be requested at once")]
     TooManyAudiences,
+    /// `invalid_scope` (RFC 6749 §5.2).
+    #[error("scope names something that is no permission of this client: leave it out to get all it has")]
+    InvalidScope,
     /// `invalid_request`.
     #[error("an audience is required: add the parameter audience or resource")]
     AudienceRequired,
@@ -76,21 +84,39 @@ pub fn access_token_claims(
 ) -> Result<AccessTokenClaims, GrantRefusal> {
     let issued_at = now.unix_seconds();
     let mut custom = request.custom_claims;
+    // What the operator says about a client is stronger than what the client says about itself.
+    custom.extend(client.static_claims.clone());
     // Such a claim has no way to come here; if it found one, it would stand twice in the token.
     custom.retain(|name, _| !AccessTokenClaims::RESERVED.contains(&name.as_str()));
+    // The service we replace takes no notice of a scope (ADR 10).
+    let scope = request.scope.filter(|_| policy.profile == Profile::Standard);
     let claims = AccessTokenClaims {
-        exp: issued_at.saturating_add(policy.lifetime_seconds),
+        exp: issued_at.saturating_add(lifetime_seconds(client, policy)),
         iat: issued_at,
         iss: policy.issuer.clone(),
         sub: client.id.as_str().to_owned(),
         jti: new_jti(random)?,
-        permissions: client.permissions.clone(),
+        permissions: granted_permissions(client, scope.as_deref())?,
+        scope: scope.map(|names| names.join(" ")),
         aud: granted_audiences(client, requested_audiences(request.audiences, request.resources)?, policy)?,
         client_id: (policy.profile == Profile::Standard).then(|| client.id.as_str().to_owned()),
         custom,
     };
     let length = serde_json::to_vec(&claims).map_or(usize::MAX, |json| json.len());
     if length > MAX_CLAIMS_LENGTH { Err(GrantRefusal::TooLarge) } else { Ok(claims) }
+}
+
+fn lifetime_seconds(client: &Client, policy: &GrantPolicy) -> i64 {
+    client.token_lifetime_seconds.map_or(policy.lifetime_seconds, i64::from).min(policy.max_lifetime_seconds)
+}
+
+/// Those of the client's permissions that it asked for, all of which it must have; without a scope, all of them.
+fn granted_permissions(client: &Client, scope: Option<&[String]>) -> Result<Vec<String>, GrantRefusal> {
+    let Some(names) = scope else { return Ok(client.permissions.clone()) };
+    if !names.iter().all(|name| client.permissions.contains(name)) {
+        return Err(GrantRefusal::InvalidScope);
+    }
+    Ok(client.permissions.iter().filter(|permission| names.contains(permission)).cloned().collect())
 }
 
 /// Audiences and resources together (RFC 8707 §2, RFC 8693 §2.1).
@@ -186,6 +212,7 @@ mod tests {
             default_audience: Some("default".to_owned()),
             audience_required: false,
             lifetime_seconds: 300,
+            max_lifetime_seconds: 600,
             profile,
         }
     }
@@ -202,7 +229,7 @@ mod tests {
     ) -> Result<Value, GrantRefusal> {
         let [audiences, resources] =
             [audiences, resources].map(|texts| texts.iter().map(|text| (*text).to_owned()).collect());
-        let request = GrantRequest { audiences, resources, custom_claims: Map::new() };
+        let request = GrantRequest { audiences, resources, ..GrantRequest::default() };
         let now = Timestamp::from_unix_millis(NOW * 1000 + 999);
         access_token_claims(client, request, policy, now, &Counting::default())
             .map(|claims| serde_json::to_value(claims).unwrap())
@@ -348,6 +375,69 @@ mod tests {
         let value: Value = serde_json::from_str(&text).unwrap();
         assert_eq!((&value["sub"], &value["permissions"]), (&json!("client-1"), &json!(["read:orders"])));
         assert_eq!((&value["tenant"], value.get("scope")), (&json!({"id": 1}), None));
+    }
+
+    #[test]
+    fn a_clients_own_lifetime_counts_up_to_the_maximum() {
+        for (own, expected) in [(None, 300), (Some(60), 60), (Some(600), 600), (Some(u32::MAX), 600)] {
+            let client = Client { token_lifetime_seconds: own, ..client(&[]) };
+            let claims = claims(&client, &[], &policy(Profile::Standard)).unwrap();
+            assert_eq!(claims["exp"], NOW + expected, "{own:?}");
+        }
+        let strict = GrantPolicy { max_lifetime_seconds: 30, ..policy(Profile::DropIn) };
+        assert_eq!(claims(&client(&[]), &[], &strict).unwrap()["exp"], NOW + 30);
+    }
+
+    #[test]
+    fn t_cc_03_static_claims_are_in_every_token_and_stronger_than_the_clients_words() {
+        let claims_of = |value: Value| value.as_object().unwrap().clone();
+        let static_claims = claims_of(json!({"tenant": "acme", "sub": "victim", "scope": "admin"}));
+        let client = Client { static_claims, ..client(&[]) };
+        let request = GrantRequest {
+            custom_claims: claims_of(json!({"tenant": "other", "region": "eu"})),
+            ..GrantRequest::default()
+        };
+        let now = Timestamp::from_unix_seconds(NOW);
+        let policy = policy(Profile::Standard);
+        let claims = access_token_claims(&client, request, &policy, now, &Counting::default()).unwrap();
+        let text = serde_json::to_string(&claims).unwrap();
+        let value: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!((&value["tenant"], &value["region"]), (&json!("acme"), &json!("eu")));
+        assert_eq!((&value["sub"], value.get("scope")), (&json!("client-1"), None));
+        assert_eq!(text.matches("\"sub\"").count(), 1);
+        let large = claims_of(json!({"text": "x".repeat(5_000)}));
+        let client = Client { static_claims: large, ..client };
+        assert_eq!(super::tests::claims(&client, &[], &policy), Err(GrantRefusal::TooLarge));
+    }
+
+    #[test]
+    fn c_6749_18_a_scope_narrows_the_permissions_and_is_never_more() {
+        let members = json!({"client_name": "c", "permissions": ["read:orders", "write:orders", "my own"]});
+        let client = NewClient::by_operator(members.as_object().unwrap(), ISSUER).unwrap().into_client(
+            ClientId::parse("client-1").unwrap(),
+            RegisteredKeys::default(),
+            ClientState::Public,
+            Timestamp::from_unix_seconds(0),
+        );
+        let granted = |scope: Option<&[&str]>, profile| {
+            let scope = scope.map(|names| names.iter().map(|name| (*name).to_owned()).collect());
+            let request = GrantRequest { scope, ..GrantRequest::default() };
+            let now = Timestamp::from_unix_seconds(NOW);
+            access_token_claims(&client, request, &policy(profile), now, &Counting::default())
+                .map(|claims| (claims.permissions.join(","), claims.scope))
+        };
+        let all = "read:orders,write:orders,my own".to_owned();
+        let one = |permissions: &str, scope: &str| Ok((permissions.to_owned(), Some(scope.to_owned())));
+        assert_eq!(granted(None, Profile::Standard), Ok((all.clone(), None)));
+        assert_eq!(granted(Some(&["write:orders"]), Profile::Standard), one("write:orders", "write:orders"));
+        assert_eq!(
+            granted(Some(&["write:orders", "read:orders"]), Profile::Standard),
+            one("read:orders,write:orders", "write:orders read:orders")
+        );
+        for wrong in [&["admin"][..], &["read:orders", "admin"], &["READ:orders"], &["openid"], &["my"]] {
+            assert_eq!(granted(Some(wrong), Profile::Standard), Err(GrantRefusal::InvalidScope), "{wrong:?}");
+            assert_eq!(granted(Some(wrong), Profile::DropIn), Ok((all.clone(), None)), "{wrong:?}");
+        }
     }
 
     #[test]

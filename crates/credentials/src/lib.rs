@@ -4,6 +4,7 @@
 
 pub mod access_token;
 pub mod assertion;
+pub mod audit;
 pub mod client;
 pub mod form;
 pub mod grant;

@@ -9,7 +9,7 @@ use actix_web::middleware::Next;
 use actix_web::{HttpMessage, HttpRequest};
 
 use crate::metrics::HttpMetrics;
-use crate::request_id;
+use crate::request_id::{self, RequestId};
 
 /// What a caller sends is cut to this many bytes: a caller must not write our log full (T-LOG-01, T-LOG-03).
 const MAX_SENT_TEXT: usize = 256;
@@ -28,6 +28,17 @@ pub struct Annotations {
     pub reason: Option<&'static str>,
     /// What went wrong inside, for us. Never shown to the caller, never a secret.
     pub error: Option<String>,
+    /// The audit event of the request, if it has one.
+    pub audit: Option<Audited>,
+}
+
+/// What the line of a request says about its audit event.
+#[derive(Debug)]
+pub struct Audited {
+    pub id: String,
+    pub action: &'static str,
+    pub actor: String,
+    pub subject: Option<String>,
 }
 
 /// Adds to the line of this request.
@@ -61,6 +72,7 @@ pub async fn middleware(
         url.path = loggable_target(request.uri()),
         "incoming request"
     );
+    request.extensions_mut().insert(RequestId(id.clone()));
     let response = next.call(request).await?;
     completed(&response, &id, started);
     Ok(response)
@@ -72,6 +84,7 @@ fn completed(response: &ServiceResponse<impl MessageBody>, id: &str, started: In
         metrics.answered(request, response.status().as_u16(), took);
     }
     let noted = request.extensions_mut().remove::<Annotations>().unwrap_or_default();
+    let audit = noted.audit.as_ref();
     let bytes = match response.response().body().size() {
         BodySize::Sized(bytes) => Some(bytes),
         BodySize::None => Some(0),
@@ -96,6 +109,10 @@ fn completed(response: &ServiceResponse<impl MessageBody>, id: &str, started: In
                 decision.rule = noted.rule,
                 decision.reason = noted.reason,
                 error.message = noted.error,
+                audit.id = audit.map(|event| event.id.as_str()),
+                audit.action = audit.map(|event| event.action),
+                audit.actor = audit.map(|event| event.actor.as_str()),
+                audit.subject = audit.and_then(|event| event.subject.as_deref()),
                 "request completed"
             )
         };

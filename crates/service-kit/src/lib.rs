@@ -8,7 +8,7 @@ mod connection;
 mod health;
 pub mod logging;
 pub mod metrics;
-mod request_id;
+pub mod request_id;
 pub mod server;
 mod service;
 pub mod status;

@@ -1,8 +1,18 @@
 //! The id that ties the log lines of one request together, across services.
 
 use actix_web::http::header::HeaderMap;
+use actix_web::{HttpMessage, HttpRequest};
 
 const MAX_LENGTH: usize = 128;
+
+/// The id of a request that the access log knows, which [`current`] reads.
+pub(crate) struct RequestId(pub(crate) String);
+
+/// The id of this request, as its log line has it.
+#[must_use]
+pub fn current(request: &HttpRequest) -> Option<String> {
+    request.extensions().get::<RequestId>().map(|id| id.0.clone())
+}
 
 /// `x-request-id` if the caller sent a decent one, else a new UUID v4 (upstream contract §8).
 pub(crate) fn of(headers: &HeaderMap) -> String {

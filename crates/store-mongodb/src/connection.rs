@@ -11,7 +11,7 @@ use mongodb::options::{
 use mongodb::{Client, Collection, Database, IndexModel};
 
 use crate::MongoStore;
-use crate::document::{client_fields, secret_fields, used_assertion_fields};
+use crate::document::{audit_event_fields, client_fields, secret_fields, used_assertion_fields};
 use crate::failure::{LIMIT, NO_SUCH_NAMESPACE, WAIT, code};
 
 const CLIENTS: &str = "clients";
@@ -19,8 +19,9 @@ const USED_ASSERTIONS: &str = "used_assertions";
 const SIGNING_KEYS: &str = "signing_keys";
 const KEY_RING: &str = "signing_key_ring";
 const DEPLOYMENT: &str = "deployment";
-/// How long `mongod` keeps a used assertion beyond its end: far above any difference between the clocks of replicas
-/// and database (T-CLM-19).
+const AUDIT_EVENTS: &str = "audit_events";
+/// How long `mongod` keeps a used assertion or an audit event beyond its end: far above any difference between the
+/// clocks of replicas and database (T-CLM-19).
 const TTL_MARGIN: Duration = Duration::from_secs(3600);
 /// For the whole start: names are looked up, certificates exchanged, indexes built.
 const START_LIMIT: Duration = Duration::from_secs(30);
@@ -74,7 +75,8 @@ impl MongoStore {
     }
 
     async fn open(url: &str, database: Option<&str>, credentials: &str) -> Result<Self, OpenError> {
-        let taken = [CLIENTS, USED_ASSERTIONS, SIGNING_KEYS, KEY_RING, DEPLOYMENT].contains(&credentials);
+        let taken = [CLIENTS, USED_ASSERTIONS, SIGNING_KEYS, KEY_RING, DEPLOYMENT, AUDIT_EVENTS]
+            .contains(&credentials);
         if taken || credentials.is_empty() || credentials.contains(['$', '\0']) {
             return Err(OpenError::CollectionName);
         }
@@ -97,6 +99,7 @@ impl MongoStore {
             signing_keys: database.collection(SIGNING_KEYS),
             key_ring: database.collection(KEY_RING),
             deployment: database.collection(DEPLOYMENT),
+            audit_events: database.collection(AUDIT_EVENTS),
             database,
         };
         check(&store.database).await?;
@@ -112,7 +115,11 @@ impl MongoStore {
             index(&self.clients, client_fields::ID, unique).await?;
         }
         index(&self.credentials, secret_fields::OWNER, IndexOptions::default()).await?;
-        index(&self.used_assertions, used_assertion_fields::UNTIL, ends).await
+        index(&self.used_assertions, used_assertion_fields::UNTIL, ends.clone()).await?;
+        for field in [audit_event_fields::CLIENT, audit_event_fields::ACTION] {
+            index_by(&self.audit_events, field, doc! { field: 1, "_id": 1 }, IndexOptions::default()).await?;
+        }
+        index(&self.audit_events, audit_event_fields::UNTIL, ends).await
     }
 }
 
@@ -180,7 +187,17 @@ async fn index(
     field: &'static str,
     options: IndexOptions,
 ) -> Result<(), OpenError> {
-    let model = IndexModel::builder().keys(doc! { field: 1 }).options(options).build();
+    index_by(collection, field, doc! { field: 1 }, options).await
+}
+
+/// An index by `keys`, of which `field` is the first.
+async fn index_by(
+    collection: &Collection<Document>,
+    field: &'static str,
+    keys: Document,
+    options: IndexOptions,
+) -> Result<(), OpenError> {
+    let model = IndexModel::builder().keys(keys).options(options).build();
     collection.create_index(model).await.map_err(|error| index_error(collection, field, &error))?;
     Ok(())
 }
@@ -242,19 +259,26 @@ mod tests {
                     "{command}"
                 );
                 // All that concern one document can be repeated by the driver, and have their effect once.
+                let ends_others = command.get_array("updates").is_ok_and(|updates| {
+                    updates
+                        .iter()
+                        .filter_map(Bson::as_document)
+                        .any(|update| update.get_bool("multi").unwrap_or_default())
+                });
                 let deletes = command.get_array("deletes").ok().and_then(|deletes| deletes.first());
                 let of_many = deletes.is_some_and(|delete| {
                     delete
                         .as_document()
                         .is_some_and(|delete| delete.get_i32("limit").is_ok_and(|limit| limit == 0))
                 });
-                assert_eq!(command.contains_key("txnNumber"), !of_many, "{command}");
+                assert_eq!(command.contains_key("txnNumber"), !of_many && !ends_others, "{command}");
             }
             // insert_new, replace, note_login, delete, add, delete_all, first_use, publish, forget_unseen, withdraw,
-            // replace_key_ring, agree.
-            assert_eq!(writes.len(), 12);
+            // replace_key_ring, agree, append; rotate, which is two,
+            // and remove.
+            assert_eq!(writes.len(), 16);
 
-            let reads = named(&["find"]);
+            let reads = named(&["find", "aggregate"]);
             for command in &reads {
                 assert_eq!(
                     command.get_document("readConcern").unwrap().get_str("level").unwrap(),
@@ -266,8 +290,9 @@ mod tests {
                     .is_ok_and(|preference| preference.get_str("mode").unwrap() != "primary");
                 assert!(!elsewhere, "{command}");
             }
-            // find, list, find secrets, published, key_ring, and the look after a replacement that met nothing.
-            assert_eq!(reads.len(), 6);
+            // find, list, find secrets, published, key_ring, events, count, and the look after a replacement that met
+            // nothing.
+            assert_eq!(reads.len(), 8);
             assert_eq!(commands.len(), writes.len() + reads.len() + 1, "and the ping");
         }
     }

@@ -44,12 +44,27 @@ pub(crate) mod client_key_fields {
 pub(crate) mod secret_fields {
     pub(crate) const OWNER: &str = "clientIdHash";
     pub(crate) const HASH: &str = "secretHash";
+    pub(crate) const LAST_FOUR: &str = "lastFour";
     pub(crate) const CREATED_AT: &str = "createdAt";
     pub(crate) const EXPIRES_AT: &str = "expiresAt";
 }
 
 /// Fields of `used_assertions`; `_id` is the digest.
 pub(crate) mod used_assertion_fields {
+    pub(crate) const UNTIL: &str = "until";
+}
+
+/// Fields of `audit_events`; `_id` is the id.
+pub(crate) mod audit_event_fields {
+    pub(crate) const AT: &str = "at";
+    pub(crate) const ACTION: &str = "action";
+    pub(crate) const ACTOR: &str = "actor";
+    pub(crate) const ACTING_CLIENT: &str = "actingClientId";
+    pub(crate) const CLIENT: &str = "clientId";
+    pub(crate) const SUBJECT: &str = "subject";
+    pub(crate) const REASON: &str = "reason";
+    pub(crate) const REQUEST_ID: &str = "requestId";
+    pub(crate) const SOURCE: &str = "source";
     pub(crate) const UNTIL: &str = "until";
 }
 

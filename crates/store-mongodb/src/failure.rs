@@ -11,7 +11,7 @@ pub(crate) const WAIT: Duration = Duration::from_secs(2);
 /// No operation takes longer, whatever hangs: a caller holds a request open meanwhile.
 pub(crate) const LIMIT: Duration = Duration::from_millis(2800);
 
-const DUPLICATE_KEY: i32 = 11000;
+pub(crate) const DUPLICATE_KEY: i32 = 11000;
 /// The collection does not exist yet.
 pub(crate) const NO_SUCH_NAMESPACE: i32 = 26;
 

@@ -4,6 +4,7 @@
 //!
 //! What users wrote is only ever a value: never the name of a field, never an operator.
 
+mod audit;
 mod clients;
 mod connection;
 mod deployment;
@@ -33,6 +34,7 @@ pub struct MongoStore {
     signing_keys: Collection<Document>,
     key_ring: Collection<Document>,
     deployment: Collection<Document>,
+    audit_events: Collection<Document>,
 }
 
 impl fmt::Debug for MongoStore {

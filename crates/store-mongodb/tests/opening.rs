@@ -48,7 +48,7 @@ async fn a_url_that_cannot_work_is_refused_without_its_value() {
     }
     let error = refusal("mongodb://canary:secret@127.0.0.1", "credentials").await;
     assert!(matches!(error, OpenError::NoDatabase), "{error}");
-    for name in ["clients", "used_assertions", "signing_keys", "deployment", "", "a$b"] {
+    for name in ["clients", "used_assertions", "signing_keys", "deployment", "audit_events", "", "a$b"] {
         let error = refusal("mongodb://127.0.0.1/db", name).await;
         assert!(matches!(error, OpenError::CollectionName), "{name:?}: {error}");
     }
@@ -86,7 +86,7 @@ mod on_mongodb {
         let database = raw(server.url()).await.client().database(&name);
         let mut names = database.list_collection_names().await.unwrap();
         names.sort();
-        assert_eq!(names, ["clients", "secrets", "used_assertions"]);
+        assert_eq!(names, ["audit_events", "clients", "secrets", "used_assertions"]);
         database.drop().await.unwrap();
     }
 

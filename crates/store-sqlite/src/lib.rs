@@ -4,6 +4,7 @@
 //!
 //! Several processes may share the file: single use and unique ids are constraints of the file, not of a process.
 
+mod audit;
 mod clients;
 mod deployment;
 mod failure;
@@ -44,7 +45,7 @@ struct Shared {
 
 impl SqliteStore {
     /// Opens the store in `directory`. Creates the directory (mode 0700) and the file (mode 0600) if they are missing,
-    /// and brings an older file up to date. `clock` decides only when used assertions may be forgotten. Blocks for
+    /// and brings an older file up to date. `clock` decides only when used assertions and audit events may be forgotten. Blocks for
     /// some milliseconds.
     ///
     /// # Errors

@@ -7,7 +7,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use crate::failure::OpenError;
 
 /// Each entry takes a file from the version before it to its own, counted from 1. Never edit one that was released.
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 4] = [
     "
     CREATE TABLE clients (
         id TEXT NOT NULL PRIMARY KEY,
@@ -56,6 +56,19 @@ const MIGRATIONS: [&str; 3] = [
         version INTEGER NOT NULL,
         record TEXT NOT NULL
     ) STRICT;
+",
+    "
+    -- Their ids are in the order of time.
+    CREATE TABLE audit_events (
+        id TEXT NOT NULL PRIMARY KEY,
+        client TEXT,
+        action TEXT NOT NULL,
+        until INTEGER NOT NULL,
+        record TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX audit_events_by_client ON audit_events (client, id) WHERE client IS NOT NULL;
+    CREATE INDEX audit_events_by_action ON audit_events (action, id);
+    CREATE INDEX audit_events_by_end ON audit_events (until);
 ",
 ];
 

@@ -1,36 +1,59 @@
 //! Secret hashes: one row each, under the keyed hash of the client id.
 
 use async_trait::async_trait;
+use common::Timestamp;
 use credentials::StoreError;
-use credentials::secret::{SecretLookup, SecretStore, StoredSecret};
-use rusqlite::params;
+use credentials::secret::{SecretHash, SecretLookup, SecretStore, StoredSecret};
+use rusqlite::{Connection, params};
 
 use crate::SqliteStore;
-use crate::failure::{decode, encode};
+use crate::failure::{Failure, decode, encode};
 
 #[async_trait]
 impl SecretStore for SqliteStore {
     async fn add(&self, owner: &SecretLookup, secret: &StoredSecret) -> Result<(), StoreError> {
-        let (owner, created) = (owner.as_str().to_owned(), secret.created_at.unix_millis());
-        let record = encode(secret)?;
-        let added = self.write(move |connection| {
-            let mut statement = connection
-                .prepare_cached("INSERT INTO secrets (owner, created_at, record) VALUES (?, ?, ?)")?;
-            statement.execute(params![owner, created, record])?;
-            Ok(())
-        });
-        Ok(added.await?)
+        let (owner, secret) = (owner.as_str().to_owned(), secret.clone());
+        Ok(self.write(move |connection| insert(connection, &owner, &secret)).await?)
     }
 
     async fn find(&self, owner: &SecretLookup) -> Result<Vec<StoredSecret>, StoreError> {
         let owner = owner.as_str().to_owned();
-        let found = self.read(move |connection| {
-            let mut statement = connection
-                .prepare_cached("SELECT record FROM secrets WHERE owner = ? ORDER BY created_at, rowid")?;
-            let records = statement.query_map([owner], |row| row.get::<_, String>(0))?;
-            records.map(|record| decode(|| "a client secret".to_owned(), &record?)).collect()
+        let found = self.read(move |connection| rows(connection, &owner));
+        Ok(found.await?.into_iter().map(|(_, secret)| secret).collect())
+    }
+
+    async fn rotate(
+        &self,
+        owner: &SecretLookup,
+        new: &StoredSecret,
+        others_end: Timestamp,
+    ) -> Result<(), StoreError> {
+        let owner = owner.as_str().to_owned();
+        let new = new.clone();
+        let rotated = self.write(move |connection| {
+            for (row, secret) in rows(connection, &owner)? {
+                let end = secret.expires_at.map_or(others_end, |end| end.min(others_end));
+                let ended = encode(&StoredSecret { expires_at: Some(end), ..secret })?;
+                let mut update =
+                    connection.prepare_cached("UPDATE secrets SET record = ? WHERE rowid = ?")?;
+                update.execute(params![ended, row])?;
+            }
+            insert(connection, &owner, &new)
         });
-        Ok(found.await?)
+        Ok(rotated.await?)
+    }
+
+    async fn remove(&self, owner: &SecretLookup, hash: &SecretHash) -> Result<bool, StoreError> {
+        let (owner, hash) = (owner.as_str().to_owned(), hash.clone());
+        let removed = self.write(move |connection| {
+            let mut removed = false;
+            for (row, _) in rows(connection, &owner)?.into_iter().filter(|(_, secret)| secret.hash == hash) {
+                let mut delete = connection.prepare_cached("DELETE FROM secrets WHERE rowid = ?")?;
+                removed |= delete.execute([row])? > 0;
+            }
+            Ok(removed)
+        });
+        Ok(removed.await?)
     }
 
     async fn delete_all(&self, owner: &SecretLookup) -> Result<(), StoreError> {
@@ -41,4 +64,23 @@ impl SecretStore for SqliteStore {
         });
         Ok(deleted.await?)
     }
+}
+
+/// The secrets of a client, oldest first, with the numbers of their rows.
+fn rows(connection: &Connection, owner: &str) -> Result<Vec<(i64, StoredSecret)>, Failure> {
+    let mut statement = connection
+        .prepare_cached("SELECT rowid, record FROM secrets WHERE owner = ? ORDER BY created_at, rowid")?;
+    let rows = statement.query_map([owner], |row| Ok((row.get(0)?, row.get::<_, String>(1)?)))?;
+    rows.map(|row| {
+        let (number, record) = row?;
+        Ok((number, decode(|| "a client secret".to_owned(), &record)?))
+    })
+    .collect()
+}
+
+fn insert(connection: &Connection, owner: &str, secret: &StoredSecret) -> Result<(), Failure> {
+    let mut statement =
+        connection.prepare_cached("INSERT INTO secrets (owner, created_at, record) VALUES (?, ?, ?)")?;
+    statement.execute(params![owner, secret.created_at.unix_millis(), encode(secret)?])?;
+    Ok(())
 }

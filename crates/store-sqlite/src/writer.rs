@@ -6,13 +6,13 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-use common::Clock;
+use common::{Clock, Timestamp};
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use crate::failure::{Failure, OpenError};
 use crate::file::DataFile;
-use crate::replay;
+use crate::{audit, replay};
 
 /// Writes that may wait, and so also the size of a transaction. More mean that the disk does not keep up; the caller
 /// answers 503.
@@ -157,10 +157,10 @@ impl WriterThread {
             self.apart(|connection| job.run(connection))?;
         }
         // Here it costs no wait for the disk of its own. If it fails, it fails alone.
-        self.apart(|connection| match replay::forget_ended(connection, self.clock.now()) {
+        self.apart(|connection| match forget_ended(connection, self.clock.now()) {
             Ok(()) => true,
             Err(error) => {
-                tracing::warn!(%error, "used assertions that ended could not be removed");
+                tracing::warn!(%error, "what has ended could not be removed");
                 false
             }
         })?;
@@ -180,6 +180,11 @@ impl WriterThread {
         database.prepare_cached("RELEASE job")?.execute(())?;
         Ok(())
     }
+}
+
+fn forget_ended(connection: &Connection, now: Timestamp) -> rusqlite::Result<()> {
+    replay::forget_ended(connection, now)?;
+    audit::forget_ended(connection, now)
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! HTTP in and out. Two listeners: the public one, and the one for management, where every route wants a token. An
 //! endpoint exists by being in a table below; paths match byte for byte, and everything else is 404 (T-TOK-07).
 
+pub mod audit;
 mod bearer;
 pub mod clients;
 mod error;
@@ -9,6 +10,7 @@ pub mod keys;
 mod management_auth;
 pub mod metrics;
 pub mod oauth;
+mod query;
 pub mod register;
 pub mod registration_tokens;
 mod source;
@@ -35,8 +37,18 @@ pub struct Endpoint {
     pub method: Method,
     /// As a client writes it, without `SERVICE_PREFIX`; `{…}` stands for one segment.
     pub path: &'static str,
+    /// The permission that its bearer must have, on the management listener; nobody asks elsewhere.
+    pub permission: &'static str,
     route: fn(Route) -> Route,
 }
+
+/// For endpoints that want no bearer token.
+const OPEN: &str = "";
+const CLIENTS_READ: &str = "gettone:clients:read";
+const CLIENTS_WRITE: &str = "gettone:clients:write";
+const KEYS_READ: &str = "gettone:keys:read";
+const KEYS_WRITE: &str = "gettone:keys:write";
+const AUDIT_READ: &str = "gettone:audit:read";
 
 const REGISTER: &str = "/register";
 const REGISTRATION: &str = "/register/{client_id}";
@@ -44,71 +56,177 @@ const TOKEN: &str = "/oauth/token";
 
 /// What the public listener serves in both profiles.
 pub const PUBLIC: &[Endpoint] = &[
-    Endpoint { method: Method::POST, path: REGISTER, route: |route| route.to(register::post) },
-    Endpoint { method: Method::GET, path: REGISTRATION, route: |route| route.to(register::one::get) },
-    Endpoint { method: Method::PUT, path: REGISTRATION, route: |route| route.to(register::one::put) },
-    Endpoint { method: Method::DELETE, path: REGISTRATION, route: |route| route.to(register::one::delete) },
-    Endpoint { method: Method::POST, path: TOKEN, route: |route| route.to(oauth::token::post) },
-    Endpoint { method: Method::GET, path: "/tokeninfo", route: |route| route.to(tokeninfo::get) },
-    Endpoint { method: Method::GET, path: well_known::JWKS, route: |route| route.to(well_known::jwks::get) },
+    Endpoint {
+        method: Method::POST,
+        path: REGISTER,
+        permission: OPEN,
+        route: |route| route.to(register::post),
+    },
+    Endpoint {
+        method: Method::GET,
+        path: REGISTRATION,
+        permission: OPEN,
+        route: |route| route.to(register::one::get),
+    },
+    Endpoint {
+        method: Method::PUT,
+        path: REGISTRATION,
+        permission: OPEN,
+        route: |route| route.to(register::one::put),
+    },
+    Endpoint {
+        method: Method::DELETE,
+        path: REGISTRATION,
+        permission: OPEN,
+        route: |route| route.to(register::one::delete),
+    },
+    Endpoint {
+        method: Method::POST,
+        path: TOKEN,
+        permission: OPEN,
+        route: |route| route.to(oauth::token::post),
+    },
+    Endpoint {
+        method: Method::GET,
+        path: "/tokeninfo",
+        permission: OPEN,
+        route: |route| route.to(tokeninfo::get),
+    },
+    Endpoint {
+        method: Method::GET,
+        path: well_known::JWKS,
+        permission: OPEN,
+        route: |route| route.to(well_known::jwks::get),
+    },
     Endpoint {
         method: Method::GET,
         path: well_known::OPENID_CONFIGURATION,
+        permission: OPEN,
         route: |route| route.to(well_known::openid_configuration::get),
     },
     Endpoint {
         method: Method::GET,
         path: well_known::AUTHORIZATION_SERVER,
+        permission: OPEN,
         route: |route| route.to(well_known::authorization_server::get),
     },
 ];
 
 /// What the public listener serves in the drop-in profile besides, as upstream does. No gateway routes it (K-09).
-pub const PUBLIC_IN_DROP_IN: &[Endpoint] =
-    &[Endpoint { method: Method::POST, path: "/clients", route: |route| route.to(clients::post) }];
+pub const PUBLIC_IN_DROP_IN: &[Endpoint] = &[Endpoint {
+    method: Method::POST,
+    path: "/clients",
+    permission: OPEN,
+    route: |route| route.to(clients::post),
+}];
 
 /// What the management listener serves to whoever reaches it, besides the status routes. No other route does without
 /// the management token.
-pub const MANAGEMENT_WITHOUT_TOKEN: &[Endpoint] =
-    &[Endpoint { method: Method::GET, path: METRICS, route: |route| route.to(metrics::get) }];
+pub const MANAGEMENT_WITHOUT_TOKEN: &[Endpoint] = &[Endpoint {
+    method: Method::GET,
+    path: METRICS,
+    permission: OPEN,
+    route: |route| route.to(metrics::get),
+}];
 
-/// What the management listener serves to the bearer of the management token.
+/// What the management listener serves to the bearer of the bootstrap token, and of an access token with the permission.
 pub const MANAGEMENT: &[Endpoint] = &[
-    Endpoint { method: Method::POST, path: "/clients", route: |route| route.to(clients::post) },
-    Endpoint { method: Method::GET, path: "/clients", route: |route| route.to(clients::get) },
+    Endpoint {
+        method: Method::POST,
+        path: "/clients",
+        permission: CLIENTS_WRITE,
+        route: |route| route.to(clients::post),
+    },
+    Endpoint {
+        method: Method::GET,
+        path: "/clients",
+        permission: CLIENTS_READ,
+        route: |route| route.to(clients::get),
+    },
     Endpoint {
         method: Method::GET,
         path: "/clients/{client_id}",
+        permission: CLIENTS_READ,
         route: |route| route.to(clients::one::get),
     },
     Endpoint {
         method: Method::PATCH,
         path: "/clients/{client_id}",
+        permission: CLIENTS_WRITE,
         route: |route| route.to(clients::one::patch),
     },
     Endpoint {
         method: Method::DELETE,
         path: "/clients/{client_id}",
+        permission: CLIENTS_WRITE,
         route: |route| route.to(clients::one::delete),
+    },
+    Endpoint {
+        method: Method::GET,
+        path: "/clients/{client_id}/secrets",
+        permission: CLIENTS_READ,
+        route: |route| route.to(clients::secrets::get),
+    },
+    Endpoint {
+        method: Method::POST,
+        path: "/clients/{client_id}/secrets",
+        permission: CLIENTS_WRITE,
+        route: |route| route.to(clients::secrets::post),
+    },
+    Endpoint {
+        method: Method::GET,
+        path: "/clients/{client_id}/usage",
+        permission: CLIENTS_READ,
+        route: |route| route.to(clients::usage::get),
+    },
+    Endpoint {
+        method: Method::DELETE,
+        path: "/clients/{client_id}/secrets/{secret_id}",
+        permission: CLIENTS_WRITE,
+        route: |route| route.to(clients::secrets::delete),
     },
     Endpoint {
         method: Method::POST,
         path: "/registration-tokens",
+        permission: CLIENTS_WRITE,
         route: |route| route.to(registration_tokens::post),
     },
     Endpoint {
         method: Method::DELETE,
         path: "/registration-tokens/{token_id}",
+        permission: CLIENTS_WRITE,
         route: |route| route.to(registration_tokens::delete),
     },
-    Endpoint { method: Method::GET, path: "/keys", route: |route| route.to(keys::get) },
-    Endpoint { method: Method::POST, path: "/keys", route: |route| route.to(keys::post) },
+    Endpoint {
+        method: Method::GET,
+        path: "/audit",
+        permission: AUDIT_READ,
+        route: |route| route.to(audit::get),
+    },
+    Endpoint {
+        method: Method::GET,
+        path: "/keys",
+        permission: KEYS_READ,
+        route: |route| route.to(keys::get),
+    },
+    Endpoint {
+        method: Method::POST,
+        path: "/keys",
+        permission: KEYS_WRITE,
+        route: |route| route.to(keys::post),
+    },
     Endpoint {
         method: Method::POST,
         path: "/keys/{kid}/activate",
+        permission: KEYS_WRITE,
         route: |route| route.to(keys::one::activate),
     },
-    Endpoint { method: Method::POST, path: "/keys/{kid}/retire", route: |route| route.to(keys::one::retire) },
+    Endpoint {
+        method: Method::POST,
+        path: "/keys/{kid}/retire",
+        permission: KEYS_WRITE,
+        route: |route| route.to(keys::one::retire),
+    },
 ];
 
 /// Mounts the public listener's routes.
@@ -190,13 +308,12 @@ struct ExactPath(String);
 impl Guard for ExactPath {
     fn check(&self, context: &GuardContext<'_>) -> bool {
         let raw = context.head().uri.path();
-        match self.0.split_once('{') {
-            None => raw == self.0,
-            Some((start, rest)) => {
-                let end = rest.split_once('}').map_or("", |(_, end)| end);
-                let segment = raw.strip_prefix(start).and_then(|rest| rest.strip_suffix(end));
-                segment.is_some_and(|segment| !segment.is_empty() && !segment.contains('/'))
-            }
-        }
+        let mut segments = raw.split('/');
+        let alike = self.0.split('/').all(|pattern| match segments.next() {
+            Some(segment) if pattern.starts_with('{') => !segment.is_empty(),
+            Some(segment) => segment == pattern,
+            None => false,
+        });
+        alike && segments.next().is_none()
     }
 }

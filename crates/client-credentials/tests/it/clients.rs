@@ -177,3 +177,77 @@ fn t_reg_06_only_the_expected_version_is_removed() {
     let another = format!("/clients/{}", service.basic_client(&json!({})).id);
     assert_eq!(conditional_call(&service, "DELETE", &another, "*", "").status, 204);
 }
+
+#[test]
+fn a_list_shows_what_was_asked_for() {
+    let service = Service::standard(&[]);
+    let make = |client: &serde_json::Value| {
+        let answer = service.manage("POST", "/clients", Some(client));
+        answer.json()["client_id"].as_str().unwrap().to_owned()
+    };
+    make(
+        &json!({"client_name": "Orders", "permissions": ["read:orders"], "metadata": {"team": "a", "a b": "c"}}),
+    );
+    make(&json!({"client_name": "Invoices", "__STATE__": "DRAFT", "metadata": {"team": "b"}}));
+    service.register(&json!({"client_name": "a stranger's orders"}));
+    let now = service.clock_seconds() * 1000;
+    let names = |query: &str| {
+        let answer = service.manage("GET", &format!("/clients?{query}"), None);
+        assert_eq!(answer.status, 200, "{query}: {answer:?}");
+        let clients = answer.json()["clients"].as_array().unwrap().clone();
+        let mut names: Vec<_> =
+            clients.iter().map(|client| client["name"].as_str().unwrap().to_owned()).collect();
+        names.sort();
+        names.join(", ")
+    };
+    for (query, expected) in [
+        ("state=DRAFT", "Invoices"),
+        ("state=PUBLIC", "Orders, a stranger's orders"),
+        ("origin=registration", "a stranger's orders"),
+        ("name=oRDER", "Orders, a stranger's orders"),
+        ("name=.*", ""),
+        ("permission=read:orders", "Orders"),
+        ("metadata.team=b", "Invoices"),
+        ("metadata.a%20b=c", "Orders"),
+        ("metadata.team=a&state=DRAFT", ""),
+        ("name=orders&origin=operator", "Orders"),
+        (&format!("unused_since={}", now + 1000), "Invoices, Orders, a stranger's orders"),
+        (&format!("unused_since={}", now - 1000), ""),
+        (&format!("created_before={}", now - 1000), ""),
+    ] {
+        assert_eq!(names(query), expected, "{query}");
+    }
+    for odd in [
+        "state=draft",
+        "origin=me",
+        "metadata.=x",
+        "metadata.a=x&metadata.b=y",
+        "unused_since=monday",
+        "nme=x",
+        "metadata=x",
+    ] {
+        let answer = service.manage("GET", &format!("/clients?{odd}"), None);
+        assert_eq!(answer.refusal(), (400, "invalid_request".to_owned()), "{odd}");
+    }
+}
+
+#[test]
+fn the_use_of_a_client_is_counted() {
+    let service = Service::standard(&[]);
+    let (client, other) = (service.basic_client(&json!({})), service.basic_client(&json!({})));
+    let usage = |query: &str| {
+        let answer = service.manage("GET", &format!("/clients/{}/usage{query}", client.id), None);
+        assert_eq!(answer.status, 200, "{answer:?}");
+        answer.json()["tokensIssued"].clone()
+    };
+    assert_eq!(usage(""), 0);
+    for _ in 0..3 {
+        service.token_of(&client);
+        service.token_of(&other);
+        service.clock.advance_seconds(10);
+    }
+    let since = (service.clock_seconds() - 15) * 1000;
+    assert_eq!((usage(""), usage(&format!("?since={since}"))), (json!(3), json!(1)));
+    assert_eq!(service.manage("GET", "/clients/nobody/usage", None).status, 404);
+    assert_eq!(service.manage("GET", &format!("/clients/{}/usage?since=x", client.id), None).status, 400);
+}

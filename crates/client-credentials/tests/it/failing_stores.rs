@@ -6,12 +6,13 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use async_trait::async_trait;
 use client_credentials::Stores;
 use common::Timestamp;
+use credentials::audit::{AuditEvent, AuditFilter, AuditLog, AuditPage, EventId};
 use credentials::client::{
     Client, ClientFilter, ClientId, ClientPage, ClientStore, DeleteOutcome, ReplaceOutcome,
 };
 use credentials::key::{KeyDirectory, KeyRing, KeyRingStore, PublishedKey, StoredRing};
 use credentials::replay::{ReplayGuard, UseId};
-use credentials::secret::{SecretLookup, SecretStore, StoredSecret};
+use credentials::secret::{SecretHash, SecretLookup, SecretStore, StoredSecret};
 use credentials::store::DeploymentStore;
 use credentials::{InsertError, StoreError};
 use store_sqlite::SqliteStore;
@@ -25,6 +26,7 @@ pub(crate) struct FailingStores {
     pub(crate) secrets: Arc<Switch>,
     pub(crate) replay: Arc<Switch>,
     pub(crate) keys: Arc<Switch>,
+    pub(crate) audit: Arc<Switch>,
     pub(crate) key_ring: Arc<Switch>,
 }
 
@@ -76,6 +78,7 @@ impl FailingStores {
             secrets: Arc::default(),
             replay: Arc::default(),
             keys: Arc::default(),
+            audit: Arc::default(),
             key_ring: Arc::default(),
         }
     }
@@ -84,8 +87,8 @@ impl FailingStores {
         Stores::of(self.clone())
     }
 
-    pub(crate) fn switches(&self) -> [&Switch; 5] {
-        [&self.clients, &self.secrets, &self.replay, &self.keys, &self.key_ring]
+    pub(crate) fn switches(&self) -> [&Switch; 6] {
+        [&self.clients, &self.secrets, &self.replay, &self.keys, &self.key_ring, &self.audit]
     }
 }
 
@@ -149,6 +152,21 @@ impl SecretStore for FailingStores {
         SecretStore::find(&self.store, owner).await
     }
 
+    async fn rotate(
+        &self,
+        owner: &SecretLookup,
+        new: &StoredSecret,
+        others_end: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.secrets.pass()?;
+        self.store.rotate(owner, new, others_end).await
+    }
+
+    async fn remove(&self, owner: &SecretLookup, hash: &SecretHash) -> Result<bool, StoreError> {
+        self.secrets.pass()?;
+        self.store.remove(owner, hash).await
+    }
+
     async fn delete_all(&self, owner: &SecretLookup) -> Result<(), StoreError> {
         self.secrets.pass()?;
         self.store.delete_all(owner).await
@@ -203,5 +221,28 @@ impl KeyRingStore for FailingStores {
 impl DeploymentStore for FailingStores {
     async fn agree(&self, name: &str, proposal: &[u8]) -> Result<Vec<u8>, StoreError> {
         self.store.agree(name, proposal).await
+    }
+}
+
+#[async_trait]
+impl AuditLog for FailingStores {
+    async fn append(&self, events: &[AuditEvent], keep_until: Timestamp) -> Result<(), StoreError> {
+        self.audit.pass()?;
+        self.store.append(events, keep_until).await
+    }
+
+    async fn events(
+        &self,
+        filter: &AuditFilter,
+        before: Option<&EventId>,
+        limit: u32,
+    ) -> Result<AuditPage, StoreError> {
+        self.audit.pass()?;
+        self.store.events(filter, before, limit).await
+    }
+
+    async fn count(&self, filter: &AuditFilter, at_most: u32) -> Result<u32, StoreError> {
+        self.audit.pass()?;
+        self.store.count(filter, at_most).await
     }
 }

@@ -9,8 +9,10 @@
 )]
 
 mod assertions;
+mod audit;
 mod client_keys;
 mod client_secret_post;
+mod client_secrets;
 mod clients;
 mod conformance;
 mod discovery;

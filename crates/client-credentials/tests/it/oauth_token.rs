@@ -146,7 +146,6 @@ fn c_6749_what_does_not_matter_is_ignored() {
         ("C-6749-01", GRANT.to_owned()),
         ("C-6749-10", format!("{GRANT}&scope=&client_assertion=&audience=&resource=")),
         ("C-6749-11", format!("{GRANT}&foo=bar&grant_types=x")),
-        ("C-6749-19", format!("{GRANT}&scope=a+b")),
         ("T-BAS-07", format!("{GRANT}&client_id={}", client.id)),
         ("contract 1.3", format!("{GRANT}&token_endpoint_auth_method=client_secret_basic")),
     ] {
@@ -161,6 +160,71 @@ fn c_6749_what_does_not_matter_is_ignored() {
         GRANT,
     );
     assert_eq!(answer.status, 200, "T-FRM-02: {answer:?}");
+}
+
+#[test]
+fn c_6749_18_c_6749_19_a_scope_narrows_the_permissions_and_is_told() {
+    let service = Service::standard(&[]);
+    let client = service.basic_client(&json!({"permissions": ["read:orders", "write:orders"]}));
+    let basic = client.basic();
+    let ask = |form: &str| service.token(&[("Authorization", &basic)], &format!("{GRANT}{form}"));
+    let told = |answer: &Answer| {
+        let body = answer.json();
+        let claims = jwt_part(body["access_token"].as_str().unwrap(), 1);
+        assert_eq!(claims.get("scope"), body.get("scope"), "{answer:?}");
+        (claims["permissions"].clone(), body.get("scope").cloned())
+    };
+    let all = json!(["read:orders", "write:orders"]);
+    assert_eq!(told(&ask("")), (all.clone(), None), "C-6749-19");
+    assert_eq!(told(&ask("&scope=")), (all, None), "C-6749-10");
+    assert_eq!(
+        told(&ask("&scope=write:orders+write:orders")),
+        (json!(["write:orders"]), Some(json!("write:orders")))
+    );
+    let answer = ask("&scope=read:orders");
+    assert_eq!(told(&answer).0, json!(["read:orders"]));
+    let token = answer.json()["access_token"].as_str().unwrap().to_owned();
+    assert_eq!(service.tokeninfo(&token).json()["scope"], "read:orders");
+    for scope in ["admin", "read:orders+admin", "openid", "READ:ORDERS"] {
+        assert_eq!(ask(&format!("&scope={scope}")).refusal(), invalid(400, "invalid_scope"), "{scope}");
+    }
+    // The service we replace takes no notice of it.
+    let service = Service::drop_in(&[]);
+    let client = service.basic_client(&json!({"permissions": ["read:orders"]}));
+    let answer = service.token(&[("Authorization", &client.basic())], &format!("{GRANT}&scope=admin"));
+    assert_eq!(told(&answer), (json!(["read:orders"]), None));
+}
+
+#[test]
+fn a_client_has_a_lifetime_and_claims_of_its_own() {
+    let service = Service::standard(&[("MAX_TOKEN_LIFETIME_SECONDS", "7200")]);
+    let powers = json!({"staticClaims": {"tenant": "acme"}, "tokenLifetimeSeconds": 60});
+    let client = service.basic_client(&powers);
+    let path = format!("/clients/{}", client.id);
+    let lifetime = || {
+        let answer = service.token(&[("Authorization", &client.basic())], GRANT);
+        let claims = jwt_part(answer.json()["access_token"].as_str().unwrap(), 1);
+        let seconds = claims["exp"].as_i64().unwrap() - claims["iat"].as_i64().unwrap();
+        assert_eq!(answer.json()["expires_in"], seconds);
+        (seconds, claims["tenant"].clone())
+    };
+    assert_eq!(lifetime(), (60, json!("acme")));
+    service.manage(
+        "PATCH",
+        &path,
+        Some(&json!({"tokenLifetimeSeconds": 7200, "staticClaims": {"tenant": 1}})),
+    );
+    assert_eq!(lifetime(), (7200, json!(1)));
+    service.manage("PATCH", &path, Some(&json!({"tokenLifetimeSeconds": null, "staticClaims": null})));
+    assert_eq!(lifetime(), (3600, json!(null)));
+    for bad in [json!({"tokenLifetimeSeconds": 7201}), json!({"staticClaims": {"permissions": ["admin"]}})] {
+        let refused = service.manage("PATCH", &path, Some(&bad)).refusal();
+        assert_eq!(refused, (400, "invalid_client_metadata".to_owned()), "{bad}");
+        let mut new = bad.clone();
+        new["client_name"] = json!("c");
+        assert_eq!(service.manage("POST", "/clients", Some(&new)).status, 400, "{new}");
+    }
+    assert_eq!(lifetime(), (3600, json!(null)));
 }
 
 #[test]
@@ -283,7 +347,7 @@ fn each_live_secret_of_a_client_is_good_until_it_expires() {
     let owner = pepper.lookup(&ClientId::parse(&client.id).unwrap());
     let now = service.clock.now();
     let add = |secret: &str, expires_at: Option<Timestamp>| {
-        let stored = StoredSecret { hash: pepper.hash(secret), created_at: now, expires_at };
+        let stored = StoredSecret { expires_at, ..StoredSecret::new(secret, &pepper, now) };
         actix_web::rt::System::new().block_on(service.stores.add(&owner, &stored)).unwrap();
     };
     add("second", None);

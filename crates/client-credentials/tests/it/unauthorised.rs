@@ -1,17 +1,22 @@
-//! Every route of the management listener wants the management token, but for one. The routes come from the tables the
+//! Every route of the management listener wants the bootstrap token or its permission, but for one. The routes come from the tables the
 //! router is built from, so that a new one cannot be forgotten.
 
 use client_credentials::http::{Endpoint, MANAGEMENT, MANAGEMENT_WITHOUT_TOKEN};
 use serde_json::json;
 
-use crate::service::{Answer, BOOTSTRAP_TOKEN, Service, call};
+use crate::service::{Answer, BOOTSTRAP_TOKEN, JSON, Service, call};
 
 fn ask(service: &Service, endpoint: &Endpoint, id: &str, authorization: &[&str]) -> Answer {
     let headers: Vec<_> = authorization.iter().map(|value| ("Authorization", *value)).collect();
     call(
         service.management,
         endpoint.method.as_str(),
-        &endpoint.path.replace("{client_id}", id).replace("{token_id}", "token").replace("{kid}", id),
+        &endpoint
+            .path
+            .replace("{client_id}", id)
+            .replace("{secret_id}", "x")
+            .replace("{token_id}", "token")
+            .replace("{kid}", id),
         &headers,
         "",
     )
@@ -21,8 +26,6 @@ fn ask(service: &Service, endpoint: &Endpoint, id: &str, authorization: &[&str])
 fn every_management_route_wants_the_management_token() {
     let service = Service::standard(&[]);
     let client = service.basic_client(&json!({}));
-    // Of another client: that one's login is noted in its record.
-    let access_token = format!("Bearer {}", service.token_of(&service.basic_client(&json!({}))));
     let before = service.manage("GET", &format!("/clients/{}", client.id), None);
     let longer = format!("Bearer {BOOTSTRAP_TOKEN}x");
     let shorter = format!("Bearer {}", &BOOTSTRAP_TOKEN[1..]);
@@ -37,7 +40,7 @@ fn every_management_route_wants_the_management_token() {
             assert_eq!(answer.status, 401, "{endpoint:?} {none:?}");
             assert_eq!(answer.header("www-authenticate"), no_token, "{endpoint:?} {none:?}");
         }
-        for wrong in [&longer, &shorter, &upper, &access_token, "Bearer", "Bearer a b"] {
+        for wrong in [&longer, &shorter, &upper, "Bearer", "Bearer a b", "Bearer a.b.c"] {
             let answer = ask(&service, endpoint, &client.id, &[wrong]);
             assert_eq!(answer.refusal(), (401, "invalid_token".to_owned()), "{endpoint:?} {wrong:?}");
         }
@@ -54,6 +57,79 @@ fn every_management_route_wants_the_management_token() {
         let answer = ask(&service, endpoint, &client.id, &[&right]);
         assert_ne!(answer.status, 401, "{endpoint:?}");
     }
+}
+
+#[test]
+fn c_6750_05_an_access_token_opens_the_routes_of_its_permission_and_no_other() {
+    let service = Service::standard(&[]);
+    let victim = service.basic_client(&json!({}));
+    let mut permissions: Vec<_> = MANAGEMENT.iter().map(|endpoint| endpoint.permission).collect();
+    permissions.sort_unstable();
+    permissions.dedup();
+    assert!(permissions.iter().all(|permission| permission.starts_with("gettone:")), "{permissions:?}");
+    let token = |permissions: &[&str]| {
+        let client = service.basic_client(&json!({ "permissions": permissions }));
+        format!("Bearer {}", service.token_of(&client))
+    };
+    for endpoint in MANAGEMENT {
+        let others: Vec<_> =
+            permissions.iter().copied().filter(|permission| *permission != endpoint.permission).collect();
+        for wrong in [token(&[]), token(&others), token(&["gettone:", "gettone:*"])] {
+            let answer = ask(&service, endpoint, &victim.id, &[&wrong]);
+            assert_eq!(answer.refusal(), (403, "insufficient_scope".to_owned()), "{endpoint:?}");
+            let challenge = answer.header("www-authenticate").unwrap();
+            let expected = format!("error=\"insufficient_scope\", scope=\"{}\"", endpoint.permission);
+            assert!(challenge.starts_with("Bearer ") && challenge.ends_with(&expected), "{challenge}");
+        }
+    }
+    for endpoint in MANAGEMENT {
+        let right = token(&[endpoint.permission]);
+        let answer = ask(&service, endpoint, &victim.id, &[&right]);
+        assert!(![401, 403].contains(&answer.status), "{endpoint:?} {answer:?}");
+        service.clock.advance_seconds(3600);
+        let answer = ask(&service, endpoint, &victim.id, &[&right]);
+        assert_eq!(answer.refusal(), (401, "invalid_token".to_owned()), "{endpoint:?}");
+    }
+}
+
+#[test]
+fn c_21_11_a_permission_to_write_clients_is_no_way_to_the_others() {
+    let service = Service::standard(&[]);
+    let writer = service.basic_client(&json!({"permissions": ["gettone:clients:write"]}));
+    let reader = service.basic_client(&json!({"permissions": ["gettone:audit:read"]}));
+    let plain = service.basic_client(&json!({}));
+    let token = format!("Bearer {}", service.token_of(&writer));
+    let write = |method: &str, path: &str, body: &serde_json::Value| {
+        let headers = [("Authorization", token.as_str()), JSON];
+        call(service.management, method, path, &headers, &body.to_string())
+    };
+    let secrets = format!("/clients/{}/secrets", reader.id);
+    let path = |id: &str| format!("/clients/{id}");
+    let more = json!({"permissions": ["gettone:audit:read"]});
+    for (what, answer) in [
+        ("give it to itself", write("PATCH", &path(&writer.id), &more)),
+        ("give it to another", write("PATCH", &path(&plain.id), &more)),
+        (
+            "make such a client",
+            write("POST", "/clients", &json!({"client_name": "c", "permissions": ["gettone:x"]})),
+        ),
+        ("change one", write("PATCH", &path(&reader.id), &json!({"name": "n"}))),
+        ("take one's powers", write("PATCH", &path(&reader.id), &json!({"permissions": []}))),
+        ("get one's secret", write("POST", &secrets, &json!({}))),
+        ("cancel one's secret", write("DELETE", &format!("{secrets}/x"), &json!({}))),
+        ("remove one", write("DELETE", &path(&reader.id), &json!({}))),
+    ] {
+        assert_eq!(answer.refusal(), (403, "access_denied".to_owned()), "{what}");
+    }
+    let own = json!({"permissions": ["gettone:clients:write", "read:orders"]});
+    assert_eq!(write("PATCH", &path(&plain.id), &own).status, 200, "what it has it may give");
+    let events = service.manage("GET", &format!("/audit?client={}&action=client.changed", plain.id), None);
+    let actor = json!({"kind": "client", "clientId": writer.id});
+    assert_eq!(events.json()["events"][0]["actor"], actor);
+    // Without any token, as in the drop-in profile on the public listener, nobody gets such a permission.
+    let service = Service::drop_in(&[]);
+    let body = json!({"client_name": "c", "permissions": ["gettone:clients:write"]}).to_string();
+    assert_eq!(service.call("POST", "/clients", &[JSON], &body).status, 403);
 }
 
 #[test]

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 use unicode_normalization::UnicodeNormalization;
 
 use super::{AuthMethod, ClientState};
+use crate::key::Algorithm;
 
 /// The longest name, permission, audience or claim name, in characters.
 const MAX_TEXT_LENGTH: usize = 256;
@@ -35,6 +36,10 @@ pub enum ClientDefect {
     AudienceIsIssuer,
     #[error("allowedCustomClaims must not hold {0}: clients do not choose that claim")]
     ReservedClaim(&'static str),
+    #[error("staticClaims must not hold {0}: that claim is the service's to set")]
+    ReservedStaticClaim(&'static str),
+    #[error("tokenLifetimeSeconds must be at most {0}, as MAX_TOKEN_LIFETIME_SECONDS says")]
+    LifetimeTooLong(i64),
     #[error("a key is missing: private_key_jwt needs public_key, jwks or jwks_uri")]
     KeyMissing,
     #[error(
@@ -68,8 +73,8 @@ localhost, or the scheme of an app, with a dot in it"
     #[error("software_statement comes from an issuer that is not trusted here: leave it out")]
     SoftwareStatementUnapproved,
     #[error(
-        "only name, permissions, audience, allowedCustomClaims, metadata and __STATE__ can be changed; leave out the \
-other members"
+        "only name, permissions, audience, allowedCustomClaims, staticClaims, tokenLifetimeSeconds, \
+assertionAlgorithm, metadata and __STATE__ can be changed here; leave out the other members"
     )]
     NotChangeable,
     #[error("a client in state {} cannot become {}", from.as_str(), to.as_str())]
@@ -109,6 +114,42 @@ pub(super) fn allowed_custom_claims(value: &Value) -> Result<Vec<String>, Client
         Some(reserved) => Err(ClientDefect::ReservedClaim(reserved)),
         None => Ok(claims),
     }
+}
+
+/// The most that static claims take as JSON, in bytes: every token of the client carries them.
+const MAX_STATIC_CLAIMS_LENGTH: usize = 2048;
+
+/// The claims that every token of the client carries. Never a reserved one (T-CC-03).
+pub(super) fn static_claims(value: &Value) -> Result<Map<String, Value>, ClientDefect> {
+    let invalid = |expected| ClientDefect::Invalid { member: "staticClaims", expected };
+    let claims = value.as_object().ok_or(invalid("an object"))?;
+    if !claims.keys().all(|name| is_clean(name)) {
+        return Err(invalid("an object whose names have 1 to 256 visible characters"));
+    }
+    if serde_json::to_vec(claims).map_or(usize::MAX, |json| json.len()) > MAX_STATIC_CLAIMS_LENGTH {
+        return Err(invalid("at most 2048 bytes long as a whole, so that a token with them passes gateways"));
+    }
+    check_stored_value(value, 1).map_err(invalid)?;
+    match AccessTokenClaims::RESERVED.iter().find(|reserved| claims.contains_key(**reserved)) {
+        Some(reserved) => Err(ClientDefect::ReservedStaticClaim(reserved)),
+        None => Ok(claims.clone()),
+    }
+}
+
+/// The lifetime of the client's tokens. What the policy allows is asked by whoever knows it.
+pub(super) fn token_lifetime_seconds(value: &Value) -> Result<u32, ClientDefect> {
+    let seconds =
+        value.as_u64().and_then(|seconds| u32::try_from(seconds).ok()).filter(|seconds| *seconds > 0);
+    let expected = "a whole number of seconds, 1 or more";
+    seconds.ok_or(ClientDefect::Invalid { member: "tokenLifetimeSeconds", expected })
+}
+
+/// The one algorithm that the client's assertions may have.
+pub(super) fn assertion_algorithm(value: &Value) -> Result<String, ClientDefect> {
+    let expected = "the name of a signature algorithm, such as RS256, ES256 or EdDSA";
+    let algorithm = value.as_str().and_then(Algorithm::named);
+    let invalid = ClientDefect::Invalid { member: "assertionAlgorithm", expected };
+    algorithm.map(|algorithm| algorithm.name().to_owned()).ok_or(invalid)
 }
 
 /// The state of a client.
@@ -285,6 +326,33 @@ mod tests {
             assert_eq!(verdict, Err(ClientDefect::ReservedClaim(claim)));
         }
         assert_eq!(allowed_custom_claims(&json!(["tenant", "Sub"])).unwrap(), ["tenant", "Sub"]);
+    }
+
+    #[test]
+    fn t_cc_03_static_claims_are_never_reserved_and_small() {
+        let good = json!({"tenant": {"id": 1}, "region": "eu", "Sub": null});
+        assert_eq!(Value::Object(super::static_claims(&good).unwrap()), good);
+        for claim in common::AccessTokenClaims::RESERVED {
+            let verdict = super::static_claims(&json!({ *claim: "x" }));
+            assert_eq!(verdict, Err(ClientDefect::ReservedStaticClaim(claim)));
+        }
+        let too_long = json!({ "a": "x".repeat(2048 - 7) });
+        for bad in
+            [json!([]), json!("x"), json!({"": 1}), json!({"$set": 1}), json!({"a": u64::MAX}), too_long]
+        {
+            assert!(super::static_claims(&bad).is_err(), "{bad}");
+        }
+        assert!(super::static_claims(&json!({ "a": "x".repeat(2048 - 8) })).is_ok());
+        assert!(super::static_claims(&nested(17)).is_err());
+    }
+
+    #[test]
+    fn a_lifetime_is_a_positive_number() {
+        assert_eq!(super::token_lifetime_seconds(&json!(60)), Ok(60));
+        for bad in [json!(0), json!(-1), json!(1.5), json!("60"), json!(null), json!(u64::from(u32::MAX) + 1)]
+        {
+            assert!(super::token_lifetime_seconds(&bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

@@ -30,6 +30,20 @@ impl Client {
                 ("allowedCustomClaims", value) => {
                     client.allowed_custom_claims = members::allowed_custom_claims(value)?;
                 }
+                ("staticClaims", Value::Null) => client.static_claims = Map::new(),
+                ("staticClaims", value) => {
+                    let mut merged = Value::Object(client.static_claims);
+                    merge(&mut merged, value);
+                    client.static_claims = members::static_claims(&merged)?;
+                }
+                ("tokenLifetimeSeconds", Value::Null) => client.token_lifetime_seconds = None,
+                ("tokenLifetimeSeconds", value) => {
+                    client.token_lifetime_seconds = Some(members::token_lifetime_seconds(value)?);
+                }
+                ("assertionAlgorithm", Value::Null) => client.assertion_algorithm = None,
+                ("assertionAlgorithm", value) => {
+                    client.assertion_algorithm = Some(members::assertion_algorithm(value)?);
+                }
                 ("metadata", Value::Null) => client.metadata = Map::new(),
                 ("metadata", value) => {
                     let mut merged = Value::Object(client.metadata);
@@ -98,13 +112,17 @@ mod tests {
     #[test]
     fn what_is_named_is_replaced_and_the_rest_stays() {
         let after = patched(&json!({"name": "after", "permissions": ["q", "r"], "audience": ["b"],
-            "allowedCustomClaims": ["region"], "__STATE__": "DRAFT"}))
+            "allowedCustomClaims": ["region"], "staticClaims": {"tenant": "a"}, "tokenLifetimeSeconds": 60,
+            "assertionAlgorithm": "ES256", "__STATE__": "DRAFT"}))
         .unwrap();
         let mut expected = client();
         expected.name = "after".to_owned();
         expected.permissions = vec!["q".to_owned(), "r".to_owned()];
         expected.audience = vec!["b".to_owned()];
         expected.allowed_custom_claims = vec!["region".to_owned()];
+        expected.static_claims.insert("tenant".to_owned(), json!("a"));
+        expected.token_lifetime_seconds = Some(60);
+        expected.assertion_algorithm = Some("ES256".to_owned());
         expected.state = ClientState::Draft;
         expected.updated_at = Timestamp::from_unix_seconds(2);
         expected.version = 2;
@@ -136,6 +154,11 @@ mod tests {
             json!({"permissions": [1]}),
             json!({"audience": [ISSUER]}),
             json!({"allowedCustomClaims": ["permissions"]}),
+            json!({"staticClaims": {"permissions": ["admin"]}}),
+            json!({"staticClaims": "x"}),
+            json!({"tokenLifetimeSeconds": 0}),
+            json!({"assertionAlgorithm": "HS256"}),
+            json!({"assertionAlgorithm": "none"}),
             json!({"metadata": []}),
             json!({"metadata": "x"}),
             json!({"metadata": {"$set": {"permissions": ["admin"]}}}),

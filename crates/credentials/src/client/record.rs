@@ -5,7 +5,7 @@ use common::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::ClientId;
+use super::{ClientDefect, ClientId};
 use crate::key::PublicKey;
 
 /// How a client proves who it is. One method per client (RFC 6749 §2.3.2).
@@ -134,6 +134,19 @@ impl Client {
     #[must_use]
     pub fn may_obtain_tokens(&self) -> bool {
         self.state == ClientState::Public
+    }
+
+    /// Checks the lifetime of the client's tokens against the policy.
+    ///
+    /// # Errors
+    /// [`ClientDefect::LifetimeTooLong`].
+    pub fn check_lifetime(&self, max_seconds: i64) -> Result<(), ClientDefect> {
+        match self.token_lifetime_seconds {
+            Some(seconds) if i64::from(seconds) > max_seconds => {
+                Err(ClientDefect::LifetimeTooLong(max_seconds))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The keys in the record that are good now. Those at its `jwks_uri` are not among them.

@@ -20,6 +20,8 @@ pub struct NewClient {
     pub permissions: Vec<String>,
     pub audience: Vec<String>,
     pub allowed_custom_claims: Vec<String>,
+    pub static_claims: Map<String, Value>,
+    pub token_lifetime_seconds: Option<u32>,
     pub metadata: Map<String, Value>,
     /// What it says about itself, in the names of RFC 7591 §2.
     pub registration: Map<String, Value>,
@@ -48,6 +50,8 @@ impl NewClient {
             permissions: Vec::new(),
             audience: Vec::new(),
             allowed_custom_claims: Vec::new(),
+            static_claims: Map::new(),
+            token_lifetime_seconds: None,
             metadata: get(members, "metadata").map_or_else(|| Ok(Map::new()), members::metadata)?,
             registration: self_description::read(members)?,
             state: None,
@@ -67,6 +71,11 @@ impl NewClient {
                 .map_or_else(|| Ok(Vec::new()), |value| members::audience(value, issuer))?,
             allowed_custom_claims: get(members, "allowedCustomClaims")
                 .map_or_else(|| Ok(Vec::new()), members::allowed_custom_claims)?,
+            static_claims: get(members, "staticClaims")
+                .map_or_else(|| Ok(Map::new()), members::static_claims)?,
+            token_lifetime_seconds: get(members, "tokenLifetimeSeconds")
+                .map(members::token_lifetime_seconds)
+                .transpose()?,
             state: get(members, "__STATE__").map(members::state).transpose()?,
             origin: ClientOrigin::Operator,
             ..powerless
@@ -91,6 +100,8 @@ impl NewClient {
             permissions: self.permissions,
             audience: self.audience,
             allowed_custom_claims: self.allowed_custom_claims,
+            static_claims: self.static_claims,
+            token_lifetime_seconds: self.token_lifetime_seconds,
             metadata: self.metadata,
             registration: self.registration,
             origin: self.origin,

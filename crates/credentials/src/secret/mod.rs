@@ -4,7 +4,7 @@ mod pepper;
 mod store;
 
 pub use pepper::{Pepper, SecretHash, SecretLookup, TokenKind};
-pub use store::{SecretStore, StoredSecret};
+pub use store::{SecretId, SecretStore, StoredSecret};
 
 use zeroize::Zeroizing;
 

@@ -4,7 +4,7 @@ use std::fmt;
 
 use hmac::{Hmac, KeyInit, Mac};
 use serde::{Deserialize, Serialize};
-use sha2::Sha256;
+use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
@@ -98,6 +98,20 @@ impl SecretHash {
     #[must_use]
     pub fn matches(&self, presented: &Self) -> bool {
         self.0.as_bytes().ct_eq(presented.0.as_bytes()).into()
+    }
+}
+
+impl SecretHash {
+    /// A short name for it that tells nothing about it.
+    pub(super) fn name(&self) -> String {
+        let digest = Sha256::digest(self.0.as_bytes());
+        hex(digest.get(..8).unwrap_or_default())
+    }
+
+    /// The hash as stores keep it.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
     }
 }
 

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use common::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{SecretHash, SecretLookup};
+use super::{Pepper, SecretHash, SecretLookup};
 use crate::store::StoreError;
 
 /// One live secret of a client.
@@ -12,10 +12,49 @@ use crate::store::StoreError;
 #[serde(rename_all = "camelCase")]
 pub struct StoredSecret {
     pub hash: SecretHash,
+    /// Its last four letters, for people to tell secrets apart.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_four: Option<String>,
     pub created_at: Timestamp,
     /// `None`: never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Timestamp>,
+}
+
+/// Names a secret of a client without telling anything about it: the beginning of a digest of its stored hash.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct SecretId(String);
+
+impl StoredSecret {
+    /// A secret that never expires, as it is stored.
+    #[must_use]
+    pub fn new(secret: &str, pepper: &Pepper, now: Timestamp) -> Self {
+        let beginning = secret.char_indices().rev().nth(3).map_or(0, |(index, _)| index);
+        // Of a short secret, four letters would be too much of it.
+        let last_four = (beginning >= 28).then(|| secret.get(beginning..).unwrap_or_default().to_owned());
+        Self { hash: pepper.hash(secret), last_four, created_at: now, expires_at: None }
+    }
+
+    /// Its id.
+    #[must_use]
+    pub fn id(&self) -> SecretId {
+        SecretId(self.hash.name())
+    }
+
+    /// Whether it opens anything at this time.
+    #[must_use]
+    pub fn is_live(&self, now: Timestamp) -> bool {
+        self.expires_at.is_none_or(|end| now < end)
+    }
+}
+
+impl SecretId {
+    /// The id as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
 }
 
 /// Keeps secret hashes under the keyed hash of the client id.
@@ -32,6 +71,25 @@ pub trait SecretStore: Send + Sync {
     /// # Errors
     /// [`StoreError`] if the store cannot tell.
     async fn find(&self, owner: &SecretLookup) -> Result<Vec<StoredSecret>, StoreError>;
+
+    /// Adds a secret and has all others of the client end at `others_end`, if they do not end before. Laws: whenever the
+    /// others have their new end, the new one is there; whoever repeats a call whose fate is not known may add a second
+    /// new one, and ends the first.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store cannot tell.
+    async fn rotate(
+        &self,
+        owner: &SecretLookup,
+        new: &StoredSecret,
+        others_end: Timestamp,
+    ) -> Result<(), StoreError>;
+
+    /// Forgets the secret with this hash; `false` if there was none. Law: the others stay.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store cannot tell.
+    async fn remove(&self, owner: &SecretLookup, hash: &SecretHash) -> Result<bool, StoreError>;
 
     /// Forgets all secrets of the client. Law: afterwards [`find`](Self::find) is empty.
     ///

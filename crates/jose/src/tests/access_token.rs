@@ -25,6 +25,7 @@ fn claims() -> AccessTokenClaims {
         permissions: vec!["read:orders".to_owned()],
         aud: Some(vec!["api".to_owned()]),
         client_id: Some("client-1".to_owned()),
+        scope: None,
         custom: Map::from_iter([("tenant".to_owned(), json!("t1"))]),
     }
 }

@@ -21,6 +21,7 @@ fn claims() -> AccessTokenClaims {
         permissions: Vec::new(),
         aud: None,
         client_id: None,
+        scope: None,
         custom: Map::new(),
     }
 }

@@ -1,6 +1,7 @@
 //! The contract suite: one async function per law of the ports in `credentials`, run against every store. Written
 //! against the traits only; a law that one store cannot keep is a wrong law or a wrong store.
 
+pub mod audit;
 pub mod clients;
 pub mod deployment;
 pub mod key_ring;
@@ -15,6 +16,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use common::Timestamp;
+use credentials::audit::AuditLog;
 use credentials::client::ClientStore;
 use credentials::key::{KeyDirectory, KeyRingStore};
 use credentials::replay::ReplayGuard;
@@ -26,12 +28,19 @@ pub const CALLERS: usize = 64;
 
 /// Everything a deployment keeps.
 pub trait Store:
-    ClientStore + SecretStore + ReplayGuard + KeyDirectory + KeyRingStore + DeploymentStore + 'static
+    ClientStore + SecretStore + ReplayGuard + KeyDirectory + KeyRingStore + DeploymentStore + AuditLog + 'static
 {
 }
 
-impl<T: ClientStore + SecretStore + ReplayGuard + KeyDirectory + KeyRingStore + DeploymentStore + 'static>
-    Store for T
+impl<T> Store for T where
+    T: ClientStore
+        + SecretStore
+        + ReplayGuard
+        + KeyDirectory
+        + KeyRingStore
+        + DeploymentStore
+        + AuditLog
+        + 'static
 {
 }
 
@@ -79,7 +88,8 @@ where
 #[macro_export]
 macro_rules! store_contract {
     ($module:ident, $storage:expr) => {
-        $crate::store_contract!($module, $storage; clients, replacement, secrets, replay, keys, key_ring, deployment);
+        $crate::store_contract!($module, $storage;
+            clients, replacement, secrets, replay, keys, key_ring, deployment, audit);
     };
     ($module:ident, $storage:expr; $($area:ident),+) => {
         mod $module {
@@ -128,6 +138,8 @@ macro_rules! store_contract {
             secrets: deleting_forgets_all_of_one_client_only,
             secrets: concurrently_added_secrets_are_all_kept,
             secrets: secrets_outlive_a_restart,
+            secrets: a_rotation_ends_the_others_and_not_later_than_they_would,
+            secrets: one_secret_is_removed_once_and_the_others_stay,
         }
     };
     (@laws replay $storage:expr) => {
@@ -161,6 +173,16 @@ macro_rules! store_contract {
             deployment: an_agreement_outlives_a_restart,
         }
     };
+    (@laws audit $storage:expr) => {
+        $crate::store_contract! { @tests $storage;
+            audit: events_come_back_equal_and_newest_first,
+            audit: pages_are_complete,
+            audit: a_filter_leaves_out_exactly_the_other_events,
+            audit: appending_again_changes_nothing,
+            audit: replicas_append_at_once_and_see_all,
+            audit: events_outlive_a_restart,
+        }
+    };
     (@laws key_ring $storage:expr) => {
         $crate::store_contract! { @tests $storage;
             key_ring: an_unwritten_ring_is_empty_and_has_version_zero,
@@ -188,6 +210,7 @@ mod tests {
     #[test]
     fn the_macro_names_every_law() {
         let areas = [
+            ("audit", include_str!("audit.rs")),
             ("clients", include_str!("clients.rs")),
             ("deployment", include_str!("deployment.rs")),
             ("key_ring", include_str!("key_ring.rs")),

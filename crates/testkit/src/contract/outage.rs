@@ -3,6 +3,7 @@
 use common::Timestamp;
 use credentials::InsertError;
 use credentials::StoreError;
+use credentials::audit::{Actor, AuditAction, AuditEvent, AuditFilter, EventId};
 use credentials::client::{ClientFilter, ClientStore};
 use credentials::key::{KeyRing, PublishedKey};
 use credentials::replay::UseId;
@@ -14,7 +15,7 @@ use super::Store;
 use crate::clients::{client, client_id, public_key};
 
 /// Methods of all ports.
-pub const METHODS: usize = 18;
+pub const METHODS: usize = 23;
 
 /// Asks every method of every port at the same time. Returns the names of those that did not answer `Unavailable`: a
 /// working store gives all of them, a broken one none.
@@ -22,13 +23,14 @@ pub async fn methods_that_answer(store: &impl Store) -> Vec<&'static str> {
     let id = client_id("outage");
     let owner = Pepper::new(vec![1]).lookup(&id);
     let moment = Timestamp::from_unix_seconds(1_795_291_200);
-    let secret = StoredSecret { hash: Pepper::new(vec![1]).hash("s"), created_at: moment, expires_at: None };
+    let secret = StoredSecret::new("s", &Pepper::new(vec![1]), moment);
     let key = PublishedKey {
         kid: "outage".to_owned(),
         key: public_key("outage"),
         published_at: moment,
         last_seen: moment,
     };
+    let (all_events, events) = (AuditFilter::default(), [event(moment)]);
     let (ring, everything) = (KeyRing::default(), ClientFilter::default());
     let (new, changed) = (client("outage-new"), client("outage"));
     let calls: [(&str, BoxFuture<'_, Result<(), StoreError>>); METHODS] = [
@@ -41,10 +43,15 @@ pub async fn methods_that_answer(store: &impl Store) -> Vec<&'static str> {
         ("ping", store.ping().boxed()),
         ("add secret", store.add(&owner, &secret).boxed()),
         ("find secrets", SecretStore::find(store, &owner).map(done).boxed()),
+        ("rotate secrets", store.rotate(&owner, &secret, moment).boxed()),
+        ("remove secret", store.remove(&owner, &secret.hash).map(done).boxed()),
         ("delete_all secrets", store.delete_all(&owner).boxed()),
         ("first_use", store.first_use(UseId::of(&id, "outage"), moment).map(done).boxed()),
         ("publish", store.publish(&key).boxed()),
         ("published", store.published().map(done).boxed()),
+        ("append audit events", store.append(&events, moment).boxed()),
+        ("audit events", store.events(&all_events, None, 10).map(done).boxed()),
+        ("count audit events", store.count(&all_events, 10).map(done).boxed()),
         ("forget_unseen", store.forget_unseen(moment).boxed()),
         ("withdraw", store.withdraw("outage").map(done).boxed()),
         ("key_ring", store.key_ring().map(done).boxed()),
@@ -57,6 +64,20 @@ pub async fn methods_that_answer(store: &impl Store) -> Vec<&'static str> {
         .into_iter()
         .filter_map(|(name, answer)| (!matches!(answer, Err(StoreError::Unavailable(_)))).then_some(name))
         .collect()
+}
+
+fn event(at: Timestamp) -> AuditEvent {
+    AuditEvent {
+        id: EventId::first_at(at),
+        at,
+        action: AuditAction::ClientChanged,
+        actor: Actor::Service,
+        client: None,
+        subject: None,
+        reason: None,
+        request_id: None,
+        source: None,
+    }
 }
 
 fn done<T>(answer: Result<T, StoreError>) -> Result<(), StoreError> {

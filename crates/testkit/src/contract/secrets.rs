@@ -23,6 +23,7 @@ fn owner(id: &str) -> SecretLookup {
 fn secret(text: &str, created: i64, expires: Option<i64>) -> StoredSecret {
     StoredSecret {
         hash: pepper().hash(text),
+        last_four: expires.map(|_| "è$\u{0}4".to_owned()),
         created_at: Timestamp::from_unix_millis(created),
         expires_at: expires.map(Timestamp::from_unix_millis),
     }
@@ -86,4 +87,38 @@ pub async fn secrets_outlive_a_restart<S: Storage<Store: SecretStore>>(storage: 
     let store = open(storage).await;
     assert_eq!(store.find(&owner("kept")).await.unwrap(), [secret("s", 1, Some(2))]);
     assert_eq!(store.find(&owner("deleted")).await.unwrap(), []);
+}
+
+pub async fn a_rotation_ends_the_others_and_not_later_than_they_would<S: Storage<Store: SecretStore>>(
+    storage: &S,
+) {
+    let store = open(storage).await;
+    store.add(&owner("neighbour"), &secret("s", 1, None)).await.unwrap();
+    for secret in [secret("endless", 1, None), secret("long", 2, Some(9_000)), secret("short", 3, Some(5))] {
+        store.add(&owner("a"), &secret).await.unwrap();
+    }
+    let end = Timestamp::from_unix_millis(1_000);
+    store.rotate(&owner("a"), &secret("new", 4, None), end).await.unwrap();
+    let ended = StoredSecret { expires_at: Some(end), ..secret("endless", 1, None) };
+    let expected =
+        [ended, secret("long", 2, Some(1_000)), secret("short", 3, Some(5)), secret("new", 4, None)];
+    assert_eq!(store.find(&owner("a")).await.unwrap(), expected);
+    assert_eq!(store.find(&owner("neighbour")).await.unwrap(), [secret("s", 1, None)]);
+    store.rotate(&owner("nobody"), &secret("first", 4, None), end).await.unwrap();
+    assert_eq!(store.find(&owner("nobody")).await.unwrap(), [secret("first", 4, None)]);
+}
+
+pub async fn one_secret_is_removed_once_and_the_others_stay<S: Storage<Store: SecretStore>>(storage: &S) {
+    let store = open(storage).await;
+    for id in ["a", "b"] {
+        for text in ["first", "second"] {
+            store.add(&owner(id), &secret(text, 1, None)).await.unwrap();
+        }
+    }
+    let hash = pepper().hash("first");
+    assert!(store.remove(&owner("a"), &hash).await.unwrap());
+    assert!(!store.remove(&owner("a"), &hash).await.unwrap());
+    assert!(!store.remove(&owner("nobody"), &hash).await.unwrap());
+    assert_eq!(store.find(&owner("a")).await.unwrap(), [secret("second", 1, None)]);
+    assert_eq!(store.find(&owner("b")).await.unwrap().len(), 2);
 }

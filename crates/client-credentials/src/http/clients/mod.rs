@@ -1,35 +1,34 @@
 //! `/clients`: making clients with powers (upstream contract §1.2), and looking through them.
 
 pub mod one;
+pub mod secrets;
+pub mod usage;
 
 use actix_web::http::header::CACHE_CONTROL;
 use actix_web::web::{Data, Payload};
-use actix_web::{HttpRequest, HttpResponse};
-use credentials::client::{Client, ClientFilter, ClientId};
-use credentials::form::{Form, FormDefect};
+use actix_web::{HttpMessage, HttpRequest, HttpResponse};
+use credentials::client::{Client, ClientFilter, ClientId, ClientOrigin, ClientState};
 use serde::Serialize;
 
 use super::error::{Refusal, respond};
+use super::query::{ManagementRequestDefect, Query};
 use super::register::register;
 use crate::Deps;
-use crate::administer_clients;
+use crate::administer_clients::{self, Operator};
 use crate::register_client::Registrant;
 
-const DEFAULT_LIMIT: u32 = 100;
-const MAX_LIMIT: u32 = 1000;
-
-/// Why a request of an operator cannot be read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum ManagementRequestDefect {
-    #[error("the query cannot be read: {0}")]
-    Query(#[from] FormDefect),
-    #[error("limit is not a number from 1 to {MAX_LIMIT}")]
-    Limit,
-    #[error("after is not a client id")]
-    After,
-    #[error("If-Match is not one version")]
-    IfMatch,
-}
+/// What a list can be asked for. The last stands for `metadata.` and the name of a member.
+const PARAMETERS: [&str; 9] = [
+    "limit",
+    "after",
+    "state",
+    "origin",
+    "name",
+    "permission",
+    "created_before",
+    "unused_since",
+    "metadata.",
+];
 
 #[derive(Serialize)]
 struct PageAnswer {
@@ -40,8 +39,14 @@ struct PageAnswer {
 
 /// Registers a client with the powers it is given.
 pub async fn post(request: HttpRequest, payload: Payload, deps: Data<Deps>) -> HttpResponse {
-    let outcome = register(&request, payload, &deps, Registrant::Operator, None).await;
+    let registrant = Registrant::Operator(operator(&request));
+    let outcome = register(&request, payload, &deps, registrant, None).await;
     respond(&request, &deps, outcome)
+}
+
+/// Who asks, as the door of the management listener found out.
+pub(super) fn operator(request: &HttpRequest) -> Operator {
+    request.extensions().get::<Operator>().cloned().unwrap_or_else(Operator::nobody)
 }
 
 /// Answers a page of clients, in ascending order of their ids.
@@ -51,20 +56,27 @@ pub async fn get(request: HttpRequest, deps: Data<Deps>) -> HttpResponse {
 }
 
 async fn list(request: &HttpRequest, deps: &Deps) -> Result<HttpResponse, Refusal> {
-    let query = Form::parse(request.uri().query().unwrap_or_default().as_bytes())
-        .map_err(ManagementRequestDefect::from)?;
-    let limit = match query.get("limit") {
-        None => DEFAULT_LIMIT,
-        Some(text) => text
-            .parse()
-            .ok()
-            .filter(|limit| (1..=MAX_LIMIT).contains(limit))
-            .ok_or(ManagementRequestDefect::Limit)?,
-    };
+    let query = Query::read(request, &PARAMETERS)?;
+    let limit = query.limit()?;
     let after = query.get("after").map(ClientId::parse).transpose();
     let after = after.map_err(|_| ManagementRequestDefect::After)?;
-    let page = administer_clients::list(deps, &ClientFilter::default(), after.as_ref(), limit).await?;
+    let page = administer_clients::list(deps, &filter(&query)?, after.as_ref(), limit).await?;
     Ok(HttpResponse::Ok()
         .insert_header((CACHE_CONTROL, "no-store"))
         .json(PageAnswer { clients: page.clients, next: page.next }))
+}
+
+fn filter(query: &Query) -> Result<ClientFilter, ManagementRequestDefect> {
+    let state = |text: &str| ClientState::ALL.into_iter().find(|state| state.as_str() == text);
+    let origin = |text: &str| ClientOrigin::ALL.into_iter().find(|origin| origin.as_str() == text);
+    let text = |name| query.get(name).map(str::to_owned);
+    Ok(ClientFilter {
+        state: query.parsed("state", state)?,
+        origin: query.parsed("origin", origin)?,
+        name_contains: text("name"),
+        permission: text("permission"),
+        metadata: query.one_below("metadata.")?,
+        created_before: query.moment("created_before")?,
+        unused_since: query.moment("unused_since")?,
+    })
 }

@@ -3,15 +3,18 @@
 use actix_web::http::header::{CACHE_CONTROL, ETAG, IF_MATCH};
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
+use credentials::audit::AuditAction;
 use credentials::client::{Client, ClientId};
 use credentials::form;
 use service_kit::access_log::annotate;
 
-use super::ManagementRequestDefect;
+use super::operator;
 use crate::Deps;
 use crate::administer_clients::{self, AdministerClientsError};
+use crate::http::audit::{self, Happened};
 use crate::http::error::{Refusal, respond};
 use crate::http::json_body;
+use crate::http::query::ManagementRequestDefect;
 
 /// Answers the client.
 pub async fn get(request: HttpRequest, deps: Data<Deps>) -> HttpResponse {
@@ -41,12 +44,16 @@ async fn change(request: &HttpRequest, payload: Payload, deps: &Deps) -> Result<
     let expected = expected_version(request)?;
     let media_types = ["application/merge-patch+json", "application/json"];
     let patch = json_body::read(request, payload, &media_types, Refusal::PatchBody).await?;
-    Ok(shown(&administer_clients::change(deps, &id, &patch, expected).await?))
+    let client = administer_clients::change(deps, &operator(request), &id, &patch, expected).await?;
+    let names = patch.keys().map(String::as_str).collect::<Vec<_>>().join(",");
+    audit::record(request, deps, Happened::to(AuditAction::ClientChanged, &id).subject(&names)).await?;
+    Ok(shown(&client))
 }
 
 async fn remove(request: &HttpRequest, deps: &Deps) -> Result<HttpResponse, Refusal> {
     let id = client_id(request)?;
-    administer_clients::remove(deps, &id, expected_version(request)?).await?;
+    administer_clients::remove(deps, &operator(request), &id, expected_version(request)?).await?;
+    audit::record(request, deps, Happened::to(AuditAction::ClientDeleted, &id)).await?;
     Ok(HttpResponse::NoContent().insert_header((CACHE_CONTROL, "no-store")).finish())
 }
 
@@ -57,9 +64,9 @@ fn shown(client: &Client) -> HttpResponse {
         .json(client)
 }
 
-/// The client the path names. A segment that is no client id names none.
-fn client_id(request: &HttpRequest) -> Result<ClientId, Refusal> {
-    let segment = request.uri().path().rsplit('/').next().unwrap_or_default();
+/// The client that a path names, `/clients/{client_id}` or one below it. A segment that is no client id names none.
+pub(super) fn client_id(request: &HttpRequest) -> Result<ClientId, Refusal> {
+    let segment = request.uri().path().split('/').nth(2).unwrap_or_default();
     let id = form::decode_path_segment(segment).and_then(|text| ClientId::parse(&text).ok());
     let id = id.ok_or(AdministerClientsError::Missing)?;
     annotate(request, |line| line.client_id = Some(id.to_string()));

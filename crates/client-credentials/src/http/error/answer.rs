@@ -31,7 +31,7 @@ pub(super) struct Answer {
     /// `error` of the body: a code of the RFC that governs the endpoint.
     pub(super) code: &'static str,
     pub(super) sentence: Cow<'static, str>,
-    pub(super) challenge: Option<&'static str>,
+    pub(super) challenge: Option<Cow<'static, str>>,
     /// `Retry-After`, in seconds.
     pub(super) retry_after: Option<i64>,
     /// `decision.reason` of the log line.
@@ -39,8 +39,8 @@ pub(super) struct Answer {
 }
 
 impl Answer {
-    pub(super) fn challenging(self, challenge: &'static str) -> Self {
-        Self { challenge: Some(challenge), ..self }
+    pub(super) fn challenging(self, challenge: impl Into<Cow<'static, str>>) -> Self {
+        Self { challenge: Some(challenge.into()), ..self }
     }
 }
 

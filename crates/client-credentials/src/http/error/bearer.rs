@@ -25,6 +25,17 @@ pub(super) fn bearer(defect: BearerDefect) -> Answer {
     }
 }
 
+/// The token is good and not enough (C-6750-05). `permission` is one of our own words: it needs no escape.
+pub(super) fn missing_permission(permission: &'static str) -> Answer {
+    new(
+        403,
+        "insufficient_scope",
+        format!("the token has not the permission {permission}: ask an operator to give it to the client"),
+        "permission_missing",
+    )
+    .challenging(format!("{BEARER_CHALLENGE}, error=\"insufficient_scope\", scope=\"{permission}\""))
+}
+
 pub(super) fn bad_token(reason: &'static str) -> Answer {
     new(401, "invalid_token", "the token is not valid here, or has expired: get a new one", reason)
         .challenging(BEARER_CHALLENGE_BAD_TOKEN)

@@ -2,9 +2,10 @@
 
 use super::answer::{Answer, bad_request, new, no_randomness, store_unavailable};
 use super::request::{NOT_AN_OBJECT, form};
-use crate::administer_clients::AdministerClientsError;
-use crate::http::clients::ManagementRequestDefect;
+use crate::administer_clients::{AdministerClientsError, Privileged};
+use crate::administer_secrets::AdministerSecretsError;
 use crate::http::json_body::JsonBodyDefect;
+use crate::http::query::ManagementRequestDefect;
 use crate::registration_tokens::MakeTokenError;
 
 pub(super) fn patch_body(defect: JsonBodyDefect) -> Answer {
@@ -41,6 +42,13 @@ pub(super) fn make_token(error: &MakeTokenError) -> Answer {
 pub(super) fn management_request(defect: ManagementRequestDefect) -> Answer {
     match defect {
         ManagementRequestDefect::Query(defect) => form(defect),
+        ManagementRequestDefect::UnknownParameter => bad_request(
+            "the query has a parameter that this path does not know: check its spelling",
+            "parameter_unknown",
+        ),
+        ManagementRequestDefect::Parameter(name) => {
+            bad_request(format!("{name} cannot have this value: see the documentation"), "parameter_value")
+        }
         ManagementRequestDefect::Limit => bad_request("limit must be a number from 1 to 1000", "limit"),
         ManagementRequestDefect::After => bad_request("after must be the next of the page before", "after"),
         ManagementRequestDefect::IfMatch => {
@@ -49,12 +57,23 @@ pub(super) fn management_request(defect: ManagementRequestDefect) -> Answer {
     }
 }
 
+/// A permission to write clients must not be a way to every other permission.
+pub(super) fn privileged() -> Answer {
+    new(
+        403,
+        "access_denied",
+        "a client with gettone: permissions is changed by those who have them: use the bootstrap token",
+        "privileged_client",
+    )
+}
+
 pub(super) fn administer_clients(error: &AdministerClientsError) -> Answer {
     match error {
         AdministerClientsError::Missing => new(404, "not_found", "no client has this id", "client_missing"),
         AdministerClientsError::Client(defect) => {
             new(400, "invalid_client_metadata", defect.to_string(), "client_invalid")
         }
+        AdministerClientsError::Privileged(Privileged) => privileged(),
         AdministerClientsError::OtherVersion => new(
             412,
             "precondition_failed",
@@ -65,5 +84,29 @@ pub(super) fn administer_clients(error: &AdministerClientsError) -> Answer {
             new(409, "conflict", "the client is being changed by others: send the request again", "conflict")
         }
         AdministerClientsError::Store(_) => store_unavailable(),
+    }
+}
+
+pub(super) fn administer_secrets(error: &AdministerSecretsError) -> Answer {
+    use AdministerSecretsError as Error;
+    match error {
+        Error::Client(error) => administer_clients(error),
+        Error::NoSecretMethod => {
+            bad_request("the client authenticates with a key: it has no use for a secret", "no_secret_method")
+        }
+        Error::Missing => new(404, "not_found", "no secret of the client has this id", "secret_missing"),
+        Error::TooMany => new(
+            409,
+            "conflict",
+            "the client has 5 live secrets: remove one, or send graceSeconds 0",
+            "too_many_secrets",
+        ),
+        Error::Last => new(
+            409,
+            "conflict",
+            "it is the last live secret of the client: make another one first, or add ?force=true",
+            "last_secret",
+        ),
+        Error::Random(_) => no_randomness(),
     }
 }

@@ -16,21 +16,24 @@ use common::{ErrorBody, Profile};
 use service_kit::access_log::annotate;
 use service_kit::body::BodyError;
 
+use super::audit::{ReadAuditError, RecordError};
 use super::bearer::BearerDefect;
-use super::clients::ManagementRequestDefect;
 use super::json_body::JsonBodyDefect;
 use super::keys::KeyRequestDefect;
+use super::management_auth::MissingPermission;
 use super::oauth::{ClientRequestDefect, TokenRequestDefect};
+use super::query::ManagementRequestDefect;
 use crate::Deps;
 use crate::administer_clients::AdministerClientsError;
 use crate::administer_keys::AdministerKeysError;
+use crate::administer_secrets::AdministerSecretsError;
 use crate::authenticate_client::AuthenticateClientError;
 use crate::describe_token::DescribeTokenError;
 use crate::issue_token::IssueTokenError;
 use crate::manage_registration::ManageRegistrationError;
 use crate::register_client::RegisterClientError;
 use crate::registration_tokens::MakeTokenError;
-use answer::{Answer, STORE_UNAVAILABLE, new};
+use answer::{Answer, STORE_UNAVAILABLE, new, no_randomness, store_unavailable};
 
 /// Everything an endpoint may answer instead of what it was asked for.
 #[derive(Debug, thiserror::Error)]
@@ -56,6 +59,8 @@ pub(super) enum Refusal {
     #[error(transparent)]
     Bearer(#[from] BearerDefect),
     #[error(transparent)]
+    MissingPermission(#[from] MissingPermission),
+    #[error(transparent)]
     ClientRequest(#[from] ClientRequestDefect),
     #[error(transparent)]
     TokenRequest(#[from] TokenRequestDefect),
@@ -75,6 +80,12 @@ pub(super) enum Refusal {
     MakeToken(#[from] MakeTokenError),
     #[error(transparent)]
     AdministerClients(#[from] AdministerClientsError),
+    #[error(transparent)]
+    AdministerSecrets(AdministerSecretsError),
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    #[error(transparent)]
+    ReadAudit(#[from] ReadAuditError),
     #[error(transparent)]
     KeyBody(JsonBodyDefect),
     #[error(transparent)]
@@ -115,7 +126,7 @@ impl Answer {
         let mut response = HttpResponse::build(self.status);
         response.insert_header((CACHE_CONTROL, "no-store")).insert_header((PRAGMA, "no-cache"));
         if let Some(challenge) = self.challenge {
-            response.insert_header((WWW_AUTHENTICATE, challenge));
+            response.insert_header((WWW_AUTHENTICATE, &*challenge));
         }
         if let Refusal::MethodNotAllowed { allowed } = refusal {
             response.insert_header((ALLOW, allowed.as_str()));
@@ -159,6 +170,7 @@ fn answer(refusal: &Refusal, profile: Profile) -> Answer {
         Refusal::InitialTokenBody(defect) => management::token_body(*defect),
         Refusal::PatchBody(defect) => management::patch_body(*defect),
         Refusal::Bearer(defect) => bearer::bearer(*defect),
+        Refusal::MissingPermission(MissingPermission(permission)) => bearer::missing_permission(permission),
         Refusal::ClientRequest(defect) => authentication::client_request(*defect, profile),
         Refusal::TokenRequest(defect) => token::token_request(*defect, profile),
         Refusal::ManagementRequest(defect) => management::management_request(*defect),
@@ -169,6 +181,9 @@ fn answer(refusal: &Refusal, profile: Profile) -> Answer {
         Refusal::ManageRegistration(error) => registration::manage_registration(error),
         Refusal::MakeToken(error) => management::make_token(error),
         Refusal::AdministerClients(error) => management::administer_clients(error),
+        Refusal::AdministerSecrets(error) => management::administer_secrets(error),
+        Refusal::Record(RecordError::Store(_)) | Refusal::ReadAudit(_) => store_unavailable(),
+        Refusal::Record(RecordError::Random(_)) => no_randomness(),
         Refusal::KeyBody(defect) => keys::body(*defect),
         Refusal::KeyRequest(defect) => keys::request(*defect),
         Refusal::AdministerKeys(error) => keys::administer_keys(error),

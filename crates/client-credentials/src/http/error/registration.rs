@@ -8,7 +8,7 @@ use jose::KeyDefect;
 
 use super::answer::{Answer, BEARER_CHALLENGE, new, no_randomness, store_unavailable, too_many};
 use super::bearer::bad_token;
-use super::management::administer_clients;
+use super::management::{administer_clients, privileged};
 use super::request::NOT_AN_OBJECT;
 use crate::client_keys::RegisterKeysError;
 use crate::http::json_body::JsonBodyDefect;
@@ -30,6 +30,7 @@ pub(super) fn registration_body(defect: JsonBodyDefect, profile: Profile) -> Ans
 pub(super) fn register_client(error: &RegisterClientError, profile: Profile) -> Answer {
     match error {
         RegisterClientError::Client(defect) => client(defect, profile),
+        RegisterClientError::Privileged(_) => privileged(),
         RegisterClientError::Keys(error) => keys(error, profile),
         RegisterClientError::Admission(error) => admission(error),
         RegisterClientError::TooMany(reached) => too_many(

@@ -6,6 +6,7 @@ use credentials::key::ring::RefusedStep;
 use credentials::{RandomError, StoreError};
 use jose::{AccessTokenRejection, KeyDefect, SealError, SignError, SignatureDefect, SigningKeyError};
 
+use crate::administer_clients::Privileged;
 use crate::authenticate_client::{AssertionRefusal, CredentialDefect};
 use crate::client_keys::{JwksUriDefect, KeysUnknown, RegisterKeysError};
 use crate::key_checks::Busy;
@@ -44,6 +45,7 @@ fn every_refusal() -> Vec<Refusal> {
     }
     let bearer = [BearerDefect::Missing, BearerDefect::Several, BearerDefect::Malformed, BearerDefect::Wrong];
     all.extend(bearer.map(Refusal::from));
+    all.push(MissingPermission("gettone:clients:read").into());
     let forms = [FormDefect::TooManyParameters, FormDefect::Encoding, FormDefect::Repeated];
     all.extend(forms.map(|defect| Client::Form(defect).into()));
     all.extend(forms.map(|defect| ManagementRequestDefect::Query(defect).into()));
@@ -62,8 +64,14 @@ fn every_refusal() -> Vec<Refusal> {
         [Token::GrantTypeMissing, Token::GrantTypeUnsupported, Token::ScopeMalformed].map(Refusal::from),
     );
     all.extend(
-        [ManagementRequestDefect::Limit, ManagementRequestDefect::After, ManagementRequestDefect::IfMatch]
-            .map(Refusal::from),
+        [
+            ManagementRequestDefect::UnknownParameter,
+            ManagementRequestDefect::Parameter("since"),
+            ManagementRequestDefect::Limit,
+            ManagementRequestDefect::After,
+            ManagementRequestDefect::IfMatch,
+        ]
+        .map(Refusal::from),
     );
     all.extend(around_registration());
     all.extend(unauthenticated().into_iter().map(Refusal::from));
@@ -90,6 +98,7 @@ fn every_refusal() -> Vec<Refusal> {
             RegisterKeysError::Busy(Busy).into(),
             RegisterKeysError::OurKey.into(),
             RegisterKeysError::Store(down()).into(),
+            RegisterClientError::Privileged(Privileged),
             RegisterClientError::TooMany(REACHED),
             AdmissionError::WrongToken.into(),
             AdmissionError::UsedUp.into(),
@@ -119,8 +128,21 @@ fn every_refusal() -> Vec<Refusal> {
     all.extend(steps.map(|error| AdministerKeysError::from(error).into()));
     all.extend(
         [
+            AdministerSecretsError::NoSecretMethod,
+            AdministerSecretsError::Missing,
+            AdministerSecretsError::TooMany,
+            AdministerSecretsError::Last,
+            AdministerSecretsError::Random(RandomError),
+        ]
+        .map(Refusal::from),
+    );
+    all.extend([RecordError::Store(down()), RecordError::Random(RandomError)].map(Refusal::from));
+    all.push(ReadAuditError::from(down()).into());
+    all.extend(
+        [
             AdministerClientsError::Missing,
             AdministerClientsError::Client(ClientDefect::NotChangeable),
+            AdministerClientsError::Privileged(Privileged),
             AdministerClientsError::OtherVersion,
             AdministerClientsError::Conflict,
             AdministerClientsError::Store(down()),
@@ -196,6 +218,7 @@ fn ungranted() -> Vec<IssueTokenError> {
         GrantRefusal::InvalidTarget,
         GrantRefusal::ResourceMalformed,
         GrantRefusal::TooManyAudiences,
+        GrantRefusal::InvalidScope,
         GrantRefusal::AudienceRequired,
         GrantRefusal::TooLarge,
         GrantRefusal::Random(RandomError),

@@ -62,6 +62,7 @@ fn not_granted(refusal: GrantRefusal, profile: Profile) -> Answer {
         GrantRefusal::TooManyAudiences => {
             new(target_status, "invalid_target", sentence, "too_many_audiences")
         }
+        GrantRefusal::InvalidScope => new(400, "invalid_scope", sentence, "scope_not_granted"),
         GrantRefusal::AudienceRequired => bad_request(sentence, "audience_missing"),
         GrantRefusal::TooLarge => bad_request(sentence, "token_too_long"),
         GrantRefusal::Random(_) => no_randomness(),

@@ -5,9 +5,11 @@ pub mod one;
 use actix_web::http::header::CACHE_CONTROL;
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
+use credentials::audit::AuditAction;
 use credentials::key::Algorithm;
 use serde_json::json;
 
+use super::audit::{self, Happened};
 use super::error::{Refusal, respond};
 use super::json_body;
 use crate::Deps;
@@ -49,5 +51,6 @@ async fn make(request: &HttpRequest, payload: Payload, deps: &Deps) -> Result<Ht
         return Err(KeyRequestDefect::UnknownMember.into());
     }
     let made = administer_keys::make(deps, algorithm).await?;
+    audit::record(request, deps, Happened::to_key(AuditAction::SigningKeyAdded, &made.kid)).await?;
     Ok(HttpResponse::Created().insert_header((CACHE_CONTROL, "no-store")).json(made))
 }

@@ -3,6 +3,7 @@
 use actix_web::http::header::CACHE_CONTROL;
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
+use credentials::audit::AuditAction;
 use credentials::form;
 use credentials::key::ring::{RefusedStep, Urgency};
 use serde_json::Value;
@@ -10,6 +11,7 @@ use serde_json::Value;
 use super::KeyRequestDefect;
 use crate::Deps;
 use crate::administer_keys::{self, AdministerKeysError, KeyReport};
+use crate::http::audit::{self, Happened};
 use crate::http::error::{Refusal, respond};
 use crate::http::json_body;
 use crate::signing_keys::KeyStepError;
@@ -20,7 +22,8 @@ pub async fn activate(request: HttpRequest, payload: Payload, deps: Data<Deps>) 
         Ok((kid, urgency)) => administer_keys::activate(&deps, &kid, urgency).await.map_err(Refusal::from),
         Err(refusal) => Err(refusal),
     };
-    respond(&request, &deps, outcome.map(|key| shown(&key)))
+    let outcome = recorded(&request, &deps, outcome).await;
+    respond(&request, &deps, outcome)
 }
 
 /// Takes the key out of use.
@@ -29,11 +32,19 @@ pub async fn retire(request: HttpRequest, payload: Payload, deps: Data<Deps>) ->
         Ok((kid, urgency)) => administer_keys::retire(&deps, &kid, urgency).await.map_err(Refusal::from),
         Err(refusal) => Err(refusal),
     };
-    respond(&request, &deps, outcome.map(|key| shown(&key)))
+    let outcome = recorded(&request, &deps, outcome).await;
+    respond(&request, &deps, outcome)
 }
 
-fn shown(key: &KeyReport) -> HttpResponse {
-    HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(key)
+/// The answer to a step that was made, once it is in the audit log.
+async fn recorded(
+    request: &HttpRequest,
+    deps: &Deps,
+    outcome: Result<KeyReport, Refusal>,
+) -> Result<HttpResponse, Refusal> {
+    let key = outcome?;
+    audit::record(request, deps, Happened::to_key(AuditAction::SigningKeyChanged, &key.kid)).await?;
+    Ok(HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(key))
 }
 
 /// The key the path names, and the urgency that the body asks for; without a body there is none.

@@ -3,17 +3,23 @@
 use actix_web::http::header::{CACHE_CONTROL, PRAGMA};
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
+use credentials::audit::{Actor, AuditAction};
+use credentials::client::ClientId;
 use credentials::form::Form;
 use serde::Serialize;
 
 use super::client_request::{self, ClientRequestDefect};
 use super::places;
 use crate::Deps;
+use crate::http::audit::{self, Happened};
 use crate::http::error::{Refusal, reason, respond};
 use crate::issue_token::{self, TokenRequest};
 
 /// The one grant (RFC 6749 §4.4).
 pub(crate) const GRANT_TYPE: &str = "client_credentials";
+
+/// More names than any client has permissions.
+const MAX_SCOPE_NAMES: usize = 1000;
 
 /// Why a form is not a token request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -34,23 +40,41 @@ struct TokenAnswer<'token> {
     access_token: &'token str,
     token_type: &'static str,
     expires_in: i64,
+    /// Beside a scope that was asked for (RFC 6749 §5.1).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scope: Option<&'token str>,
 }
 
 /// Issues a token.
 pub async fn post(request: HttpRequest, payload: Payload, deps: Data<Deps>) -> HttpResponse {
-    let outcome = issue(&request, payload, &deps).await;
+    // Whom it claims to come from, once that can be read.
+    let mut claimed = None;
+    let outcome = issue(&request, payload, &deps, &mut claimed).await;
     if let Err(refusal) = &outcome {
-        deps.metrics.token_refused(reason(refusal));
+        let reason = reason(refusal);
+        deps.metrics.token_refused(reason);
+        let (action, client) = (AuditAction::TokenRefused, claimed.as_ref());
+        let happened = Happened { action, client, subject: None, reason: Some(reason) };
+        audit::note(&request, &deps, happened);
     }
     respond(&request, &deps, outcome)
 }
 
-async fn issue(request: &HttpRequest, payload: Payload, deps: &Deps) -> Result<HttpResponse, Refusal> {
+async fn issue(
+    request: &HttpRequest,
+    payload: Payload,
+    deps: &Deps,
+    claimed: &mut Option<ClientId>,
+) -> Result<HttpResponse, Refusal> {
     let form = client_request::form(request, payload).await?;
     let _place = places::enter(request)?;
     let token_request = read(request, &form)?;
+    *claimed = token_request.credential.claimed_client();
     let issued = issue_token::run(deps, token_request).await?;
     deps.metrics.token_issued(issued.method);
+    audit::acting(request, Actor::Client { id: issued.client.clone() });
+    let happened = Happened::to(AuditAction::TokenIssued, &issued.client).subject(&issued.jti);
+    audit::note(request, deps, happened);
     Ok(HttpResponse::Ok()
         .insert_header((CACHE_CONTROL, "no-store"))
         .insert_header((PRAGMA, "no-cache"))
@@ -58,6 +82,7 @@ async fn issue(request: &HttpRequest, payload: Payload, deps: &Deps) -> Result<H
             access_token: &issued.token,
             token_type: "Bearer",
             expires_in: issued.expires_in_seconds,
+            scope: issued.scope.as_deref(),
         }))
 }
 
@@ -67,19 +92,28 @@ fn read(request: &HttpRequest, form: &Form) -> Result<TokenRequest, TokenRequest
         Some(_) => return Err(TokenRequestDefect::GrantTypeUnsupported),
         None => return Err(TokenRequestDefect::GrantTypeMissing),
     }
-    if form.get("scope").is_some_and(|scope| !is_scope(scope)) {
-        return Err(TokenRequestDefect::ScopeMalformed);
-    }
+    let scope =
+        form.get("scope").map(|text| scope(text).ok_or(TokenRequestDefect::ScopeMalformed)).transpose()?;
     Ok(TokenRequest {
         credential: client_request::credential(request, form)?,
         client_id: form.get("client_id").map(str::to_owned),
         audiences: form.all("audience").map(str::to_owned).collect(),
         resources: form.all("resource").map(str::to_owned).collect(),
+        scope,
     })
 }
 
-/// RFC 6749 appendix A.4. A well-formed scope is ignored: what a client may do is in its permissions (RFC 6749 §3.3).
-fn is_scope(scope: &str) -> bool {
+/// The names in a scope (RFC 6749 appendix A.4), each once.
+fn scope(text: &str) -> Option<Vec<String>> {
     let legal = |byte: u8| matches!(byte, b'!' | b'#'..=b'[' | b']'..=b'~');
-    scope.split(' ').all(|token| !token.is_empty() && token.bytes().all(legal))
+    let mut names: Vec<String> = Vec::new();
+    for name in text.split(' ') {
+        if name.is_empty() || names.len() == MAX_SCOPE_NAMES || !name.bytes().all(legal) {
+            return None;
+        }
+        if !names.iter().any(|known| known == name) {
+            names.push(name.to_owned());
+        }
+    }
+    Some(names)
 }

@@ -8,9 +8,11 @@ use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use common::Profile;
 use credentials::StoreError;
+use credentials::audit::AuditAction;
 use serde_json::{Map, Value, json};
 use service_kit::access_log::annotate;
 
+use super::audit::{self, Happened};
 use super::error::{Refusal, respond};
 use super::{bearer, json_body, source};
 use crate::Deps;
@@ -50,7 +52,7 @@ async fn register_to_the_end(
     let deps = Data::clone(deps);
     let registering =
         actix_web::rt::spawn(
-            async move { register_client::run(&deps, registrant, admission, &members).await },
+            async move { register_client::run(&deps, &registrant, admission, &members).await },
         );
     registering.await.unwrap_or_else(|error| Err(StoreError::Unavailable(error.into()).into()))
 }
@@ -67,13 +69,22 @@ pub(super) async fn register(
     if registrant == Registrant::Stranger {
         register_client::admit(deps, source::of(request, &deps.trusted_proxies))?;
     }
-    let registered = register_to_the_end(deps, registrant, admission, members).await?;
+    let registered = register_to_the_end(deps, registrant.clone(), admission, members).await?;
     deps.metrics.clients_registered.inc();
     annotate(request, |line| line.client_id = Some(registered.client.id.to_string()));
+    match registrant {
+        Registrant::Stranger => {
+            audit::note(request, deps, Happened::to(AuditAction::ClientRegistered, &registered.client.id));
+        }
+        Registrant::Operator(_) => {
+            let happened = Happened::to(AuditAction::ClientCreated, &registered.client.id);
+            audit::record(request, deps, happened).await?;
+        }
+    }
     let members = match (registrant, deps.profile) {
         (Registrant::Stranger, Profile::Standard) => full_answer(deps, &registered),
         // Upstream contract §1.1: these members and no others, in this order.
-        (Registrant::Stranger, Profile::DropIn) | (Registrant::Operator, _) => brief_answer(&registered),
+        (Registrant::Stranger, Profile::DropIn) | (Registrant::Operator(_), _) => brief_answer(&registered),
     };
     Ok(HttpResponse::Created()
         .insert_header((CACHE_CONTROL, "no-store"))

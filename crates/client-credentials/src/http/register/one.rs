@@ -3,12 +3,14 @@
 use actix_web::http::header::{CACHE_CONTROL, PRAGMA};
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
+use credentials::audit::{Actor, AuditAction};
 use credentials::client::{Client, ClientId};
 use credentials::form;
 use serde_json::{Map, Value, json};
 use service_kit::access_log::annotate;
 
 use crate::Deps;
+use crate::http::audit::{self, Happened};
 use crate::http::bearer::{self, BearerDefect};
 use crate::http::error::{Refusal, respond};
 use crate::http::json_body;
@@ -44,12 +46,19 @@ async fn replace(request: &HttpRequest, payload: Payload, deps: &Deps) -> Result
     manage_registration::find(deps, &id, token).await?;
     let members = json_body::read(request, payload, &["application/json"], Refusal::ReplacementBody).await?;
     let client = manage_registration::replace(deps, &id, token, &members).await?;
+    // A replacement changes all of them. Not the names that were sent: they may be any text.
+    let registered = client.registered_metadata();
+    let names = registered.keys().map(String::as_str).collect::<Vec<_>>().join(",");
+    audit::acting(request, Actor::Client { id: id.clone() });
+    audit::record(request, deps, Happened::to(AuditAction::ClientChanged, &id).subject(&names)).await?;
     Ok(information(deps, &client, token))
 }
 
 async fn remove(request: &HttpRequest, deps: &Deps) -> Result<HttpResponse, Refusal> {
     let (id, token) = holder(request)?;
     manage_registration::remove(deps, &id, token).await?;
+    audit::acting(request, Actor::Client { id: id.clone() });
+    audit::record(request, deps, Happened::to(AuditAction::ClientDeleted, &id)).await?;
     Ok(HttpResponse::NoContent().insert_header((CACHE_CONTROL, "no-store")).finish())
 }
 

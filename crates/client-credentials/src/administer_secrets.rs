@@ -1,0 +1,132 @@
+//! What an operator does with the secrets of a client: look at them without seeing them, give it a new one while the old
+//! one goes on for a while, take one away.
+
+use common::Timestamp;
+use credentials::client::{AuthMethod, Client, ClientId};
+use credentials::secret::{self, StoredSecret};
+use credentials::{RandomError, StoreError};
+use zeroize::Zeroizing;
+
+use crate::Deps;
+use crate::administer_clients::{self, AdministerClientsError, Operator, Privileged};
+
+/// The most live secrets of a client: each is compared at each token request.
+const MAX_SECRETS: usize = 5;
+
+/// A new secret, stored.
+pub struct NewSecret {
+    pub stored: StoredSecret,
+    /// Shown here and never again.
+    pub secret: Zeroizing<String>,
+    /// When the secrets before it end.
+    pub others_end: Timestamp,
+}
+
+/// Why the operator did not get what they asked for.
+#[derive(Debug, thiserror::Error)]
+pub enum AdministerSecretsError {
+    #[error(transparent)]
+    Client(#[from] AdministerClientsError),
+    #[error("the client authenticates with a key")]
+    NoSecretMethod,
+    #[error("no secret of the client has this id")]
+    Missing,
+    #[error("the client has {MAX_SECRETS} live secrets")]
+    TooMany,
+    #[error("it is the last live secret of the client")]
+    Last,
+    #[error(transparent)]
+    Random(#[from] RandomError),
+}
+
+/// The secrets of a client, oldest first; those that have ended are left out.
+///
+/// # Errors
+/// [`AdministerSecretsError::Client`].
+pub async fn list(deps: &Deps, id: &ClientId) -> Result<Vec<StoredSecret>, AdministerSecretsError> {
+    administer_clients::find(deps, id).await?;
+    let now = deps.clock.now();
+    let mut secrets = deps.stores.secrets.find(&deps.pepper.lookup(id)).await?;
+    secrets.retain(|secret| secret.is_live(now));
+    Ok(secrets)
+}
+
+/// Gives the client a new secret. Those it has end `grace_seconds` from now, or earlier.
+///
+/// # Errors
+/// [`AdministerSecretsError`].
+pub async fn rotate(
+    deps: &Deps,
+    operator: &Operator,
+    id: &ClientId,
+    grace_seconds: u32,
+) -> Result<NewSecret, AdministerSecretsError> {
+    let now = deps.clock.now();
+    let client = overseen(deps, operator, id).await?;
+    if client.auth_method == AuthMethod::PrivateKeyJwt {
+        return Err(AdministerSecretsError::NoSecretMethod);
+    }
+    let owner = deps.pepper.lookup(id);
+    let (live, ended): (Vec<_>, Vec<_>) =
+        deps.stores.secrets.find(&owner).await?.into_iter().partition(|secret| secret.is_live(now));
+    if live.len() >= MAX_SECRETS && grace_seconds > 0 {
+        return Err(AdministerSecretsError::TooMany);
+    }
+    for secret in ended {
+        deps.stores.secrets.remove(&owner, &secret.hash).await?;
+    }
+    let secret = secret::generate(&*deps.random)?;
+    let stored = StoredSecret::new(&secret, &deps.pepper, now);
+    let others_end = now.plus_seconds(grace_seconds.into());
+    deps.stores.secrets.rotate(&owner, &stored, others_end).await?;
+    Ok(NewSecret { stored, secret, others_end })
+}
+
+/// Forgets a secret at once. The last live one only with `force`: the client gets no token then.
+///
+/// # Errors
+/// [`AdministerSecretsError`].
+pub async fn remove(
+    deps: &Deps,
+    operator: &Operator,
+    id: &ClientId,
+    secret_id: &str,
+    force: bool,
+) -> Result<(), AdministerSecretsError> {
+    let now = deps.clock.now();
+    overseen(deps, operator, id).await?;
+    let owner = deps.pepper.lookup(id);
+    let secrets = deps.stores.secrets.find(&owner).await?;
+    let doomed = secrets.iter().find(|secret| secret.id().as_str() == secret_id);
+    let doomed = doomed.ok_or(AdministerSecretsError::Missing)?;
+    let others_live = secrets.iter().any(|secret| secret.hash != doomed.hash && secret.is_live(now));
+    if doomed.is_live(now) && !others_live && !force {
+        return Err(AdministerSecretsError::Last);
+    }
+    let removed = deps.stores.secrets.remove(&owner, &doomed.hash).await?;
+    if removed { Ok(()) } else { Err(AdministerSecretsError::Missing) }
+}
+
+async fn overseen(deps: &Deps, operator: &Operator, id: &ClientId) -> Result<Client, AdministerSecretsError> {
+    let client = administer_clients::find(deps, id).await?;
+    operator.check(&client.permissions)?;
+    Ok(client)
+}
+
+impl From<StoreError> for AdministerSecretsError {
+    fn from(error: StoreError) -> Self {
+        Self::Client(error.into())
+    }
+}
+
+impl From<Privileged> for AdministerSecretsError {
+    fn from(error: Privileged) -> Self {
+        Self::Client(error.into())
+    }
+}
+
+impl std::fmt::Debug for NewSecret {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("NewSecret").field("id", &self.stored.id()).finish_non_exhaustive()
+    }
+}

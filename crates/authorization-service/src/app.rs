@@ -8,6 +8,7 @@ use std::time::Duration;
 use actix_web::web::{self, ServiceConfig};
 use common::{Clock, Profile};
 use service_kit::status::Status;
+use service_kit::traces::Traces;
 use service_kit::{Problems, Service, StartError, SystemClock, Variable, Vars};
 use service_kit::{metrics, server};
 
@@ -36,6 +37,7 @@ pub struct AuthorizationService {
     status: Status,
     delay: Duration,
     max_connections: u32,
+    traces: Traces,
 }
 
 impl AuthorizationService {
@@ -79,6 +81,7 @@ impl Service for AuthorizationService {
         let version = config.service_version.as_deref().unwrap_or(env!("CARGO_PKG_VERSION"));
         let metrics = Metrics::new(Self::NAME, version, SystemClock.now(), &rules);
         let principals = principals(&config, &metrics)?;
+        let traces = Traces::start(config.traces(), version, metrics.spans())?;
         let listener = server::bind(&config.http_host, config.http_port, "HTTP_PORT")?;
         let management = config.management_port;
         let management = management
@@ -87,6 +90,7 @@ impl Service for AuthorizationService {
         Ok(Self {
             listener,
             management,
+            traces,
             status: Status::new(Self::NAME, version),
             delay: Duration::from_secs(config.delay_shutdown_seconds),
             max_connections: config.max_connections.0,
@@ -118,16 +122,21 @@ impl Service for AuthorizationService {
         );
         let metrics = self.route.metrics.http();
         let routes = routes(self.status.clone(), Arc::clone(&self.route));
-        let mut servers = vec![server::serve(self.listener, self.max_connections, metrics.clone(), routes)?];
+        let traces = &self.traces;
+        let public = server::serve(self.listener, self.max_connections, metrics.clone(), traces, routes)?;
+        let mut servers = vec![public];
         if let Some(listener) = self.management {
             servers.push(server::serve(
                 listener,
                 server::MANAGEMENT_CONNECTIONS,
                 metrics,
+                traces,
                 management_routes(self.status.clone(), self.route),
             )?);
         }
-        server::run_until_stopped(servers, &self.status, self.delay).await
+        let outcome = server::run_until_stopped(servers, &self.status, self.delay).await;
+        self.traces.stop().await;
+        outcome
     }
 }
 

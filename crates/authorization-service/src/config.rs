@@ -9,6 +9,7 @@ use common::Profile;
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer};
 use service_kit::logging::LogLevel;
+use service_kit::traces::{OtlpEndpoint, Share, TraceSettings, TracesSampler};
 use service_kit::{CommaList, Count, Problems, Secret, Vars, variables};
 use url::Url;
 
@@ -76,6 +77,21 @@ variables! {
         user_properties_header_key: HeaderName = "miauserproperties",
         /// Secret of at least 32 characters that the gateway sends in the header `x-gettone-peer`. If set, a call without it is refused.
         trusted_peer_secret: Option<PeerSecret>,
+        /// Base URL of an OpenTelemetry collector, for instance `http://otel-collector:4318`: traces go to `/v1/traces`
+        /// there (docs/tracing.md). Default: no traces are made.
+        otel_exporter_otlp_endpoint: Option<OtlpEndpoint>,
+        /// Name of this service in traces.
+        otel_service_name: String = "authorization-service",
+        /// Which requests are recorded in traces: `always_on`, `always_off`, `traceidratio`, or one of them with
+        /// `parentbased_` before it, which follows the caller if `TRUST_TRACEPARENT` is `true`.
+        otel_traces_sampler: TracesSampler = "parentbased_always_on",
+        /// Share that `traceidratio` records, 0 to 1.
+        otel_traces_sampler_arg: Share = "1",
+        /// Longest time that a finished span waits to be sent, in milliseconds, 1 to 60000.
+        otel_bsp_schedule_delay: Count<1, 60_000> = "5000",
+        /// Whether the caller's `traceparent` chooses which requests are recorded. Only behind a gateway that sets or
+        /// overwrites that header. Otherwise it chooses the trace that a request joins, and no more.
+        trust_traceparent: bool = "false",
     }
 }
 
@@ -89,6 +105,18 @@ impl Config {
         let config = Self::read(vars, &mut problems);
         check_together(vars, &mut problems);
         problems.or(config)
+    }
+
+    /// Where traces go; `None` if none are made.
+    pub(crate) fn traces(&self) -> Option<TraceSettings> {
+        Some(TraceSettings {
+            endpoint: self.otel_exporter_otlp_endpoint.clone()?,
+            service_name: self.otel_service_name.clone(),
+            sampler: self.otel_traces_sampler,
+            share: self.otel_traces_sampler_arg,
+            trust_callers: self.trust_traceparent,
+            delay: Duration::from_millis(self.otel_bsp_schedule_delay.0.into()),
+        })
     }
 
     /// Where the rules are.

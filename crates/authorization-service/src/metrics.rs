@@ -9,7 +9,9 @@ use std::time::Duration;
 use access_rules::{RouteTable, Rule};
 use actix_web::HttpResponse;
 use common::Timestamp;
-use service_kit::metrics::{Counter, Counters, Gauge, Histogram, HttpMetrics, Labels, MetricRegistry};
+use service_kit::metrics::{
+    Counter, Counters, Gauge, Histogram, HttpMetrics, Labels, MetricRegistry, SpanMetrics,
+};
 
 use crate::http::answer::Denial;
 use crate::userinfo::{Cause, UserinfoAnswer};
@@ -62,6 +64,10 @@ impl Metrics {
 
     pub(crate) fn http(&self) -> HttpMetrics {
         self.registry.http()
+    }
+
+    pub(crate) fn spans(&self) -> SpanMetrics {
+        self.registry.spans()
     }
 
     /// What Prometheus reads.

@@ -19,6 +19,7 @@ use credentials::secret::{Pepper, SecretStore};
 use credentials::store::DeploymentStore;
 use credentials::{Random, SystemRandom};
 use service_kit::status::{CheckUp, Status};
+use service_kit::traces::Traces;
 use service_kit::{Problems, Secret, Service, StartError, SystemClock, Telemetry, Variable, Vars, server};
 use store_crud::CrudClients;
 use store_mongodb::MongoStore;
@@ -92,6 +93,7 @@ pub struct ClientCredentials {
     max_connections: u32,
     public: TcpListener,
     management: TcpListener,
+    traces: Traces,
 }
 
 impl Stores {
@@ -159,19 +161,23 @@ impl Service for ClientCredentials {
         if let Some(days) = self.keep_unused_clients_days {
             actix_web::rt::spawn(remove_unused_clients_now_and_then(Arc::clone(&self.deps), days));
         }
-        let public = server::serve(self.public, self.max_connections, self.deps.metrics.http(), {
-            let (deps, status, prefix) = (Arc::clone(&self.deps), self.status.clone(), self.service_prefix);
-            move |config| http::public_routes(config, &deps, &status, &prefix)
-        })?;
+        let public =
+            server::serve(self.public, self.max_connections, self.deps.metrics.http(), &self.traces, {
+                let (deps, status, prefix) =
+                    (Arc::clone(&self.deps), self.status.clone(), self.service_prefix);
+                move |config| http::public_routes(config, &deps, &status, &prefix)
+            })?;
         let connections = server::MANAGEMENT_CONNECTIONS;
-        let management = server::serve(self.management, connections, self.deps.metrics.http(), {
-            let (deps, status) = (Arc::clone(&self.deps), self.status.clone());
-            move |config| http::management_routes(config, &deps, &status)
-        })?;
+        let management =
+            server::serve(self.management, connections, self.deps.metrics.http(), &self.traces, {
+                let (deps, status) = (Arc::clone(&self.deps), self.status.clone());
+                move |config| http::management_routes(config, &deps, &status)
+            })?;
         let stopped =
             server::run_until_stopped(vec![public, management], &self.status, self.shutdown_delay).await;
         // What waits is stored, if the store answers.
         self.deps.audit.flush().await;
+        self.traces.stop().await;
         stopped
     }
 }
@@ -238,6 +244,7 @@ impl ClientCredentials {
             bootstrap_token,
         };
         let this = Self {
+            traces: Traces::start(config.traces, &version, deps.metrics.spans())?,
             status: Status::new(Self::NAME, version).with_check_up(check_up(&deps.stores)),
             service_prefix: config.service_prefix,
             shutdown_delay: config.shutdown_delay,

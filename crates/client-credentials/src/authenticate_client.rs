@@ -9,6 +9,7 @@ use credentials::client::{AuthMethod, Client, ClientId};
 use credentials::jws::Jws;
 use credentials::replay::UseId;
 use jose::SignatureDefect;
+use service_kit::traces::step;
 use zeroize::Zeroizing;
 
 use crate::Deps;
@@ -139,7 +140,7 @@ impl Authenticated {
     pub async fn spend(self, deps: &Deps) -> Result<Client, AuthenticateClientError> {
         if let Some(assertion) = &self.assertion {
             let id = UseId::of(&self.client.id, &assertion.jti);
-            if !deps.stores.replay.first_use(id, assertion.keep_until).await? {
+            if !step("first_use", deps.stores.replay.first_use(id, assertion.keep_until)).await? {
                 return Err(AssertionRefusal::UsedBefore.into());
             }
         }
@@ -163,8 +164,10 @@ async fn client_with_secret(
     }
     let id = ClientId::parse(id).map_err(|_| CredentialDefect::UnknownClient)?;
     let owner = deps.pepper.lookup(&id);
-    let (client, secrets) =
-        tokio::try_join!(deps.stores.clients.find(&id), deps.stores.secrets.find(&owner))?;
+    let (client, secrets) = step("find_client", async {
+        tokio::try_join!(deps.stores.clients.find(&id), deps.stores.secrets.find(&owner))
+    })
+    .await?;
     // All of them are compared, the matching one or not.
     let matches = secrets
         .iter()
@@ -210,7 +213,7 @@ async fn client_with_assertion(
     if client_id.is_some_and(|client_id| client_id != id.as_str()) {
         return Err(AssertionRefusal::OtherClientId.into());
     }
-    let found = deps.stores.clients.find(&id).await?;
+    let found = step("find_client", deps.stores.clients.find(&id)).await?;
     let (signer, refusal) = match found {
         Some(client) if client.auth_method == AuthMethod::PrivateKeyJwt => (client, None),
         Some(_) => (stand_in(id, now), Some(AssertionRefusal::WrongMethod)),
@@ -230,7 +233,7 @@ async fn client_with_assertion(
         jose::verify_decoy(jws);
         return Err(refusal.into());
     }
-    client_keys::verify(deps, &signer, jws, now).await?;
+    step("verify_assertion", client_keys::verify(deps, &signer, jws, now)).await?;
     let assertion = checked.map_err(AssertionRefusal::from)?;
     if signer.may_obtain_tokens() { Ok((signer, assertion)) } else { Err(AssertionRefusal::NotPublic.into()) }
 }

@@ -13,6 +13,7 @@ use credentials::client::ClientState;
 use credentials::jws::MAX_KID_LENGTH;
 use jose::{Algorithm, KeyEncryption};
 use service_kit::logging::LogLevel;
+use service_kit::traces::{OtlpEndpoint, Share, TraceSettings, TracesSampler};
 use service_kit::{CommaList, Count, Problems, Secret, Variable, Vars, variables};
 
 use crate::audit::AuditRetention;
@@ -189,6 +190,21 @@ variables! {
         /// URL of the collection of clients in a crud-service, for instance `http://crud-service/clients`: clients are kept
         /// there, their secrets in MongoDB (docs/drop-in.md). Default: clients are kept in the store.
         crud_client_base_url: Option<String>,
+        /// Base URL of an OpenTelemetry collector, for instance `http://otel-collector:4318`: traces go to `/v1/traces`
+        /// there (docs/tracing.md). Default: no traces are made.
+        otel_exporter_otlp_endpoint: Option<OtlpEndpoint>,
+        /// Name of this service in traces.
+        otel_service_name: String = "client-credentials",
+        /// Which requests are recorded in traces: `always_on`, `always_off`, `traceidratio`, or one of them with
+        /// `parentbased_` before it, which follows the caller if `TRUST_TRACEPARENT` is `true`.
+        otel_traces_sampler: TracesSampler = "parentbased_always_on",
+        /// Share that `traceidratio` records, 0 to 1.
+        otel_traces_sampler_arg: Share = "1",
+        /// Longest time that a finished span waits to be sent, in milliseconds, 1 to 60000.
+        otel_bsp_schedule_delay: Count<1, 60_000> = "5000",
+        /// Whether the caller's `traceparent` chooses which requests are recorded. Only behind a gateway that sets or
+        /// overwrites that header. Otherwise it chooses the trace that a request joins, and no more.
+        trust_traceparent: bool = "false",
     }
 }
 
@@ -230,6 +246,8 @@ pub struct Config {
     /// `None`: for ever.
     pub keep_unused_clients_days: Option<u32>,
     pub openid_configuration: Option<PathBuf>,
+    /// `None`: no traces are made.
+    pub traces: Option<TraceSettings>,
     /// Sentences to log at start.
     pub warnings: Vec<&'static str>,
 }
@@ -388,7 +406,16 @@ impl From<Variables> for Config {
             |days| days.0,
         );
         let redis = redis::settings(&variables);
+        let traces = variables.otel_exporter_otlp_endpoint.map(|endpoint| TraceSettings {
+            endpoint,
+            service_name: variables.otel_service_name,
+            sampler: variables.otel_traces_sampler,
+            share: variables.otel_traces_sampler_arg,
+            trust_callers: variables.trust_traceparent,
+            delay: Duration::from_millis(variables.otel_bsp_schedule_delay.0.into()),
+        });
         Self {
+            traces,
             redis,
             crud_service: variables.crud_client_base_url,
             log_level: variables.log_level,

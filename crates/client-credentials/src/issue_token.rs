@@ -7,6 +7,7 @@ use common::{Profile, Timestamp};
 use credentials::client::{AuthMethod, Client, ClientId};
 use credentials::grant::{self, GrantPolicy, GrantRefusal, GrantRequest};
 use jose::SignError;
+use service_kit::traces::step;
 use zeroize::Zeroizing;
 
 use crate::Deps;
@@ -77,7 +78,7 @@ pub async fn run(deps: &Deps, request: TokenRequest) -> Result<IssuedToken, Issu
     // Before the assertion is used up.
     let signer = deps.signing_keys.signer(now)?;
     let client = authenticated.spend(deps).await?;
-    let token = signer.sign(token_type(deps.profile), &claims)?;
+    let token = step("sign_token", async { signer.sign(token_type(deps.profile), &claims) }).await?;
     note_login(deps, &client, now);
     Ok(IssuedToken {
         token: Zeroizing::new(token),

@@ -3,7 +3,7 @@
 use actix_web::HttpResponse;
 use common::Timestamp;
 use credentials::client::AuthMethod;
-use service_kit::metrics::{Counter, Counters, HttpMetrics, Labels, MetricRegistry};
+use service_kit::metrics::{Counter, Counters, HttpMetrics, Labels, MetricRegistry, SpanMetrics};
 
 use crate::limits::Limits;
 use crate::rate_limit::LimitReached;
@@ -100,6 +100,10 @@ impl Metrics {
 
     pub(crate) fn http(&self) -> HttpMetrics {
         self.registry.http()
+    }
+
+    pub(crate) fn spans(&self) -> SpanMetrics {
+        self.registry.spans()
     }
 
     /// What Prometheus reads.

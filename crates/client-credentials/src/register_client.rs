@@ -5,6 +5,7 @@ use credentials::client::{AuthMethod, Client, ClientDefect, ClientId, NewClient}
 use credentials::secret::{self, StoredSecret, TokenKind};
 use credentials::{InsertError, RandomError, StoreError};
 use serde_json::{Map, Value};
+use service_kit::traces::step;
 use zeroize::Zeroizing;
 
 use crate::Deps;
@@ -100,7 +101,7 @@ pub async fn run(
         admission.spend(deps).await?;
     }
     let registered = RegisteredClient { client, secret, registration_token };
-    store(deps, &registered, now).await?;
+    step("store_client", store(deps, &registered, now)).await?;
     Ok(registered)
 }
 

@@ -4,6 +4,7 @@
 mod decoy;
 mod encryption;
 pub mod public_key;
+mod rsa_verifier;
 mod signing_key;
 mod verifier;
 

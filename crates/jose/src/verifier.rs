@@ -6,10 +6,10 @@ use common::{AccessTokenClaims, Timestamp};
 use credentials::access_token::{self, TokenDefect};
 use credentials::jws::{Jws, JwsDefect};
 use credentials::key::{Algorithm, PublicKey};
-use josekit::JoseError;
 use josekit::jwk::Jwk;
-use josekit::jws::{ES256, ES384, ES512, EdDSA, JwsVerifier, PS256, PS384, PS512, RS256, RS384, RS512};
+use josekit::jws::{ES256, ES384, ES512, EdDSA, JwsVerifier};
 
+use crate::rsa_verifier::RsaVerifier;
 use crate::{KeyDefect, public_key, verify_decoy};
 
 /// A key ready to verify with. Making one costs about as much as one verification: keep it for keys that are used often.
@@ -17,7 +17,12 @@ pub struct Verifier {
     kid: String,
     algorithm: Algorithm,
     signature_length: usize,
-    inner: Box<dyn JwsVerifier>,
+    inner: Inner,
+}
+
+enum Inner {
+    Rsa(RsaVerifier),
+    Other(Box<dyn JwsVerifier>),
 }
 
 /// Why a signature is not accepted. For the log; callers learn only that it was not.
@@ -59,24 +64,10 @@ impl Verifier {
         let kid = key.kid().ok_or(KeyDefect::Missing("kid"))?.to_owned();
         let algorithm =
             key.algorithm().and_then(Algorithm::named).ok_or(KeyDefect::Algorithm("the known ones"))?;
-        let jwk = Jwk::from_map(key.members().clone()).map_err(|_| KeyDefect::OpenSsl)?;
-        let signature_length = match algorithm {
-            Algorithm::Es256 => 64,
-            Algorithm::Es384 => 96,
-            Algorithm::Es512 => 132,
-            Algorithm::EdDsa => {
-                // Cheap, and all that keeps OpenSSL from believing everybody (T-KEY-07): so also for stored keys.
-                public_key::check_ed25519(key)?;
-                64
-            }
-            Algorithm::Ps256
-            | Algorithm::Ps384
-            | Algorithm::Ps512
-            | Algorithm::Rs256
-            | Algorithm::Rs384
-            | Algorithm::Rs512 => public_key::modulus_length(key)?,
+        let (signature_length, inner) = match RsaVerifier::new(key, algorithm)? {
+            Some(verifier) => (verifier.signature_length(), Inner::Rsa(verifier)),
+            None => other(key, algorithm)?,
         };
-        let inner = verifier(algorithm, &jwk).map_err(|_| KeyDefect::OpenSsl)?;
         Ok(Self { kid, algorithm, signature_length, inner })
     }
 
@@ -95,7 +86,11 @@ impl Verifier {
         if jws.signature().len() != self.signature_length {
             return Err(SignatureDefect::Length);
         }
-        self.inner.verify(jws.signing_input(), jws.signature()).map_err(|_| SignatureDefect::Mismatch)
+        if self.inner.verify(jws.signing_input(), jws.signature()) {
+            Ok(())
+        } else {
+            Err(SignatureDefect::Mismatch)
+        }
     }
 
     /// Takes as long as a verification, whatever the signature, and tells nothing.
@@ -108,19 +103,30 @@ impl Verifier {
     }
 }
 
-fn verifier(algorithm: Algorithm, key: &Jwk) -> Result<Box<dyn JwsVerifier>, JoseError> {
-    Ok(match algorithm {
-        Algorithm::Es256 => Box::new(ES256.verifier_from_jwk(key)?),
-        Algorithm::Es384 => Box::new(ES384.verifier_from_jwk(key)?),
-        Algorithm::Es512 => Box::new(ES512.verifier_from_jwk(key)?),
-        Algorithm::EdDsa => Box::new(EdDSA.verifier_from_jwk(key)?),
-        Algorithm::Ps256 => Box::new(PS256.verifier_from_jwk(key)?),
-        Algorithm::Ps384 => Box::new(PS384.verifier_from_jwk(key)?),
-        Algorithm::Ps512 => Box::new(PS512.verifier_from_jwk(key)?),
-        Algorithm::Rs256 => Box::new(RS256.verifier_from_jwk(key)?),
-        Algorithm::Rs384 => Box::new(RS384.verifier_from_jwk(key)?),
-        Algorithm::Rs512 => Box::new(RS512.verifier_from_jwk(key)?),
-    })
+impl Inner {
+    fn verify(&self, message: &[u8], signature: &[u8]) -> bool {
+        match self {
+            Self::Rsa(verifier) => verifier.verify(message, signature),
+            Self::Other(verifier) => verifier.verify(message, signature).is_ok(),
+        }
+    }
+}
+
+/// Every key but RSA, with the length of its signatures.
+fn other(key: &PublicKey, algorithm: Algorithm) -> Result<(usize, Inner), KeyDefect> {
+    let jwk = Jwk::from_map(key.members().clone()).map_err(|_| KeyDefect::OpenSsl)?;
+    let (length, verifier): (usize, Result<Box<dyn JwsVerifier>, _>) = match algorithm {
+        Algorithm::Es256 => (64, ES256.verifier_from_jwk(&jwk).map(|one| Box::new(one) as _)),
+        Algorithm::Es384 => (96, ES384.verifier_from_jwk(&jwk).map(|one| Box::new(one) as _)),
+        Algorithm::Es512 => (132, ES512.verifier_from_jwk(&jwk).map(|one| Box::new(one) as _)),
+        Algorithm::EdDsa => {
+            // Cheap, and all that keeps OpenSSL from believing everybody (T-KEY-07): so also for stored keys.
+            public_key::check_ed25519(key)?;
+            (64, EdDSA.verifier_from_jwk(&jwk).map(|one| Box::new(one) as _))
+        }
+        _ => return Err(KeyDefect::KeyType),
+    };
+    Ok((length, Inner::Other(verifier.map_err(|_| KeyDefect::OpenSsl)?)))
 }
 
 impl fmt::Debug for Verifier {

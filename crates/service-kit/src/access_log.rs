@@ -7,9 +7,11 @@ use actix_web::body::{BodySize, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::middleware::Next;
 use actix_web::{HttpMessage, HttpRequest};
+use opentelemetry::KeyValue;
 
-use crate::metrics::HttpMetrics;
+use crate::metrics::{HttpMetrics, route_of, word_of};
 use crate::request_id::{self, RequestId};
+use crate::traces::{RequestSpan, Traces};
 
 /// What a caller sends is cut to this many bytes: a caller must not write our log full (T-LOG-01, T-LOG-03).
 const MAX_SENT_TEXT: usize = 256;
@@ -73,12 +75,21 @@ pub async fn middleware(
         "incoming request"
     );
     request.extensions_mut().insert(RequestId(id.clone()));
-    let response = next.call(request).await?;
-    completed(&response, &id, started);
+    let span = request.app_data::<Traces>().and_then(|traces| traces.request(&request));
+    let response = match &span {
+        Some(span) => span.around(next.call(request)).await?,
+        None => next.call(request).await?,
+    };
+    completed(&response, &id, started, span);
     Ok(response)
 }
 
-fn completed(response: &ServiceResponse<impl MessageBody>, id: &str, started: Instant) {
+fn completed(
+    response: &ServiceResponse<impl MessageBody>,
+    id: &str,
+    started: Instant,
+    span: Option<RequestSpan>,
+) {
     let (request, took) = (response.request(), started.elapsed());
     if let Some(metrics) = request.app_data::<HttpMetrics>() {
         metrics.answered(request, response.status().as_u16(), took);
@@ -90,6 +101,12 @@ fn completed(response: &ServiceResponse<impl MessageBody>, id: &str, started: In
         BodySize::None => Some(0),
         BodySize::Stream => None,
     };
+    let (trace_id, span_id) = span.as_ref().map(RequestSpan::ids).unzip();
+    if let Some(span) = span.filter(RequestSpan::is_recorded) {
+        let status = response.status().as_u16();
+        let (method, route) = (word_of(request.method()), route_of(request));
+        span.end(format!("{method} {route}"), status, attributes(request, route, status, id, &noted));
+    }
     macro_rules! log {
         ($level:ident) => {
             tracing::$level!(
@@ -102,6 +119,8 @@ fn completed(response: &ServiceResponse<impl MessageBody>, id: &str, started: In
                 host.hostname = hostname(request),
                 host.forwardedHost = header(request, "x-forwarded-host"),
                 host.ip = header(request, "x-forwarded-for"),
+                trace.id = trace_id,
+                span.id = span_id,
                 responseTime = took.as_secs_f64() * 1000.0,
                 client.id = noted.client_id,
                 decision.outcome = noted.decision,
@@ -118,6 +137,40 @@ fn completed(response: &ServiceResponse<impl MessageBody>, id: &str, started: In
         };
     }
     if response.status().is_server_error() { log!(error) } else { log!(info) }
+}
+
+/// What a span tells about its request: the semantic conventions of OpenTelemetry for HTTP, and what the line tells.
+fn attributes(
+    request: &HttpRequest,
+    route: &'static str,
+    status: u16,
+    id: &str,
+    noted: &Annotations,
+) -> Vec<KeyValue> {
+    let method = match word_of(request.method()) {
+        "other" => "_OTHER",
+        word => word,
+    };
+    let texts = [
+        ("server.address", hostname(request)),
+        ("user_agent.original", header(request, "user-agent")),
+        ("client.id", noted.client_id.as_deref()),
+        ("decision.outcome", noted.decision),
+        ("decision.request", noted.asked.as_deref()),
+        ("decision.rule", noted.rule.as_deref()),
+        ("decision.reason", noted.reason),
+    ];
+    let texts = texts.into_iter().filter_map(|(name, text)| Some(KeyValue::new(name, text?.to_owned())));
+    let mut attributes = vec![
+        KeyValue::new("http.request.method", method),
+        KeyValue::new("http.route", route),
+        KeyValue::new("http.response.status_code", i64::from(status)),
+        KeyValue::new("url.path", cut(request.uri().path()).to_owned()),
+        KeyValue::new("url.scheme", "http"),
+        KeyValue::new("request.id", id.to_owned()),
+    ];
+    attributes.extend(texts);
+    attributes
 }
 
 fn header<'request>(request: &'request HttpRequest, name: &str) -> Option<&'request str> {

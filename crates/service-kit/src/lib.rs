@@ -1,4 +1,4 @@
-//! What every process of Gettone has: variables, arguments, logs, metrics, status routes, limits, shutdown, server start. It
+//! What every process of Gettone has: variables, arguments, logs, metrics, traces, status routes, limits, shutdown, server start. It
 //! knows neither tokens nor rules.
 
 pub mod access_log;
@@ -12,6 +12,7 @@ pub mod request_id;
 pub mod server;
 mod service;
 pub mod status;
+pub mod traces;
 mod unread_body;
 pub mod variables;
 

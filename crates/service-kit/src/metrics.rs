@@ -42,6 +42,7 @@ const BUCKETS: [f64; 17] = [
 pub struct MetricRegistry {
     registry: Registry,
     http: HttpMetrics,
+    spans: SpanMetrics,
 }
 
 impl MetricRegistry {
@@ -56,7 +57,8 @@ impl MetricRegistry {
         let help = "When the process started, since the Unix epoch";
         registry.register_with_unit("process_start_time", help, Unit::Seconds, start_time);
         let http = HttpMetrics::register(&mut registry);
-        Self { registry, http }
+        let spans = SpanMetrics::register(&mut registry);
+        Self { registry, http, spans }
     }
 
     /// A counter from 0. `_total` is added to its name.
@@ -98,6 +100,12 @@ impl MetricRegistry {
     #[must_use]
     pub fn http(&self) -> HttpMetrics {
         self.http.clone()
+    }
+
+    /// What [`crate::traces::Traces::start`] counts spans with.
+    #[must_use]
+    pub fn spans(&self) -> SpanMetrics {
+        self.spans.clone()
     }
 
     /// The page that Prometheus reads, as OpenMetrics 1.0 text.
@@ -174,13 +182,31 @@ impl HttpMetrics {
     }
 }
 
-fn route_of(request: &HttpRequest) -> &'static str {
+pub(crate) fn route_of(request: &HttpRequest) -> &'static str {
     let chosen = request.extensions().get::<Route>().copied();
     chosen.or_else(|| request.app_data::<Route>().copied()).map_or("other", |route| route.0)
 }
 
+/// What became of the spans of finished requests.
+#[derive(Debug, Clone)]
+pub struct SpanMetrics {
+    pub(crate) exported: Counter,
+    pub(crate) failed: Counter,
+    pub(crate) dropped: Counter,
+}
+
+impl SpanMetrics {
+    fn register(registry: &mut Registry) -> Self {
+        let spans = Counters::<Labels<1>>::default();
+        let help = "Spans of traces, by what became of them";
+        registry.register("trace_spans", help, spans.clone());
+        let of = |outcome| spans.get_or_create_owned(&[("outcome", outcome)]);
+        Self { exported: of("exported"), failed: of("failed"), dropped: of("dropped") }
+    }
+}
+
 /// A caller may invent verbs.
-fn word_of(method: &Method) -> &'static str {
+pub(crate) fn word_of(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",
         Method::HEAD => "HEAD",

@@ -24,6 +24,7 @@ use crate::connection::{self, Connection};
 use crate::metrics::HttpMetrics;
 use crate::service::StartError;
 use crate::status::Status;
+use crate::traces::Traces;
 use crate::unread_body;
 
 /// Longer than the idle time of nginx's (60 s) and Envoy's upstream pools, so that the gateway closes first.
@@ -57,8 +58,8 @@ pub fn bind(host: &str, port: u16, variable: &str) -> Result<TcpListener, StartE
     })
 }
 
-/// Serves `routes` on `listener` within the limits every service has, with the access log and `metrics` around them. At
-/// most `max_connections` are open at a time; more wait to be accepted, in the queue of the operating system.
+/// Serves `routes` on `listener` within the limits every service has, with the access log, `metrics` and
+/// `traces` around them. At most `max_connections` are open at a time; more wait to be accepted, in the queue of the operating system.
 ///
 /// # Errors
 /// If the listener cannot be used.
@@ -66,6 +67,7 @@ pub fn serve(
     listener: TcpListener,
     max_connections: u32,
     metrics: HttpMetrics,
+    traces: &Traces,
     routes: impl Fn(&mut ServiceConfig) + Send + Clone + 'static,
 ) -> io::Result<Server> {
     let max_connections = usize::try_from(max_connections).unwrap_or(usize::MAX).max(1);
@@ -74,11 +76,13 @@ pub fn serve(
     let builder = ServerBuilder::new();
     let stopping = builder.graceful_shutdown_signal();
     // actix-web's `HttpServer`, but with `Connection` between socket and parser.
+    let traces = traces.clone();
     let connections = move || {
         let (metrics, stopping) = (metrics.clone(), stopping.clone());
         let app = App::new()
             .app_data(metrics.clone())
             .app_data(room.clone())
+            .app_data(traces.clone())
             .wrap(DefaultHeaders::new().add((header::X_CONTENT_TYPE_OPTIONS, "nosniff")))
             .wrap(from_fn(unread_body::middleware))
             .wrap(from_fn(access_log::middleware))

@@ -28,7 +28,7 @@ impl ClientStore for SqliteStore {
 
     async fn find(&self, id: &ClientId) -> Result<Option<Client>, StoreError> {
         let id = id.as_str().to_owned();
-        let found = self.read(move |connection| {
+        let found = self.look_up(move |connection| {
             let mut statement =
                 connection.prepare_cached("SELECT id, record, last_login FROM clients WHERE id = ?")?;
             let row = statement.query_row([&id], StoredClient::read).optional()?;

@@ -42,8 +42,7 @@ impl OpenError {
 
     /// Whether another process was in the way, so that it may work in a moment.
     pub(crate) fn is_contention(&self) -> bool {
-        let Self::File { source, .. } = self else { return false };
-        matches!(source.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
+        matches!(self, Self::File { source, .. } if is_contention(source))
     }
 }
 
@@ -93,6 +92,11 @@ pub(crate) fn decode<T: DeserializeOwned>(what: impl FnOnce() -> String, record:
 /// A record as it is stored.
 pub(crate) fn encode(record: &impl serde::Serialize) -> Result<String, Failure> {
     serde_json::to_string(record).map_err(Failure::Unwritable)
+}
+
+/// Whether another process or connection was in the way.
+pub(crate) fn is_contention(error: &rusqlite::Error) -> bool {
+    matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
 }
 
 fn is_corruption(error: &rusqlite::Error) -> bool {

@@ -73,13 +73,26 @@ impl DataFile {
 
 fn connect(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
     let mut connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
-    connection.busy_handler(Some(|attempts| {
-        thread::sleep(Duration::from_millis(1));
-        attempts < ATTEMPTS
-    }))?;
+    connection.busy_handler(Some(wait))?;
     // KiB of pages kept in memory; the operating system caches the file anyway.
     connection.pragma_update(None, "cache_size", -1000)?;
     Ok(connection)
+}
+
+/// Runs `work` on a connection that fails where it would wait for another process.
+pub(crate) fn without_waiting<T>(
+    connection: &mut Connection,
+    work: impl FnOnce(&Connection) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    connection.busy_handler(None::<fn(i32) -> bool>)?;
+    let answer = work(connection);
+    connection.busy_handler(Some(wait))?;
+    answer
+}
+
+fn wait(attempts: i32) -> bool {
+    thread::sleep(Duration::from_millis(1));
+    attempts < ATTEMPTS
 }
 
 /// Makes the directory if it is missing, and makes sure that it is still there after a power cut.

@@ -78,4 +78,12 @@ impl SqliteStore {
     ) -> Result<T, Failure> {
         Arc::clone(&self.shared.readers).read(work).await
     }
+
+    /// As [`read`](Self::read), for work that finds a few rows by their key and may be run again.
+    async fn look_up<T: Send + 'static>(
+        &self,
+        work: impl Fn(&Connection) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, Failure> {
+        Arc::clone(&self.shared.readers).look_up(work).await
+    }
 }

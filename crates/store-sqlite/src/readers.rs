@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rusqlite::Connection;
 use tokio::sync::Semaphore;
 
-use crate::failure::Failure;
-use crate::file::DataFile;
+use crate::failure::{Failure, is_contention};
+use crate::file::{self, DataFile};
 
 /// Reads that run at once. They take microseconds; more connections would cost memory and win nothing.
 const LIMIT: usize = 4;
@@ -21,6 +21,39 @@ pub(crate) struct Readers {
 impl Readers {
     pub(crate) fn new(file: DataFile) -> Self {
         Self { file, permits: Arc::new(Semaphore::new(LIMIT)), idle: Mutex::new(Vec::new()) }
+    }
+
+    /// Runs `work`, which finds a few rows by their key, on this thread: a thread that may block is several times as far
+    /// away as the answer. Whenever that could mean to wait, `work` runs on such a thread all the same.
+    pub(crate) async fn look_up<T: Send + 'static>(
+        self: Arc<Self>,
+        work: impl Fn(&Connection) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, Failure> {
+        match self.at_once(&work) {
+            Some(answer) => answer,
+            None => self.read(work).await,
+        }
+    }
+
+    /// `None` if there is no idle connection, or SQLite would have to wait for another process.
+    fn at_once<T>(&self, work: impl Fn(&Connection) -> Result<T, Failure>) -> Option<Result<T, Failure>> {
+        let _permit = self.permits.try_acquire().ok()?;
+        let mut connection = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop()?;
+        let answer = file::without_waiting(&mut connection, |connection| {
+            self.file.check()?;
+            work(connection)
+        });
+        match answer {
+            Err(Failure::Sqlite(error)) if is_contention(&error) => {
+                self.keep(connection);
+                None
+            }
+            Err(failure) => Some(Err(failure)),
+            Ok(answer) => {
+                self.keep(connection);
+                Some(Ok(answer))
+            }
+        }
     }
 
     /// Runs `work` on a thread that may block.
@@ -63,5 +96,41 @@ impl Readers {
 impl fmt::Debug for Readers {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("Readers").field("file", &self.file).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+    use std::time::{Duration, Instant};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_look_up_stays_on_its_thread_and_never_waits_there() {
+        let directory = tempfile::tempdir().unwrap();
+        let (file, writer) = file::open(directory.path()).unwrap();
+        let readers = Arc::new(Readers::new(file));
+        let here = thread::current().id();
+        let look_up = || Arc::clone(&readers).look_up(|_| Ok(thread::current().id()));
+        assert_ne!(look_up().await.unwrap(), here, "to open a connection may take long");
+        assert_eq!(look_up().await.unwrap(), here);
+
+        writer.execute_batch("BEGIN IMMEDIATE").unwrap();
+        let busy = Arc::clone(&readers).look_up(move |connection| {
+            if thread::current().id() == here {
+                // What makes SQLite wait: a lock that another connection holds.
+                connection.pragma_update(None, "query_only", false)?;
+                connection.execute_batch("BEGIN IMMEDIATE")?;
+            }
+            Ok(thread::current().id())
+        });
+        let asked = Instant::now();
+        assert_ne!(busy.await.unwrap(), here);
+        assert!(asked.elapsed() < Duration::from_secs(2), "the time that a blocking thread waits");
+        assert_eq!(look_up().await.unwrap(), here, "the connection is kept");
+
+        readers.close();
+        assert!(matches!(look_up().await, Err(Failure::Closed)));
     }
 }

@@ -18,7 +18,7 @@ impl SecretStore for SqliteStore {
 
     async fn find(&self, owner: &SecretLookup) -> Result<Vec<StoredSecret>, StoreError> {
         let owner = owner.as_str().to_owned();
-        let found = self.read(move |connection| rows(connection, &owner));
+        let found = self.look_up(move |connection| rows(connection, &owner));
         Ok(found.await?.into_iter().map(|(_, secret)| secret).collect())
     }
 

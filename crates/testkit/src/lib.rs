@@ -13,6 +13,7 @@
 mod client_key;
 mod clients;
 mod clock;
+pub mod collector;
 pub mod contract;
 pub mod crud_service;
 pub mod gateway;

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use common::Clock;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use service_kit::metrics::Counter;
+use service_kit::traces::Parent;
 use url::Url;
 
 use super::answer::{self, Reading, Received};
@@ -21,6 +22,9 @@ use crate::metrics::UserinfoMetrics;
 const MAX_ANSWER: usize = 256 * 1024;
 /// Different calls on their way at one time.
 const MAX_CALLS: usize = 1024;
+
+/// W3C Trace Context.
+const TRACEPARENT: &str = "traceparent";
 
 /// Headers that speak about the connection, the body or the form of the answer: those are ours to say (G-UI-13).
 const NEVER_COPIED: &[&str] = &[
@@ -88,7 +92,9 @@ impl Proxy {
             return Arc::new(UserinfoAnswer::Nobody(Nobody::NotAsked));
         }
         let url = if is_backoffice { &self.backoffice_url } else { &self.url };
-        let Some(headers) = self.copy(presented) else { return Arc::new(Cause::UnsendableHeader.into()) };
+        let Some(mut headers) = self.copy(presented) else { return Arc::new(Cause::UnsendableHeader.into()) };
+        let request = Parent::current();
+        let tells_trace = request.is_some() && headers_of_a_trace_are_taken_out(&mut headers, &self.copied);
         let key = key(url, &headers);
         let call = Call {
             client: self.client.clone(),
@@ -97,6 +103,7 @@ impl Proxy {
             deadline: self.deadline,
             clock: Arc::clone(&self.clock),
         };
+        let call = Traced { call, request, tells_trace };
         let call = counted(call.run(Arc::clone(&self.reading)), Arc::clone(&self.metrics));
         let answer = self.calls.run(key, call).await;
         answer.unwrap_or_else(|_| {
@@ -124,6 +131,14 @@ impl Proxy {
     }
 }
 
+/// Where a request is recorded, its call tells its own place in the trace instead of the caller's, which is none that an
+/// answer depends on. Whether it may tell at all, `HEADERS_TO_PROXY` says like of any header (upstream contract §3.2).
+fn headers_of_a_trace_are_taken_out(headers: &mut HeaderMap, copied: &[HeaderName]) -> bool {
+    headers.remove(TRACEPARENT);
+    headers.remove("tracestate");
+    copied.iter().any(|name| name.as_str() == TRACEPARENT)
+}
+
 fn key(url: &Url, headers: &HeaderMap) -> Key {
     let fields = headers.iter().flat_map(|(name, value)| [name.as_str().as_bytes(), value.as_bytes()]);
     Key::of([b"GET".as_slice(), url.as_str().as_bytes()].into_iter().chain(fields))
@@ -146,6 +161,32 @@ struct Call {
     headers: HeaderMap,
     deadline: Duration,
     clock: Arc<dyn Clock>,
+}
+
+/// A call in a span of its own, if the request that starts it is recorded. Who joins it has none.
+struct Traced {
+    call: Call,
+    request: Option<Parent>,
+    tells_trace: bool,
+}
+
+impl Traced {
+    async fn run(mut self, reading: Arc<Reading>) -> UserinfoAnswer {
+        let Some(request) = self.request else { return self.call.run(reading).await };
+        let url = &self.call.url;
+        let span = request.get(url.host_str().unwrap_or_default(), url.port_or_known_default());
+        if self.tells_trace
+            && let Ok(place) = HeaderValue::from_str(&span.traceparent())
+        {
+            self.call.headers.insert(TRACEPARENT, place);
+        }
+        let answer = self.call.run(reading).await;
+        span.end(match &answer {
+            UserinfoAnswer::Unknown(failure) => Some(failure.cause.word()),
+            UserinfoAnswer::Known(_) | UserinfoAnswer::Nobody(_) => None,
+        });
+        answer
+    }
 }
 
 impl Call {

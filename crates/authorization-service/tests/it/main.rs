@@ -15,6 +15,7 @@ mod process;
 mod service;
 mod start;
 mod stub;
+mod traces;
 mod trust_mode;
 mod userinfo;
 mod userinfo_calls;

@@ -35,6 +35,7 @@ mod replicas;
 mod service;
 mod store_down;
 mod tokeninfo;
+mod traces;
 mod unauthorised;
 mod unused_clients;
 mod well_known;

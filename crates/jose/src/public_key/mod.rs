@@ -184,7 +184,11 @@ pub(crate) fn check_ed25519(key: &PublicKey) -> Result<(), KeyDefect> {
     okp::check(key.members()).map(drop)
 }
 
-/// The length of an RSA key's signatures, in bytes: that of its modulus (RFC 8017 §8).
-pub(crate) fn modulus_length(key: &PublicKey) -> Result<usize, KeyDefect> {
-    Ok(bytes(key.members(), "n")?.len())
+/// Modulus and exponent of an RSA key, as they are stored.
+pub(crate) fn rsa_numbers(key: &PublicKey) -> Result<(Vec<u8>, Vec<u8>), KeyDefect> {
+    let members = key.members();
+    if text(members, "kty") != Some("RSA") {
+        return Err(KeyDefect::KeyType);
+    }
+    Ok((bytes(members, "n")?, bytes(members, "e")?))
 }

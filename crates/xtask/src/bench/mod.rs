@@ -30,6 +30,9 @@ pub(crate) struct Options {
     /// Measure what was built before, in this folder, instead of building it: to compare two versions
     #[arg(long, value_name = "FOLDER")]
     built: Option<PathBuf>,
+    /// Instead of processor time, show the resident memory while so many tokens are issued, on SQLite
+    #[arg(long, value_name = "TOKENS")]
+    soak: Option<u32>,
     /// How the result is shown
     #[arg(long, value_enum, default_value = "text")]
     output: Output,
@@ -48,7 +51,7 @@ enum Output {
 
 pub(crate) fn run(workspace: &Path, options: &Options) -> Result<()> {
     let Subject::Token = options.subject;
-    if !options.without_mongodb {
+    if !options.without_mongodb && options.soak.is_none() {
         tools::MONGOD.ready(workspace)?;
     }
     let built = match &options.built {
@@ -56,6 +59,10 @@ pub(crate) fn run(workspace: &Path, options: &Options) -> Result<()> {
         None => build(workspace)?,
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    if let Some(tokens) = options.soak {
+        let stage = runtime.block_on(Stage::start(&built, Signing::Rs256, None))?;
+        return stage.soak(tokens, |issued, kib| println!("{issued:>9} tokens: {kib:>7} KiB resident"));
+    }
     let report = runtime.block_on(measure(&built, options))?;
     match options.output {
         Output::Text => print!("{}", report.text()),

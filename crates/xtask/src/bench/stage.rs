@@ -24,6 +24,9 @@ const CONNECTIONS: usize = 16;
 /// Requests before the measurement, so that caches are filled and connections are open.
 const WARM_UP: u32 = 300;
 
+/// How often the memory is looked at while tokens are issued.
+const SOAK_STEPS: u32 = 10;
+
 /// What the service signs with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Signing {
@@ -39,6 +42,12 @@ pub(super) struct Stage {
     issuer: String,
     _ports: [ReservedPort; 2],
     _folder: TempDir,
+}
+
+/// A client that signs.
+struct AssertionClient {
+    key: RsaClient,
+    id: String,
 }
 
 impl Stage {
@@ -84,38 +93,61 @@ impl Stage {
 
     /// The processor time of a token for an assertion, in microseconds.
     pub(super) fn assertions(&self, requests: u32) -> Result<f64> {
+        let client = self.assertion_client()?;
+        self.measure(&self.with_assertions(&client, WARM_UP)?, &self.with_assertions(&client, requests)?)
+    }
+
+    /// The processor time of a token for id and secret, in microseconds.
+    pub(super) fn basic(&self, requests: u32) -> Result<f64> {
+        let one = self.basic_request()?;
+        self.measure(&repeated(&one, WARM_UP), &repeated(&one, requests))
+    }
+
+    /// Issues `tokens` in steps, half of them for assertions; tells after each step how many there are, and how many KiB
+    /// of memory the service has.
+    pub(super) fn soak(&self, tokens: u32, mut tell: impl FnMut(u32, u64)) -> Result<()> {
+        let (client, basic) = (self.assertion_client()?, self.basic_request()?);
+        let half = tokens.div_ceil(SOAK_STEPS).div_ceil(2);
+        tell(0, resident_kib(self.server.id())?);
+        for step in 1..=SOAK_STEPS {
+            load::send_all(self.public, &self.with_assertions(&client, half)?, CONNECTIONS)?;
+            load::send_all(self.public, &repeated(&basic, half), CONNECTIONS)?;
+            tell(half.saturating_mul(2).saturating_mul(step), resident_kib(self.server.id())?);
+        }
+        Ok(())
+    }
+
+    fn assertion_client(&self) -> Result<AssertionClient> {
         let key = RsaClient::generate()?;
         let members = json!({"client_name": "bench", "token_endpoint_auth_method": "private_key_jwt",
             "public_key": key.public_jwk()});
         let client = self.client(&members)?;
         let id = client.get("client_id").and_then(Value::as_str).context("no client_id")?;
-        // Signed beforehand: the load generator has nothing else to do then.
-        let prepared = |count: u32| -> Result<Vec<Vec<u8>>> {
-            (0..count)
-                .map(|_| {
-                    let form = format!(
-                        "grant_type=client_credentials&client_assertion_type=urn:ietf:params:oauth:\
-                         client-assertion-type:jwt-bearer&client_assertion={}",
-                        key.assertion(id, &self.issuer)?
-                    );
-                    Ok(token_request(&[], &form))
-                })
-                .collect()
-        };
-        self.measure(&prepared(WARM_UP)?, &prepared(requests)?)
+        Ok(AssertionClient { key, id: id.to_owned() })
     }
 
-    /// The processor time of a token for id and secret, in microseconds.
-    pub(super) fn basic(&self, requests: u32) -> Result<f64> {
+    /// Signed beforehand: the load generator has nothing else to do then.
+    fn with_assertions(&self, client: &AssertionClient, count: u32) -> Result<Vec<Vec<u8>>> {
+        (0..count)
+            .map(|_| {
+                let form = format!(
+                    "grant_type=client_credentials&client_assertion_type=urn:ietf:params:oauth:\
+                     client-assertion-type:jwt-bearer&client_assertion={}",
+                    client.key.assertion(&client.id, &self.issuer)?
+                );
+                Ok(token_request(&[], &form))
+            })
+            .collect()
+    }
+
+    fn basic_request(&self) -> Result<Vec<u8>> {
         use base64::Engine;
         use base64::engine::general_purpose::STANDARD;
         let client = self.client(&json!({"client_name": "bench"}))?;
         let member = |name: &str| client.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
         let credential = STANDARD.encode(format!("{}:{}", member("client_id"), member("client_secret")));
         let authorization = format!("Authorization: Basic {credential}");
-        let one = token_request(&[&authorization], "grant_type=client_credentials");
-        let prepared = |count: u32| vec![one.clone(); usize::try_from(count).unwrap_or(usize::MAX)];
-        self.measure(&prepared(WARM_UP), &prepared(requests))
+        Ok(token_request(&[&authorization], "grant_type=client_credentials"))
     }
 
     fn client(&self, members: &Value) -> Result<Value> {
@@ -140,9 +172,8 @@ pub(super) async fn bare_handler(built: &Path, requests: u32) -> Result<f64> {
     BufReader::new(child.stdout.take().context("no output")?).read_line(&mut line)?;
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, line.trim().parse()?));
     let one = token_request(&["Authorization: Basic Yzpz"], "grant_type=client_credentials");
-    let prepared = |count: u32| vec![one.clone(); usize::try_from(count).unwrap_or(usize::MAX)];
-    let measured = load::send_all(address, &prepared(WARM_UP), CONNECTIONS)
-        .and_then(|()| processor_time_of(child.id(), address, &prepared(requests)));
+    let measured = load::send_all(address, &repeated(&one, WARM_UP), CONNECTIONS)
+        .and_then(|()| processor_time_of(child.id(), address, &repeated(&one, requests)));
     if let Some(process) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) {
         kill_process(process, Signal::TERM)?;
     }
@@ -176,6 +207,10 @@ impl Yardstick {
     }
 }
 
+fn repeated(request: &[u8], count: u32) -> Vec<Vec<u8>> {
+    (0..count).map(|_| request.to_vec()).collect()
+}
+
 fn token_request(headers: &[&str], form: &str) -> Vec<u8> {
     let form_type = ["Content-Type: application/x-www-form-urlencoded"];
     request("POST", "/oauth/token", &[headers, &form_type].concat(), form)
@@ -204,4 +239,11 @@ fn processor_ticks(process: u32) -> Result<f64> {
     let (_, fields) = stat.rsplit_once(") ").context("an unknown form of /proc/PID/stat")?;
     let ticks = fields.split(' ').skip(11).take(2).map(str::parse::<f64>);
     Ok(ticks.collect::<Result<Vec<f64>, _>>()?.into_iter().sum())
+}
+
+/// The resident memory of a process, in KiB (`VmRSS` of proc_pid_status(5)).
+fn resident_kib(process: u32) -> Result<u64> {
+    let status = fs::read_to_string(format!("/proc/{process}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
+    Ok(line.trim().trim_end_matches(" kB").parse()?)
 }

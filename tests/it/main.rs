@@ -9,6 +9,7 @@
     clippy::panic,
     clippy::unwrap_used,
     clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
     reason = "tests fail loudly"
 )]
 
@@ -21,5 +22,6 @@ mod gateways;
 mod logs;
 mod readme;
 mod replicas;
+mod revocation;
 mod start;
 mod upstream;

@@ -113,7 +113,13 @@ pub async fn change(
         operator.check(&after.permissions)?;
         after.check_lifetime(deps.tokens.max_lifetime_seconds)?;
         match deps.stores.clients.replace(&after, before.version).await? {
-            ReplaceOutcome::Replaced => return Ok(after),
+            ReplaceOutcome::Replaced => {
+                if !after.may_obtain_tokens() {
+                    // Also if it was so before: whoever repeats a change that failed half-way completes it.
+                    deps.revocations.revoke_all_of(id, now).await?;
+                }
+                return Ok(after);
+            }
             ReplaceOutcome::Missing => return Err(AdministerClientsError::Missing),
             ReplaceOutcome::VersionConflict => {}
         }
@@ -121,9 +127,22 @@ pub async fn change(
     Err(AdministerClientsError::Conflict)
 }
 
-/// Forgets a client and its secrets. With `expected_version`, only that version is removed. The secrets go last, and also
-/// if the client is gone already: without a client they open nothing, and whoever repeats a removal that failed half-way
-/// completes it.
+/// Revokes every token that the client got until now; it may get new ones at once.
+///
+/// # Errors
+/// [`AdministerClientsError`].
+pub async fn revoke_tokens(
+    deps: &Deps,
+    operator: &Operator,
+    id: &ClientId,
+) -> Result<(), AdministerClientsError> {
+    operator.check(&find(deps, id).await?.permissions)?;
+    Ok(deps.revocations.revoke_all_of(id, deps.clock.now()).await?)
+}
+
+/// Forgets a client and its secrets, and revokes its tokens (C-7592-08). With `expected_version`, only that version is
+/// removed. Tokens and secrets go last, and also if the client is gone already: without a client the secrets open nothing,
+/// and whoever repeats a removal that failed half-way completes it.
 ///
 /// # Errors
 /// [`AdministerClientsError::Missing`], [`AdministerClientsError::OtherVersion`] or [`AdministerClientsError::Store`].
@@ -140,6 +159,7 @@ pub async fn remove(
     if outcome == DeleteOutcome::VersionConflict {
         return Err(AdministerClientsError::OtherVersion);
     }
+    deps.revocations.revoke_all_of(id, deps.clock.now()).await?;
     for owner in deps.pepper.owners_of(id) {
         deps.stores.secrets.delete_all(&owner).await?;
     }

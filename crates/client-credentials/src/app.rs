@@ -15,6 +15,7 @@ use credentials::key::ring::RotationPlan;
 use credentials::key::{KeyDirectory, KeyRingStore};
 use credentials::random::letters;
 use credentials::replay::ReplayGuard;
+use credentials::revocation::RevocationStore;
 use credentials::secret::{Pepper, SecretStore};
 use credentials::store::DeploymentStore;
 use credentials::{Random, SystemRandom};
@@ -38,6 +39,7 @@ use crate::key_checks::KeyChecks;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::remove_unused_clients;
+use crate::revocations::Revocations;
 use crate::signing_keys::{self, KeyStores, SigningKeys};
 use crate::source::TrustedProxies;
 
@@ -54,6 +56,7 @@ pub struct Stores {
     pub clients: Arc<dyn ClientStore>,
     pub secrets: Arc<dyn SecretStore>,
     pub replay: Arc<dyn ReplayGuard>,
+    pub revocations: Arc<dyn RevocationStore>,
     pub keys: Arc<dyn KeyDirectory>,
     pub key_ring: Arc<dyn KeyRingStore>,
     pub deployment: Arc<dyn DeploymentStore>,
@@ -67,6 +70,7 @@ pub struct Deps {
     pub random: Arc<dyn Random>,
     pub pepper: Pepper,
     pub signing_keys: SigningKeys,
+    pub revocations: Arc<Revocations>,
     pub key_checks: KeyChecks,
     pub audit: Audit,
     pub published_keys: PublishedKeys,
@@ -103,6 +107,7 @@ impl Stores {
         S: ClientStore
             + SecretStore
             + ReplayGuard
+            + RevocationStore
             + KeyDirectory
             + KeyRingStore
             + DeploymentStore
@@ -114,6 +119,7 @@ impl Stores {
             clients: Arc::clone(&store) as _,
             secrets: Arc::clone(&store) as _,
             replay: Arc::clone(&store) as _,
+            revocations: Arc::clone(&store) as _,
             keys: Arc::clone(&store) as _,
             key_ring: Arc::clone(&store) as _,
             deployment: Arc::clone(&store) as _,
@@ -200,16 +206,24 @@ impl ClientCredentials {
         let bootstrap_token = bootstrap_token(&config, &*random)?;
         let pepper = pepper(&config, &*stores.deployment, &*random).await?;
         let signing_keys = signing_keys(&config, &stores, &*random, clock.now()).await?;
-        let openid_configuration =
-            config.openid_configuration.as_deref().map(openid_configuration).transpose()?;
         let version = config.service_version.unwrap_or_else(|| env!("CARGO_PKG_VERSION").to_owned());
         let metrics = Metrics::new(Self::NAME, &version, clock.now());
+        let revocations = Revocations::follow(
+            Arc::clone(&stores.revocations),
+            config.revocation_max_staleness,
+            metrics.revocation_readers_cut.clone(),
+            Arc::clone(&clock),
+        )
+        .await
+        .map_err(|error| StartError::new(format!("it cannot be read which tokens are revoked: {error}")))?;
         let audit = Audit::start(
             Arc::clone(&stores.audit),
             Arc::clone(&clock),
             config.audit_retention,
             metrics.audit_events_lost.clone(),
         );
+        let openid_configuration =
+            config.openid_configuration.as_deref().map(openid_configuration).transpose()?;
         let key_checks = KeyChecks::default();
         let fetcher = key_set_fetcher(&config.jwks_uri, &config.tokens.issuer)?;
         let published_keys = PublishedKeys::new(
@@ -226,6 +240,7 @@ impl ClientCredentials {
             random,
             pepper,
             signing_keys,
+            revocations,
             key_checks,
             published_keys,
             limits: Limits::new(&config.rate_limits),

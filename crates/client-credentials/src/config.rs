@@ -21,7 +21,7 @@ use crate::client_keys::Network;
 use redis::{RedisHosts, RedisMode};
 use values::{
     BootstrapToken, EncryptionKeys, InitialState, Networks, Prefix, RotationDays, Seconds, SigningAlgorithm,
-    issuer_problem,
+    Staleness, issuer_problem,
 };
 
 use crate::source::TrustedProxies;
@@ -138,6 +138,9 @@ variables! {
         default_audience: Option<String>,
         /// Seconds by which the clock of a client may differ from ours, 0 to 300. Default: 10 in standard, 0 in drop-in.
         clock_skew_seconds: Option<Seconds<0, 300>>,
+        /// How many seconds old may be what this replica knows of revocations, when it can follow them no more, before
+        /// `/tokeninfo` and introspection answer 503: 2 to 3600, or 0 for however old.
+        revocation_max_staleness_seconds: Staleness = "30",
         /// State of a new client: `PUBLIC`, or `DRAFT` to have each one approved before it gets tokens.
         default_client_state: InitialState = "PUBLIC",
         /// Who may register at `/register`: `open`, anybody; `token`, whoever has an initial access token from an operator
@@ -239,6 +242,8 @@ pub struct Config {
     /// `None`: each replica has its own key.
     pub shared_keys: Option<SharedKeySettings>,
     pub tokens: TokenSettings,
+    /// `None`: what is known of revocations counts, however old.
+    pub revocation_max_staleness: Option<Duration>,
     pub default_client_state: ClientState,
     pub registration: RegistrationMode,
     pub audit_retention: AuditRetention,
@@ -448,6 +453,7 @@ impl From<Variables> for Config {
                 rotation_seconds: variables.signing_key_rotation_days.map(RotationDays::seconds),
             }),
             tokens,
+            revocation_max_staleness: variables.revocation_max_staleness_seconds.0,
             default_client_state: variables.default_client_state.0,
             registration: variables.registration,
             audit_retention: AuditRetention {

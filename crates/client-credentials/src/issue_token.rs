@@ -72,6 +72,7 @@ pub async fn run(deps: &Deps, request: TokenRequest) -> Result<IssuedToken, Issu
         grant_request.audiences.append(&mut assertion.requested_audiences);
         grant_request.custom_claims = std::mem::take(&mut assertion.custom_claims);
     }
+    grant_request.issued_after = deps.revocations.all_until(&authenticated.client.id);
     let policy = grant_policy(deps);
     let claims =
         grant::access_token_claims(&authenticated.client, grant_request, &policy, now, &*deps.random)?;

@@ -3,10 +3,11 @@
 use actix_web::HttpResponse;
 use common::Timestamp;
 use credentials::client::AuthMethod;
-use service_kit::metrics::{Counter, Counters, HttpMetrics, Labels, MetricRegistry, SpanMetrics};
+use service_kit::metrics::{Counter, Counters, Gauge, HttpMetrics, Labels, MetricRegistry, SpanMetrics};
 
 use crate::limits::Limits;
 use crate::rate_limit::LimitReached;
+use crate::revocations::Extent;
 
 /// The counters, and the page that shows them.
 #[derive(Debug)]
@@ -15,6 +16,13 @@ pub struct Metrics {
     tokens_issued: Counters<Labels<1>>,
     tokens_refused: Counters<Labels<1>>,
     tokeninfo: Counters<Labels<1>>,
+    introspections: Counters<Labels<1>>,
+    pub(crate) tokens_revoked: Counter,
+    revoked_tokens: Gauge,
+    revoked_clients: Gauge,
+    revocations_staleness: Gauge,
+    revocation_readers: Gauge,
+    pub(crate) revocation_readers_cut: Counter,
     pub(crate) clients_registered: Counter,
     /// Signatures of assertions that were verified, and those of nobody, which take as long.
     pub(crate) assertions_verified: Counter,
@@ -33,6 +41,15 @@ pub(crate) enum TokeninfoOutcome {
     Refused,
     /// The store could not tell.
     CannotKnow,
+}
+
+/// What became of a question to `/oauth/introspect`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum IntrospectionOutcome {
+    Active,
+    Inactive,
+    /// The question itself: it was not answered.
+    Refused,
 }
 
 impl Metrics {
@@ -56,6 +73,24 @@ impl Metrics {
                 "tokeninfo",
                 "Questions to /tokeninfo, by what became of them",
                 outcomes,
+            ),
+            introspections: registry.counters(
+                "introspections",
+                "Questions to /oauth/introspect, by what became of them",
+                IntrospectionOutcome::ALL.map(IntrospectionOutcome::labels),
+            ),
+            tokens_revoked: registry.counter("tokens_revoked", "Valid tokens that their client revoked"),
+            revoked_tokens: registry.gauge("revoked_tokens", "Single tokens known to be revoked"),
+            revoked_clients: registry.gauge(
+                "revoked_clients",
+                "Clients of which all tokens up to a moment are known to be revoked",
+            ),
+            revocations_staleness: registry
+                .gauge_of_seconds("revocations_staleness", "How old is what is known of revocations"),
+            revocation_readers: registry.gauge("revocation_readers", "Readers of the revocation feed"),
+            revocation_readers_cut: registry.counter(
+                "revocation_readers_cut",
+                "Readers of the revocation feed that were too slow and sent away",
             ),
             clients_registered: registry.counter("clients_registered", "Clients made, by whomever"),
             audit_events_lost: registry.counter(
@@ -98,6 +133,18 @@ impl Metrics {
         self.tokeninfo.get_or_create(&outcome.labels()).inc();
     }
 
+    pub(crate) fn introspection(&self, outcome: IntrospectionOutcome) {
+        self.introspections.get_or_create(&outcome.labels()).inc();
+    }
+
+    pub(crate) fn revocations(&self, extent: Extent) {
+        let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        self.revoked_tokens.set(number(extent.tokens));
+        self.revoked_clients.set(number(extent.clients));
+        self.revocation_readers.set(number(extent.readers));
+        self.revocations_staleness.set(i64::try_from(extent.staleness.as_secs()).unwrap_or(i64::MAX));
+    }
+
     pub(crate) fn http(&self) -> HttpMetrics {
         self.registry.http()
     }
@@ -118,6 +165,19 @@ impl TokeninfoOutcome {
             Self::Valid => "valid",
             Self::Refused => "refused",
             Self::CannotKnow => "cannot_know",
+        };
+        [("outcome", word)]
+    }
+}
+
+impl IntrospectionOutcome {
+    const ALL: [Self; 3] = [Self::Active, Self::Inactive, Self::Refused];
+
+    const fn labels(self) -> Labels<1> {
+        let word = match self {
+            Self::Active => "active",
+            Self::Inactive => "inactive",
+            Self::Refused => "refused",
         };
         [("outcome", word)]
     }

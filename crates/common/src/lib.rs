@@ -1,5 +1,5 @@
 //! The words that the two services must agree on: the claims of an access token and the principal they become, the
-//! header names of the platform, error bodies, the profile, the clock, and JSON with one reading. No I/O.
+//! header names of the platform, error bodies, the profile, the clock, what is revoked, and JSON with one reading. No I/O.
 
 mod claims;
 mod clock;
@@ -7,6 +7,7 @@ mod error_body;
 pub mod headers;
 mod principal;
 mod profile;
+pub mod revocation;
 pub mod strict_json;
 
 pub use claims::AccessTokenClaims;

@@ -24,14 +24,15 @@ pub enum TokenDefect {
 }
 
 /// Checks everything about an access token but its signature. `exp` is enforced without skew: it is our own clock that
-/// wrote it. A token with an audience needs one of `accepted_audiences`; if none is accepted, it is refused.
+/// wrote it. A token with an audience needs one of `accepted_audiences`; if none is accepted, it is refused. `None`: it
+/// does not matter whom the token is for.
 ///
 /// # Errors
 /// [`TokenDefect`], the first that was found.
 pub fn check(
     jws: &Jws,
     issuer: &str,
-    accepted_audiences: &[String],
+    accepted_audiences: Option<&[String]>,
     now: Timestamp,
 ) -> Result<AccessTokenClaims, TokenDefect> {
     // A client assertion carries `JWT` too: what keeps the two apart is the issuer and whose key signed (K-06).
@@ -57,12 +58,17 @@ pub fn check(
         Some(Some(_)) => return Err(TokenDefect::NotYetValid),
         Some(None) => return Err(TokenDefect::Claims),
     }
-    match &claims.aud {
-        Some(audiences) if !audiences.iter().any(|audience| accepted_audiences.contains(audience)) => {
+    match accepted_audiences {
+        Some(accepted) if !is_for(&claims, |audience| accepted.iter().any(|one| one == audience)) => {
             Err(TokenDefect::Audience)
         }
         _ => Ok(claims),
     }
+}
+
+/// Whether a token has an audience that is `accepted`. One without audience is for everybody.
+pub fn is_for(claims: &AccessTokenClaims, accepted: impl Fn(&str) -> bool) -> bool {
+    claims.aud.as_ref().is_none_or(|audiences| audiences.iter().any(|audience| accepted(audience)))
 }
 
 #[cfg(test)]
@@ -94,7 +100,8 @@ mod tests {
     }
 
     fn verdict(changes: Value) -> Option<TokenDefect> {
-        check(&token(Some("at+jwt"), changes), ISSUER, &["api".to_owned()], Timestamp::from_unix_seconds(NOW))
+        let accepted = ["api".to_owned()];
+        check(&token(Some("at+jwt"), changes), ISSUER, Some(&accepted), Timestamp::from_unix_seconds(NOW))
             .err()
     }
 
@@ -103,7 +110,8 @@ mod tests {
         for typ in ["at+jwt", "application/at+jwt", "AT+JWT", "JWT"] {
             let jws =
                 token(Some(typ), json!({"aud": ["other", "api"], "tenant": "t1", "client_id": "client-1"}));
-            let claims = check(&jws, ISSUER, &["api".to_owned()], Timestamp::from_unix_seconds(NOW)).unwrap();
+            let claims =
+                check(&jws, ISSUER, Some(&["api".to_owned()]), Timestamp::from_unix_seconds(NOW)).unwrap();
             assert_eq!((claims.sub.as_str(), claims.exp), ("client-1", NOW + 60));
             assert_eq!(claims.permissions, ["read:orders"]);
             assert_eq!(claims.custom["tenant"], "t1");
@@ -116,7 +124,7 @@ mod tests {
         for typ in [None, Some("client-authentication+jwt"), Some("dpop+jwt"), Some("logout+jwt"), Some("")] {
             let now = Timestamp::from_unix_seconds(NOW);
             assert_eq!(
-                check(&token(typ, json!({})), ISSUER, &[], now).err(),
+                check(&token(typ, json!({})), ISSUER, None, now).err(),
                 Some(TokenDefect::Type),
                 "{typ:?}"
             );
@@ -184,7 +192,8 @@ mod tests {
         assert_eq!(verdict(json!({"aud": []})), Some(TokenDefect::Audience));
         let now = Timestamp::from_unix_seconds(NOW);
         let with_audience = token(Some("JWT"), json!({"aud": ["api"]}));
-        assert_eq!(check(&with_audience, ISSUER, &[], now).err(), Some(TokenDefect::Audience));
-        assert!(check(&token(Some("JWT"), json!({})), ISSUER, &[], now).is_ok());
+        assert_eq!(check(&with_audience, ISSUER, Some(&[]), now).err(), Some(TokenDefect::Audience));
+        assert!(check(&with_audience, ISSUER, None, now).is_ok());
+        assert!(check(&token(Some("JWT"), json!({})), ISSUER, Some(&[]), now).is_ok());
     }
 }

@@ -41,6 +41,9 @@ pub struct GrantRequest {
     pub custom_claims: Map<String, Value>,
     /// Permissions it wants in the token; `None`: all it has.
     pub scope: Option<Vec<String>>,
+    /// Up to when all tokens of the client are revoked. Its new token counts as issued after that, whatever our clock says
+    /// ([`common::revocation::issued_at`]).
+    pub issued_after: Option<Timestamp>,
 }
 
 /// Why no token is granted. The texts are public sentences.
@@ -95,7 +98,7 @@ pub fn access_token_claims(
         iat: issued_at,
         iss: policy.issuer.clone(),
         sub: client.id.as_str().to_owned(),
-        jti: new_jti(random)?,
+        jti: new_jti(random, now, request.issued_after)?,
         permissions: granted_permissions(client, scope.as_deref())?,
         scope: scope.map(|names| names.join(" ")),
         aud: granted_audiences(client, requested_audiences(request.audiences, request.resources)?, policy)?,
@@ -176,11 +179,17 @@ fn granted_audiences(
     if audiences.contains(&policy.issuer) { Err(GrantRefusal::InvalidTarget) } else { Ok(Some(audiences)) }
 }
 
-/// A random UUID (RFC 9562 §5.4).
-fn new_jti(random: &dyn Random) -> Result<String, RandomError> {
-    let mut bytes = [0; 16];
+/// A UUID of version 7 (RFC 9562 §5.7): 74 random bits, and the millisecond at which the token counts as issued.
+fn new_jti(
+    random: &dyn Random,
+    now: Timestamp,
+    issued_after: Option<Timestamp>,
+) -> Result<String, RandomError> {
+    let mut bytes = [0; 10];
     random.fill(&mut bytes)?;
-    Ok(uuid::Builder::from_random_bytes(bytes).into_uuid().to_string())
+    let earliest = issued_after.map_or(0, |after| after.unix_millis().saturating_add(1));
+    let millis = now.unix_millis().max(earliest).unsigned_abs();
+    Ok(uuid::Builder::from_unix_timestamp_millis(millis, &bytes).into_uuid().to_string())
 }
 
 #[cfg(test)]
@@ -239,7 +248,7 @@ mod tests {
     fn c_9068_02_claims_in_standard() {
         let claims = claims(&client(&["api"]), &["api"], &policy(Profile::Standard)).unwrap();
         let expected = json!({"exp": NOW + 300, "iat": NOW, "iss": ISSUER, "sub": "client-1", "client_id": "client-1",
-            "aud": ["api"], "permissions": ["read:orders"], "jti": "00010203-0405-4607-8809-0a0b0c0d0e0f"});
+            "aud": ["api"], "permissions": ["read:orders"], "jti": "018bcfe5-6be7-7001-8203-040506070809"});
         assert_eq!(claims, expected);
     }
 
@@ -247,7 +256,7 @@ mod tests {
     fn contract_1_3_claims_in_drop_in() {
         let claims = claims(&client(&[]), &[], &policy(Profile::DropIn)).unwrap();
         let expected = json!({"exp": NOW + 300, "iat": NOW, "iss": ISSUER, "sub": "client-1",
-            "permissions": ["read:orders"], "jti": "00010203-0405-4607-8809-0a0b0c0d0e0f"});
+            "permissions": ["read:orders"], "jti": "018bcfe5-6be7-7001-8203-040506070809"});
         assert_eq!(claims, expected);
     }
 
@@ -470,10 +479,27 @@ mod tests {
 
     #[test]
     fn c_7519_08_no_two_tokens_share_a_jti() {
-        let jti = || super::new_jti(&SystemRandom).unwrap();
+        let now = Timestamp::from_unix_millis(NOW * 1000 + 999);
+        let jti = || super::new_jti(&SystemRandom, now, None).unwrap();
         let distinct: std::collections::HashSet<String> = (0..10_000).map(|_| jti()).collect();
-        assert_eq!(distinct.len(), 10_000);
-        assert!(distinct.iter().all(|jti| jti.len() == 36 && jti.as_bytes()[14] == b'4'));
+        assert_eq!(distinct.len(), 10_000, "also within one millisecond");
+        assert!(distinct.iter().all(|jti| jti.len() == 36 && jti.as_bytes()[14] == b'7'));
+    }
+
+    #[test]
+    fn a_new_token_counts_as_issued_after_the_tokens_that_were_revoked() {
+        let policy = policy(Profile::DropIn);
+        let at = Timestamp::from_unix_millis;
+        let now = at(NOW * 1000 + 999);
+        for (issued_after, expected) in
+            [(None, now), (Some(at(NOW)), now), (Some(now), at(NOW * 1000 + 1000))]
+        {
+            let request = GrantRequest { issued_after, ..GrantRequest::default() };
+            let claims =
+                access_token_claims(&client(&[]), request, &policy, now, &Counting::default()).unwrap();
+            assert_eq!(common::revocation::issued_at(&claims), expected);
+            assert_eq!(claims.iat, NOW, "what others read is the time");
+        }
     }
 
     #[test]

@@ -13,6 +13,7 @@ pub mod jws;
 pub mod key;
 pub mod random;
 pub mod replay;
+pub mod revocation;
 pub mod secret;
 pub mod store;
 

@@ -159,7 +159,7 @@ pub fn verify_access_token<'k>(
     token: &str,
     key_of: impl FnOnce(&str) -> Option<&'k Verifier>,
     issuer: &str,
-    accepted_audiences: &[String],
+    accepted_audiences: Option<&[String]>,
     now: Timestamp,
 ) -> Result<AccessTokenClaims, AccessTokenRejection> {
     let jws = Jws::parse(token)?;

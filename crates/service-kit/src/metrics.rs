@@ -84,6 +84,13 @@ impl MetricRegistry {
         self.add(name, help, Gauge::default())
     }
 
+    /// How old something is, or how long it will last, in whole seconds. `_seconds` is added to its name.
+    pub fn gauge_of_seconds(&mut self, name: &str, help: &str) -> Gauge {
+        let gauge = Gauge::default();
+        self.registry.register_with_unit(name, help, Unit::Seconds, gauge.clone());
+        gauge
+    }
+
     /// How long something takes. `_seconds` is added to its name.
     pub fn durations(&mut self, name: &str, help: &str) -> Histogram {
         let histogram = durations();

@@ -50,6 +50,12 @@ impl Status {
         self.stopping.store(true, Ordering::Relaxed);
     }
 
+    /// Whether it is about to stop: answers that do not end by themselves should end now.
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
+    }
+
     /// Mounts `/-/healthz`, `/-/ready` and `/-/check-up`.
     pub fn routes(&self, config: &mut ServiceConfig) {
         let status = self.clone();
@@ -58,10 +64,10 @@ impl Status {
         let status = self.clone();
         config.service(web::resource("/-/check-up").route(web::get().to(move || check_up(status.clone()))));
         let status = self.clone();
-        config.service(web::resource("/-/ready").route(web::get().to(move || {
-            let ready = !status.stopping.load(Ordering::Relaxed);
-            answer(status.clone(), ready)
-        })));
+        config.service(
+            web::resource("/-/ready")
+                .route(web::get().to(move || answer(status.clone(), !status.is_stopping()))),
+        );
     }
 }
 

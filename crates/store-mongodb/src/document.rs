@@ -54,6 +54,15 @@ pub(crate) mod used_assertion_fields {
     pub(crate) const UNTIL: &str = "until";
 }
 
+/// Fields of `revocations`; `_id` is a document with one of the first two.
+pub(crate) mod revocation_fields {
+    pub(crate) const JTI: &str = "jti";
+    pub(crate) const CLIENT: &str = "clientId";
+    pub(crate) const EXP: &str = "exp";
+    pub(crate) const ISSUED_UNTIL: &str = "issuedUntil";
+    pub(crate) const END: &str = "end";
+}
+
 /// Fields of `audit_events`; `_id` is the id.
 pub(crate) mod audit_event_fields {
     pub(crate) const AT: &str = "at";

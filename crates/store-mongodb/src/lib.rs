@@ -14,6 +14,7 @@ mod json;
 mod key_ring;
 mod keys;
 mod replay;
+mod revocations;
 mod secrets;
 
 use std::fmt;
@@ -31,6 +32,7 @@ pub struct MongoStore {
     clients: Collection<Document>,
     credentials: Collection<Document>,
     used_assertions: Collection<Document>,
+    revocations: Collection<Document>,
     signing_keys: Collection<Document>,
     key_ring: Collection<Document>,
     deployment: Collection<Document>,

@@ -86,7 +86,7 @@ mod on_mongodb {
         let database = raw(server.url()).await.client().database(&name);
         let mut names = database.list_collection_names().await.unwrap();
         names.sort();
-        assert_eq!(names, ["audit_events", "clients", "secrets", "used_assertions"]);
+        assert_eq!(names, ["audit_events", "clients", "revocations", "secrets", "used_assertions"]);
         database.drop().await.unwrap();
     }
 

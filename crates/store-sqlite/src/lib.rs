@@ -13,6 +13,7 @@ mod key_ring;
 mod keys;
 mod readers;
 mod replay;
+mod revocations;
 mod schema;
 mod secrets;
 mod writer;
@@ -22,6 +23,7 @@ use std::sync::Arc;
 
 use common::Clock;
 use rusqlite::Connection;
+use tokio::sync::Notify;
 
 pub use failure::OpenError;
 
@@ -41,12 +43,14 @@ struct Shared {
     // Dropped in this order: the writer has the last connection, which folds the write-ahead log into the file.
     readers: Arc<Readers>,
     writer: Writer,
+    /// Wakes the watches of this process when one of its own revocations is recorded.
+    revoked: Notify,
 }
 
 impl SqliteStore {
     /// Opens the store in `directory`. Creates the directory (mode 0700) and the file (mode 0600) if they are missing,
-    /// and brings an older file up to date. `clock` decides only when used assertions and audit events may be forgotten. Blocks for
-    /// some milliseconds.
+    /// and brings an older file up to date. `clock` decides only when what has ended may be forgotten. Blocks for some
+    /// milliseconds.
     ///
     /// # Errors
     /// [`OpenError`], with what to do about it.
@@ -54,7 +58,7 @@ impl SqliteStore {
         let (file, connection) = file::open(directory)?;
         let readers = Arc::new(Readers::new(file.clone()));
         let writer = Writer::start(connection, file, clock)?;
-        Ok(Self { shared: Arc::new(Shared { readers, writer }) })
+        Ok(Self { shared: Arc::new(Shared { readers, writer, revoked: Notify::new() }) })
     }
 
     /// Writes what was accepted, closes the file, and answers every later call with `Unavailable`. Blocks until done.

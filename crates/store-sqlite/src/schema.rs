@@ -7,7 +7,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use crate::failure::OpenError;
 
 /// Each entry takes a file from the version before it to its own, counted from 1. Never edit one that was released.
-const MIGRATIONS: [&str; 4] = [
+const MIGRATIONS: [&str; 5] = [
     "
     CREATE TABLE clients (
         id TEXT NOT NULL PRIMARY KEY,
@@ -69,6 +69,19 @@ const MIGRATIONS: [&str; 4] = [
     CREATE INDEX audit_events_by_client ON audit_events (client, id) WHERE client IS NOT NULL;
     CREATE INDEX audit_events_by_action ON audit_events (action, id);
     CREATE INDEX audit_events_by_end ON audit_events (until);
+",
+    "
+    -- A change has a number above all before it, so that whoever knows one can ask for those after it.
+    CREATE TABLE revocations (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        kind TEXT NOT NULL,
+        subject TEXT NOT NULL,
+        issued_until INTEGER,
+        ends INTEGER NOT NULL,
+        record TEXT NOT NULL,
+        UNIQUE (kind, subject)
+    ) STRICT;
+    CREATE INDEX revocations_by_end ON revocations (ends);
 ",
 ];
 

@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 
 use crate::failure::{Failure, OpenError};
 use crate::file::DataFile;
-use crate::{audit, replay};
+use crate::{audit, replay, revocations};
 
 /// Writes that may wait, and so also the size of a transaction. More mean that the disk does not keep up; the caller
 /// answers 503.
@@ -184,6 +184,7 @@ impl WriterThread {
 
 fn forget_ended(connection: &Connection, now: Timestamp) -> rusqlite::Result<()> {
     replay::forget_ended(connection, now)?;
+    revocations::forget_ended(connection, now)?;
     audit::forget_ended(connection, now)
 }
 

@@ -1,6 +1,7 @@
 //! Values of single variables that have rules of their own. No error text repeats a value: it may be a secret.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use credentials::client::ClientState;
 use jose::{Algorithm, KeyEncryption};
@@ -116,6 +117,24 @@ impl TryFrom<String> for BootstrapToken {
             Ok(Self(text.into()))
         } else {
             Err("must have at least 32 visible ASCII characters")
+        }
+    }
+}
+
+/// How old knowledge may be: 2 to 3600 seconds, or 0 for however old. Below 2 a store that is merely quiet would count as
+/// lost.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(try_from = "u64")]
+pub struct Staleness(pub Option<Duration>);
+
+impl TryFrom<u64> for Staleness {
+    type Error = &'static str;
+
+    fn try_from(seconds: u64) -> Result<Self, &'static str> {
+        match seconds {
+            0 => Ok(Self(None)),
+            2..=3600 => Ok(Self(Some(Duration::from_secs(seconds)))),
+            _ => Err("must be a number of seconds from 2 to 3600, or 0 for however old"),
         }
     }
 }

@@ -8,5 +8,6 @@ use crate::Deps;
 
 /// Answers what was counted.
 pub async fn get(deps: Data<Deps>) -> HttpResponse {
+    deps.metrics.revocations(deps.revocations.extent());
     deps.metrics.page()
 }

@@ -13,6 +13,7 @@ pub mod oauth;
 mod query;
 pub mod register;
 pub mod registration_tokens;
+pub mod revocations;
 mod source;
 pub mod tokeninfo;
 pub mod well_known;
@@ -48,11 +49,14 @@ const CLIENTS_READ: &str = "gettone:clients:read";
 const CLIENTS_WRITE: &str = "gettone:clients:write";
 const KEYS_READ: &str = "gettone:keys:read";
 const KEYS_WRITE: &str = "gettone:keys:write";
+const REVOCATIONS_READ: &str = "gettone:revocations:read";
 const AUDIT_READ: &str = "gettone:audit:read";
 
 const REGISTER: &str = "/register";
 const REGISTRATION: &str = "/register/{client_id}";
 const TOKEN: &str = "/oauth/token";
+const INTROSPECT: &str = "/oauth/introspect";
+const REVOKE: &str = "/oauth/revoke";
 
 /// What the public listener serves in both profiles.
 pub const PUBLIC: &[Endpoint] = &[
@@ -85,6 +89,18 @@ pub const PUBLIC: &[Endpoint] = &[
         path: TOKEN,
         permission: OPEN,
         route: |route| route.to(oauth::token::post),
+    },
+    Endpoint {
+        method: Method::POST,
+        path: INTROSPECT,
+        permission: OPEN,
+        route: |route| route.to(oauth::introspect::post),
+    },
+    Endpoint {
+        method: Method::POST,
+        path: REVOKE,
+        permission: OPEN,
+        route: |route| route.to(oauth::revoke::post),
     },
     Endpoint {
         method: Method::GET,
@@ -160,6 +176,18 @@ pub const MANAGEMENT: &[Endpoint] = &[
         path: "/clients/{client_id}",
         permission: CLIENTS_WRITE,
         route: |route| route.to(clients::one::delete),
+    },
+    Endpoint {
+        method: Method::POST,
+        path: "/clients/{client_id}/revoke-tokens",
+        permission: CLIENTS_WRITE,
+        route: |route| route.to(clients::revoke_tokens::post),
+    },
+    Endpoint {
+        method: Method::GET,
+        path: "/revocations",
+        permission: REVOCATIONS_READ,
+        route: |route| route.to(revocations::get),
     },
     Endpoint {
         method: Method::GET,
@@ -253,6 +281,7 @@ pub fn public_routes(config: &mut ServiceConfig, deps: &Arc<Deps>, status: &Stat
 /// Mounts the management listener's routes.
 pub fn management_routes(config: &mut ServiceConfig, deps: &Arc<Deps>, status: &Status) {
     config.app_data(Data::from(Arc::clone(deps)));
+    config.app_data(Data::new(status.clone()));
     status.routes(config);
     for resource in resources("", MANAGEMENT_WITHOUT_TOKEN) {
         config.service(resource);

@@ -16,7 +16,9 @@ pub async fn get(request: HttpRequest, deps: Data<Deps>) -> HttpResponse {
     let outcome = describe(&request, &deps).await;
     deps.metrics.tokeninfo(match &outcome {
         Ok(_) => TokeninfoOutcome::Valid,
-        Err(Refusal::DescribeToken(DescribeTokenError::KeysUnknown(_))) => TokeninfoOutcome::CannotKnow,
+        Err(Refusal::DescribeToken(
+            DescribeTokenError::KeysUnknown(_) | DescribeTokenError::RevocationUnknown,
+        )) => TokeninfoOutcome::CannotKnow,
         Err(_) => TokeninfoOutcome::Refused,
     });
     let mut response = respond(&request, &deps, outcome);

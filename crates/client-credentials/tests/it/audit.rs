@@ -149,7 +149,7 @@ fn conditions_and_pages() {
 }
 
 #[test]
-fn t_clm_20_an_event_is_kept_for_its_time() {
+fn an_event_is_kept_for_its_time() {
     for (variables, tokens, changes) in [
         (&[][..], 7, 365),
         (&[("AUDIT_RETENTION_DAYS", "2"), ("AUDIT_TOKEN_RETENTION_DAYS", "1")], 1, 2),

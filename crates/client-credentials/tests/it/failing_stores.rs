@@ -6,12 +6,14 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use async_trait::async_trait;
 use client_credentials::Stores;
 use common::Timestamp;
+use common::revocation::Revocation;
 use credentials::audit::{AuditEvent, AuditFilter, AuditLog, AuditPage, EventId};
 use credentials::client::{
     Client, ClientFilter, ClientId, ClientPage, ClientStore, DeleteOutcome, ReplaceOutcome,
 };
 use credentials::key::{KeyDirectory, KeyRing, KeyRingStore, PublishedKey, StoredRing};
 use credentials::replay::{ReplayGuard, UseId};
+use credentials::revocation::{RevocationStore, RevocationWatch};
 use credentials::secret::{SecretHash, SecretLookup, SecretStore, StoredSecret};
 use credentials::store::DeploymentStore;
 use credentials::{InsertError, StoreError};
@@ -25,6 +27,7 @@ pub(crate) struct FailingStores {
     pub(crate) clients: Arc<Switch>,
     pub(crate) secrets: Arc<Switch>,
     pub(crate) replay: Arc<Switch>,
+    pub(crate) revocations: Arc<Switch>,
     pub(crate) keys: Arc<Switch>,
     pub(crate) audit: Arc<Switch>,
     pub(crate) key_ring: Arc<Switch>,
@@ -62,6 +65,11 @@ impl Switch {
 
     fn pass(&self) -> Result<(), StoreError> {
         self.calls.fetch_add(1, Ordering::SeqCst);
+        self.check()
+    }
+
+    /// Fails or not, and is no call: a watch is open all the time.
+    fn check(&self) -> Result<(), StoreError> {
         if self.down.load(Ordering::SeqCst) {
             Err(StoreError::Unavailable("hunter2: connection refused".into()))
         } else {
@@ -77,6 +85,7 @@ impl FailingStores {
             clients: Arc::default(),
             secrets: Arc::default(),
             replay: Arc::default(),
+            revocations: Arc::default(),
             keys: Arc::default(),
             audit: Arc::default(),
             key_ring: Arc::default(),
@@ -87,8 +96,16 @@ impl FailingStores {
         Stores::of(self.clone())
     }
 
-    pub(crate) fn switches(&self) -> [&Switch; 6] {
-        [&self.clients, &self.secrets, &self.replay, &self.keys, &self.key_ring, &self.audit]
+    pub(crate) fn switches(&self) -> [&Switch; 7] {
+        [
+            &self.clients,
+            &self.secrets,
+            &self.replay,
+            &self.revocations,
+            &self.keys,
+            &self.key_ring,
+            &self.audit,
+        ]
     }
 }
 
@@ -178,6 +195,38 @@ impl ReplayGuard for FailingStores {
     async fn first_use(&self, id: UseId, until: Timestamp) -> Result<bool, StoreError> {
         self.replay.pass()?;
         self.store.first_use(id, until).await
+    }
+}
+
+#[async_trait]
+impl RevocationStore for FailingStores {
+    async fn revoke(&self, revocation: &Revocation) -> Result<(), StoreError> {
+        self.revocations.pass()?;
+        self.store.revoke(revocation).await
+    }
+
+    async fn revocations(&self) -> Result<Vec<Revocation>, StoreError> {
+        self.revocations.pass()?;
+        self.store.revocations().await
+    }
+
+    async fn watch(&self) -> Result<Box<dyn RevocationWatch>, StoreError> {
+        self.revocations.pass()?;
+        let watch = self.store.watch().await?;
+        Ok(Box::new(FailingWatch { watch, switch: Arc::clone(&self.revocations) }))
+    }
+}
+
+struct FailingWatch {
+    watch: Box<dyn RevocationWatch>,
+    switch: Arc<Switch>,
+}
+
+#[async_trait]
+impl RevocationWatch for FailingWatch {
+    async fn next(&mut self) -> Result<Option<Revocation>, StoreError> {
+        self.switch.check()?;
+        self.watch.next().await
     }
 }
 

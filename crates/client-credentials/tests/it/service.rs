@@ -129,6 +129,21 @@ impl Service {
         self.call("GET", "/tokeninfo", &[("Authorization", &format!("Bearer {token}"))], "")
     }
 
+    /// A question about a token, or its revocation, by a client with a secret.
+    pub(crate) fn about(&self, path: &str, client: &BasicClient, form: &str) -> Answer {
+        self.call("POST", path, &[FORM, ("Authorization", &client.basic())], form)
+    }
+
+    /// Whether a client learns that a token is active.
+    pub(crate) fn active(&self, client: &BasicClient, token: &str) -> bool {
+        let answer = self.about("/oauth/introspect", client, &format!("token={token}"));
+        assert_eq!(answer.status, 200, "{answer:?}");
+        let body = answer.json();
+        let active = body["active"].as_bool().unwrap();
+        assert!(active || body.as_object().unwrap().len() == 1, "nothing but that: {body}");
+        active
+    }
+
     /// A call on the management listener with its token.
     pub(crate) fn manage(&self, method: &str, target: &str, body: Option<&Value>) -> Answer {
         let authorization = ("Authorization", &*format!("Bearer {BOOTSTRAP_TOKEN}"));

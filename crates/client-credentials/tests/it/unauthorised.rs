@@ -52,8 +52,8 @@ fn every_management_route_wants_the_management_token() {
         before,
         "nothing was changed"
     );
-    for endpoint in MANAGEMENT {
-        // With the token each one answers something else. The body is missing, so that POST and PATCH change nothing.
+    for endpoint in MANAGEMENT.iter().filter(|endpoint| endpoint.path != "/revocations") {
+        // The one left out never ends: see `revocation_feed`. With the token each one answers something else. The body is missing, so that POST and PATCH change nothing.
         let answer = ask(&service, endpoint, &client.id, &[&right]);
         assert_ne!(answer.status, 401, "{endpoint:?}");
     }

@@ -9,6 +9,7 @@ pub mod keys;
 pub mod outage;
 pub mod replacement;
 pub mod replay;
+pub mod revocations;
 pub mod secrets;
 
 use std::future::Future;
@@ -20,6 +21,7 @@ use credentials::audit::AuditLog;
 use credentials::client::ClientStore;
 use credentials::key::{KeyDirectory, KeyRingStore};
 use credentials::replay::ReplayGuard;
+use credentials::revocation::RevocationStore;
 use credentials::secret::SecretStore;
 use credentials::store::DeploymentStore;
 
@@ -28,7 +30,15 @@ pub const CALLERS: usize = 64;
 
 /// Everything a deployment keeps.
 pub trait Store:
-    ClientStore + SecretStore + ReplayGuard + KeyDirectory + KeyRingStore + DeploymentStore + AuditLog + 'static
+    ClientStore
+    + SecretStore
+    + ReplayGuard
+    + RevocationStore
+    + KeyDirectory
+    + KeyRingStore
+    + DeploymentStore
+    + AuditLog
+    + 'static
 {
 }
 
@@ -36,6 +46,7 @@ impl<T> Store for T where
     T: ClientStore
         + SecretStore
         + ReplayGuard
+        + RevocationStore
         + KeyDirectory
         + KeyRingStore
         + DeploymentStore
@@ -89,7 +100,7 @@ where
 macro_rules! store_contract {
     ($module:ident, $storage:expr) => {
         $crate::store_contract!($module, $storage;
-            clients, replacement, secrets, replay, keys, key_ring, deployment, audit);
+            clients, replacement, secrets, replay, revocations, keys, key_ring, deployment, audit);
     };
     ($module:ident, $storage:expr; $($area:ident),+) => {
         mod $module {
@@ -151,6 +162,19 @@ macro_rules! store_contract {
             replay: t_clm_18_the_jti_of_another_client_is_another_use,
             replay: t_clm_19_uses_around_their_end_stay_used,
             replay: ends_at_the_edges_of_time_are_kept,
+        }
+    };
+    (@laws revocations $storage:expr) => {
+        $crate::store_contract! { @tests $storage;
+            revocations: revocations_come_back_equal,
+            revocations: revoking_again_changes_nothing,
+            revocations: the_latest_of_a_client_stays,
+            revocations: of_concurrent_revocations_of_a_client_the_latest_stays,
+            revocations: c_7009_09_a_watch_tells_what_any_replica_revokes,
+            revocations: a_watch_misses_nothing_of_many_at_once,
+            revocations: a_quiet_watch_says_so,
+            revocations: revocations_outlive_a_restart,
+            revocations: what_has_not_ended_is_kept_however_many_others_arrive,
         }
     };
     (@laws keys $storage:expr) => {
@@ -217,6 +241,7 @@ mod tests {
             ("keys", include_str!("keys.rs")),
             ("replacement", include_str!("replacement.rs")),
             ("replay", include_str!("replay.rs")),
+            ("revocations", include_str!("revocations.rs")),
             ("secrets", include_str!("secrets.rs")),
         ];
         let suite = include_str!("mod.rs");

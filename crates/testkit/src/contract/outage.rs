@@ -7,6 +7,7 @@ use credentials::audit::{Actor, AuditAction, AuditEvent, AuditFilter, EventId};
 use credentials::client::{ClientFilter, ClientStore};
 use credentials::key::{KeyRing, PublishedKey};
 use credentials::replay::UseId;
+use credentials::revocation::all_tokens_of;
 use credentials::secret::{Pepper, SecretStore, StoredSecret};
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, join_all};
@@ -15,7 +16,7 @@ use super::Store;
 use crate::clients::{client, client_id, public_key};
 
 /// Methods of all ports.
-pub const METHODS: usize = 23;
+pub const METHODS: usize = 26;
 
 /// Asks every method of every port at the same time. Returns the names of those that did not answer `Unavailable`: a
 /// working store gives all of them, a broken one none.
@@ -24,6 +25,7 @@ pub async fn methods_that_answer(store: &impl Store) -> Vec<&'static str> {
     let owner = Pepper::new(vec![1]).lookup(&id);
     let moment = Timestamp::from_unix_seconds(1_795_291_200);
     let secret = StoredSecret::new("s", &Pepper::new(vec![1]), moment);
+    let revoked = all_tokens_of(&id, moment);
     let key = PublishedKey {
         kid: "outage".to_owned(),
         key: public_key("outage"),
@@ -47,6 +49,9 @@ pub async fn methods_that_answer(store: &impl Store) -> Vec<&'static str> {
         ("remove secret", store.remove(&owner, &secret.hash).map(done).boxed()),
         ("delete_all secrets", store.delete_all(&owner).boxed()),
         ("first_use", store.first_use(UseId::of(&id, "outage"), moment).map(done).boxed()),
+        ("revoke", store.revoke(&revoked).boxed()),
+        ("revocations", store.revocations().map(done).boxed()),
+        ("watch", store.watch().map(done).boxed()),
         ("publish", store.publish(&key).boxed()),
         ("published", store.published().map(done).boxed()),
         ("append audit events", store.append(&events, moment).boxed()),

@@ -104,6 +104,15 @@ impl ReplicaSet {
         database_url(&self.url())
     }
 
+    /// Makes the server give up being primary; it is elected again some seconds later. Writes on their way fail or are
+    /// undone, as in any failover.
+    ///
+    /// # Panics
+    /// If it does not.
+    pub async fn step_down(&self) {
+        self.ask(wire::step_down).await.expect("replSetStepDown");
+    }
+
     /// Ends the server as a power cut would.
     pub fn kill9(&mut self) {
         self.process.kill9();

@@ -36,6 +36,20 @@ pub(super) fn is_primary(address: SocketAddr, name: &str) -> io::Result<bool> {
     Ok(ours && contains(&answer, &field("isWritablePrimary", &Element::Bool(true))))
 }
 
+/// Makes the server at `address` give up being primary for a second, whether or not another could take over.
+pub(super) fn step_down(address: SocketAddr) -> io::Result<()> {
+    let command = [
+        ("replSetStepDown", Element::Int(1)),
+        ("force", Element::Bool(true)),
+        ("$db", Element::Text("admin")),
+    ];
+    let answer = run(address, &command)?;
+    if contains(&answer, &field("ok", &Element::Double(1.0))) {
+        return Ok(());
+    }
+    Err(io::Error::other(String::from_utf8_lossy(&answer).into_owned()))
+}
+
 /// A BSON value (bsonspec.org), as far as the commands need it.
 enum Element<'a> {
     Double(f64),

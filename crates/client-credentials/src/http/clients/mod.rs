@@ -1,6 +1,7 @@
 //! `/clients`: making clients with powers (upstream contract §1.2), and looking through them.
 
 pub mod one;
+pub mod revoke_tokens;
 pub mod secrets;
 pub mod usage;
 

@@ -44,6 +44,13 @@ pub(super) fn bad_token(reason: &'static str) -> Answer {
 pub(super) fn describe_token(error: &DescribeTokenError) -> Answer {
     match error {
         DescribeTokenError::Rejected(_) => bad_token("token_invalid"),
+        DescribeTokenError::Revoked => bad_token("token_revoked"),
         DescribeTokenError::KeysUnknown(_) => store_unavailable(),
+        DescribeTokenError::RevocationUnknown => new(
+            503,
+            "temporarily_unavailable",
+            "it cannot be known just now whether the token has been revoked: try again in a few seconds",
+            "revocation_unknown",
+        ),
     }
 }

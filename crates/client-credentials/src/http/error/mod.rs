@@ -9,6 +9,7 @@ mod management;
 mod registration;
 mod request;
 mod token;
+mod token_state;
 
 use actix_web::http::header::{ALLOW, CACHE_CONTROL, PRAGMA, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpRequest, HttpResponse};
@@ -29,10 +30,13 @@ use crate::administer_keys::AdministerKeysError;
 use crate::administer_secrets::AdministerSecretsError;
 use crate::authenticate_client::AuthenticateClientError;
 use crate::describe_token::DescribeTokenError;
+use crate::introspect_token::IntrospectTokenError;
 use crate::issue_token::IssueTokenError;
 use crate::manage_registration::ManageRegistrationError;
 use crate::register_client::RegisterClientError;
 use crate::registration_tokens::MakeTokenError;
+use crate::revocations::TooManyReaders;
+use crate::revoke_token::RevokeTokenError;
 use answer::{Answer, STORE_UNAVAILABLE, new, no_randomness, store_unavailable};
 
 /// Everything an endpoint may answer instead of what it was asked for.
@@ -72,6 +76,12 @@ pub(super) enum Refusal {
     IssueToken(#[from] IssueTokenError),
     #[error(transparent)]
     DescribeToken(#[from] DescribeTokenError),
+    #[error(transparent)]
+    IntrospectToken(#[from] IntrospectTokenError),
+    #[error(transparent)]
+    RevokeToken(#[from] RevokeTokenError),
+    #[error(transparent)]
+    RevocationFeed(#[from] TooManyReaders),
     #[error(transparent)]
     RegisterClient(#[from] RegisterClientError),
     #[error(transparent)]
@@ -177,6 +187,14 @@ fn answer(refusal: &Refusal, profile: Profile) -> Answer {
         Refusal::AuthenticateClient(error) => authentication::authenticate_client(error, profile),
         Refusal::IssueToken(error) => token::issue_token(error, profile),
         Refusal::DescribeToken(error) => bearer::describe_token(error),
+        Refusal::IntrospectToken(error) => token_state::introspect_token(error, profile),
+        Refusal::RevokeToken(error) => token_state::revoke_token(error, profile),
+        Refusal::RevocationFeed(TooManyReaders) => new(
+            503,
+            "temporarily_unavailable",
+            "too many readers follow the revocations already: come back later, or ask another replica",
+            "too_many_readers",
+        ),
         Refusal::RegisterClient(error) => registration::register_client(error, profile),
         Refusal::ManageRegistration(error) => registration::manage_registration(error),
         Refusal::MakeToken(error) => management::make_token(error),

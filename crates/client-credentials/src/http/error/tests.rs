@@ -12,6 +12,7 @@ use crate::client_keys::{JwksUriDefect, KeysUnknown, RegisterKeysError};
 use crate::key_checks::Busy;
 use crate::rate_limit::LimitReached;
 use crate::registration_tokens::AdmissionError;
+use crate::revocations::RevokeError;
 use crate::signing_keys::{KeyStepError, NoSigner};
 
 use super::*;
@@ -79,7 +80,30 @@ fn every_refusal() -> Vec<Refusal> {
     all.extend(
         [
             DescribeTokenError::Rejected(AccessTokenRejection::Signature(SignatureDefect::Mismatch)),
+            DescribeTokenError::Revoked,
             DescribeTokenError::KeysUnknown(down()),
+            DescribeTokenError::RevocationUnknown,
+        ]
+        .map(Refusal::from),
+    );
+    all.push(TooManyReaders.into());
+    all.extend(
+        [
+            IntrospectTokenError::Authenticate(CredentialDefect::Missing.into()),
+            IntrospectTokenError::TokenMissing,
+            IntrospectTokenError::CannotKnow(DescribeTokenError::RevocationUnknown),
+            IntrospectTokenError::Store(down()),
+        ]
+        .map(Refusal::from),
+    );
+    all.extend(
+        [
+            RevokeTokenError::Authenticate(CredentialDefect::Missing.into()),
+            RevokeTokenError::TokenMissing,
+            RevokeTokenError::NotTheirs,
+            RevokeTokenError::KeysUnknown(down()),
+            RevokeTokenError::Revoke(RevokeError::Full),
+            RevokeTokenError::Revoke(RevokeError::Store(down())),
         ]
         .map(Refusal::from),
     );

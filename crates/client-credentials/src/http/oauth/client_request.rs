@@ -12,6 +12,7 @@ use crate::Deps;
 use crate::authenticate_client::PresentedCredential;
 use crate::http::error::Refusal;
 use crate::http::source;
+use crate::introspect_token::TokenQuestion;
 use crate::source::TrustedProxies;
 
 /// Parameters that must not be in the query, where logs and histories keep them (C-6749-05).
@@ -74,6 +75,21 @@ pub(super) fn credential(
         annotate(request, |line| line.client_id = Some(client.into()));
     }
     Ok(credential)
+}
+
+/// What a client asks about a token (RFC 7662 §2.1, RFC 7009 §2.1).
+///
+/// # Errors
+/// As for [`credential`].
+pub(super) fn token_question(
+    request: &HttpRequest,
+    form: &Form,
+) -> Result<TokenQuestion, ClientRequestDefect> {
+    Ok(TokenQuestion {
+        credential: credential(request, form)?,
+        client_id: form.get("client_id").map(str::to_owned),
+        token: form.get("token").map(str::to_owned),
+    })
 }
 
 fn check_query(request: &HttpRequest) -> Result<(), ClientRequestDefect> {

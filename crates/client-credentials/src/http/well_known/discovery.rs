@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use super::{AUTHORIZATION_SERVER, JWKS, OPENID_CONFIGURATION};
 use crate::config::{RegistrationMode, issuer_url};
 use crate::http::oauth::token::GRANT_TYPE;
-use crate::http::{REGISTER, TOKEN};
+use crate::http::{INTROSPECT, REGISTER, REVOKE, TOKEN};
 
 /// The documents, ready to be served. `None` is answered with 404.
 pub struct Discovery {
@@ -81,14 +81,23 @@ impl Discovery {
 
 /// What both documents say. No member is an empty array (C-8414-02).
 fn metadata(issuer: &str, base: &str) -> Map<String, Value> {
+    // Clients authenticate in the same ways wherever they do.
+    let methods = json!(AuthMethod::ALL);
+    let algorithms = json!(Algorithm::names());
     let members = [
         ("issuer", json!(issuer)),
         ("token_endpoint", json!(format!("{base}{TOKEN}"))),
         ("jwks_uri", json!(format!("{base}{JWKS}"))),
         ("registration_endpoint", json!(format!("{base}{REGISTER}"))),
         ("grant_types_supported", json!([GRANT_TYPE])),
-        ("token_endpoint_auth_methods_supported", json!(AuthMethod::ALL)),
-        ("token_endpoint_auth_signing_alg_values_supported", json!(Algorithm::names())),
+        ("token_endpoint_auth_methods_supported", methods.clone()),
+        ("token_endpoint_auth_signing_alg_values_supported", algorithms.clone()),
+        ("introspection_endpoint", json!(format!("{base}{INTROSPECT}"))),
+        ("introspection_endpoint_auth_methods_supported", methods.clone()),
+        ("introspection_endpoint_auth_signing_alg_values_supported", algorithms.clone()),
+        ("revocation_endpoint", json!(format!("{base}{REVOKE}"))),
+        ("revocation_endpoint_auth_methods_supported", methods),
+        ("revocation_endpoint_auth_signing_alg_values_supported", algorithms),
         // Required, and never empty, even without an authorization endpoint (RFC 8414 §2, §3.2). `none` is the
         // registered type that asks such an endpoint for nothing: it promises neither codes nor tokens from one.
         ("response_types_supported", json!(["none"])),

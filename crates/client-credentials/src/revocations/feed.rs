@@ -1,0 +1,180 @@
+//! What is sent to readers of the revocation feed: everything that is revoked, or what was missed, and then each new one.
+//! A reader costs a bounded amount of memory, however slow it is: it shares the latest changes with all others, and one
+//! that falls behind them is sent away to come back.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use common::revocation::FeedEvent;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::RecvError;
+
+use super::{Change, Revocations};
+
+/// Changes that are kept for readers that are slow or come back.
+pub(super) const CHANGES_KEPT: usize = 4096;
+/// Readers at a time.
+pub(super) const READERS: usize = 64;
+/// After so long without an event a reader is told that there is none.
+const HEARTBEAT: Duration = Duration::from_secs(10);
+/// How soon a reader is told that we stop.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// Beyond this age of our own knowledge there are no heartbeats, so that readers learn of it.
+const FRESH: Duration = Duration::from_secs(30);
+
+/// There are too many readers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{READERS} readers follow the revocations already")]
+pub struct TooManyReaders;
+
+/// An event, and the cursor of a reader that has seen it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Sent {
+    pub event: FeedEvent,
+    /// `None`: a reader cannot come back to this place.
+    pub cursor: Option<String>,
+}
+
+/// One reader.
+pub struct Reader {
+    revocations: Arc<Revocations>,
+    /// What is sent before what is new.
+    first: VecDeque<First>,
+    changes: Receiver<Change>,
+    /// The number of the last change that was sent, or is in the snapshot.
+    seen: u64,
+    sent_at: Instant,
+    is_over: bool,
+    _place: OwnedSemaphorePermit,
+}
+
+enum First {
+    Clients,
+    /// The tokens that expire in this minute.
+    Minute(i64),
+    Missed(Change),
+    UpToDate,
+}
+
+impl Revocations {
+    /// A reader that begins after `cursor`, if it is one of ours and not too old; else with everything.
+    ///
+    /// # Errors
+    /// [`TooManyReaders`].
+    pub fn reader(self: &Arc<Self>, cursor: Option<&str>) -> Result<Reader, TooManyReaders> {
+        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| TooManyReaders)?;
+        // No change comes in between: changes are made, numbered and sent under the lock.
+        let known = self.read();
+        let changes = self.sender.subscribe();
+        let missed = cursor.and_then(|cursor| self.number_of(cursor)).and_then(|seen| {
+            let oldest = known.latest.front().map_or(known.number, |change| change.number.saturating_sub(1));
+            (oldest..=known.number).contains(&seen).then(|| {
+                known
+                    .latest
+                    .iter()
+                    .filter(|change| change.number > seen)
+                    .cloned()
+                    .map(First::Missed)
+                    .collect()
+            })
+        });
+        let mut first: VecDeque<First> = missed.unwrap_or_else(|| {
+            let minutes = known.tokens.minutes().map(First::Minute);
+            [First::Clients].into_iter().chain(minutes).collect()
+        });
+        first.push_back(First::UpToDate);
+        Ok(Reader {
+            revocations: Arc::clone(self),
+            first,
+            changes,
+            seen: known.number,
+            sent_at: Instant::now(),
+            is_over: false,
+            _place: place,
+        })
+    }
+
+    /// How many readers there are.
+    #[must_use]
+    pub fn readers(&self) -> usize {
+        READERS.saturating_sub(self.places.available_permits())
+    }
+
+    fn cursor(&self, number: u64) -> String {
+        format!("{}-{number}", self.instance)
+    }
+
+    /// The number in a cursor of this process: numbers of another one mean other changes.
+    fn number_of(&self, cursor: &str) -> Option<u64> {
+        let (instance, number) = cursor.split_once('-')?;
+        if instance == self.instance { number.parse().ok() } else { None }
+    }
+}
+
+impl Reader {
+    /// The next event, as soon as there is one. `None`: the feed is over. `is_stopping` tells whether this process stops.
+    pub async fn next(&mut self, is_stopping: impl Fn() -> bool) -> Option<Sent> {
+        if self.is_over {
+            return None;
+        }
+        let sent = match self.first.pop_front() {
+            Some(first) => self.first(first),
+            None => self.live(is_stopping).await,
+        };
+        self.is_over = sent.event == FeedEvent::Goodbye;
+        self.sent_at = Instant::now();
+        Some(sent)
+    }
+
+    fn first(&self, first: First) -> Sent {
+        let known = self.revocations.read();
+        match first {
+            First::Clients => without_cursor(FeedEvent::Snapshot(known.tokens.client_entries().collect())),
+            First::Minute(minute) => {
+                without_cursor(FeedEvent::Snapshot(known.tokens.entries_of(minute).collect()))
+            }
+            First::Missed(change) => self.changed(change),
+            First::UpToDate => {
+                Sent { event: FeedEvent::UpToDate, cursor: Some(self.revocations.cursor(self.seen)) }
+            }
+        }
+    }
+
+    async fn live(&mut self, is_stopping: impl Fn() -> bool) -> Sent {
+        loop {
+            match tokio::time::timeout(LOOK_AGAIN, self.changes.recv()).await {
+                Ok(Ok(change)) => return self.changed(change),
+                // It lost some, or we end.
+                Ok(Err(RecvError::Lagged(_))) => {
+                    self.revocations.readers_cut.inc();
+                    return without_cursor(FeedEvent::Goodbye);
+                }
+                Ok(Err(RecvError::Closed)) => return without_cursor(FeedEvent::Goodbye),
+                Err(_) if is_stopping() => return without_cursor(FeedEvent::Goodbye),
+                Err(_) => {
+                    let is_due = self.sent_at.elapsed() >= HEARTBEAT;
+                    if is_due && self.revocations.staleness() < FRESH {
+                        return without_cursor(FeedEvent::Heartbeat);
+                    }
+                }
+            }
+        }
+    }
+
+    fn changed(&self, change: Change) -> Sent {
+        let cursor = Some(self.revocations.cursor(change.number));
+        Sent { event: FeedEvent::Revocation(change.revocation), cursor }
+    }
+}
+
+const fn without_cursor(event: FeedEvent) -> Sent {
+    Sent { event, cursor: None }
+}
+
+impl std::fmt::Debug for Reader {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Reader").field("seen", &self.seen).finish_non_exhaustive()
+    }
+}

@@ -62,8 +62,13 @@ mod on_mongodb {
             let (mut services, mut folders) = (Vec::new(), Vec::new());
             for _ in 0..3 {
                 let folder = tempfile::tempdir().unwrap();
-                let variables =
-                    [("CREDENTIALS_MONGODB_URL", url.as_str()), ("MIA_JWT_ISSUER", "http://localhost:8080")];
+                let variables = [
+                    ("CREDENTIALS_MONGODB_URL", url.as_str()),
+                    ("MIA_JWT_ISSUER", "http://localhost:8080"),
+                    // All come from one source.
+                    ("REGISTRATIONS_PER_MINUTE", "0"),
+                    ("REGISTRATIONS_PER_MINUTE_PER_SOURCE", "0"),
+                ];
                 services.push(TokenService::start(folder.path(), &variables).await);
                 folders.push(folder);
             }

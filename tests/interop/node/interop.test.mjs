@@ -112,7 +112,11 @@ test('errors arrive as what they are', async () => {
   const connect = (secret) => openid.discovery(issuer, made.id, undefined, openid.ClientSecretBasic(secret), {
     execute: [openid.allowInsecureRequests],
   });
-  await assert.rejects(openid.clientCredentialsGrant(await connect('wrong')), { error: 'invalid_client', status: 401 });
+  // RFC 6749 §5.2 wants a challenge with this 401, and the library reads it first.
+  await assert.rejects(openid.clientCredentialsGrant(await connect('wrong')), {
+    code: 'OAUTH_WWW_AUTHENTICATE_CHALLENGE',
+    status: 401,
+  });
   const config = await connect(made.secret);
   await assert.rejects(openid.clientCredentialsGrant(config, { resource: 'https://elsewhere.example' }), {
     error: 'invalid_target',

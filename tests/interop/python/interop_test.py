@@ -5,6 +5,7 @@ Run with `cargo xtask interop`.
 """
 
 import os
+import time
 import unittest
 
 import requests
@@ -64,8 +65,21 @@ def claims_of(token):
     return decoded.claims
 
 
+class AssertionForTheIssuer(PrivateKeyJWT):
+    """Authlib's assertions as RFC 10070 and our limit want them: for the issuer, for a minute, each with its own jti."""
+
+    def __init__(self, key_id, algorithm):
+        # The parameter is called token_endpoint; what it sets is the audience.
+        super().__init__(token_endpoint=ISSUER, headers={"kid": key_id}, alg=algorithm)
+
+    def sign(self, auth, token_endpoint):
+        # Anew each time: Authlib keeps the jti that it adds here.
+        self.claims = {"exp": int(time.time()) + 60}
+        return super().sign(auth, token_endpoint)
+
+
 class Authlib(unittest.TestCase):
-    """Authlib knows no discovery for this grant: it is told the endpoints. Its assertions are made for the issuer."""
+    """Authlib knows no discovery for this grant: it is told the endpoints."""
 
     def walk(self, session, client_id):
         token = session.fetch_token(METADATA["token_endpoint"], grant_type="client_credentials", audience=AUDIENCE)
@@ -88,7 +102,7 @@ class Authlib(unittest.TestCase):
         for method in ("client_secret_basic", "client_secret_post"):
             with self.subTest(method):
                 client_id, secret = make_client(token_endpoint_auth_method=method)
-                self.walk(OAuth2Session(client_id, secret, token_endpoint_auth_method=method), client_id)
+                self.walk(self.session(client_id, secret, method), client_id)
 
     def test_private_key_jwt(self):
         for algorithm, generate in KEYS.items():
@@ -97,11 +111,14 @@ class Authlib(unittest.TestCase):
                 client_id, _ = make_client(
                     token_endpoint_auth_method="private_key_jwt", public_key=key.as_dict(private=False)
                 )
-                # The parameter is called token_endpoint; what it sets is the audience, and that is the issuer.
-                method = PrivateKeyJWT(token_endpoint=ISSUER, headers={"kid": key.kid}, alg=algorithm)
-                session = OAuth2Session(client_id, key, token_endpoint_auth_method=PrivateKeyJWT.name)
-                session.register_client_auth_method(method)
+                session = self.session(client_id, key, PrivateKeyJWT.name)
+                session.register_client_auth_method(AssertionForTheIssuer(key.kid, algorithm))
                 self.walk(session, client_id)
+
+    def session(self, client_id, secret, method):
+        return OAuth2Session(
+            client_id, secret, token_endpoint_auth_method=method, revocation_endpoint_auth_method=method
+        )
 
 
 class RequestsOauth2client(unittest.TestCase):

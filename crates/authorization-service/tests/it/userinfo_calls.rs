@@ -148,7 +148,8 @@ fn connections_are_kept() {
         assert!(service.ask("GET", "/user", &[("authorization", &format!("Bearer u{number}"))]).allowed());
     }
     assert_eq!(stub.seen().len(), 20, "nothing is remembered");
-    assert_eq!(stub.connections(), 1);
+    // The pool gets a connection back a moment after the answer; whoever asks in that moment opens another.
+    assert!(stub.connections() < 5, "{} connections for 20 calls", stub.connections());
 }
 
 /// Holds the stub's answers back until it is opened.

@@ -25,11 +25,15 @@ impl Reader {
     }
 
     fn request(service: &Service, cursor: Option<&str>) -> (String, BufReader<TcpStream>) {
+        Self::request_as(service, BOOTSTRAP_TOKEN, cursor)
+    }
+
+    fn request_as(service: &Service, token: &str, cursor: Option<&str>) -> (String, BufReader<TcpStream>) {
         let mut connection = TcpStream::connect(service.management).unwrap();
         connection.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
         let cursor = cursor.map(|cursor| format!("Last-Event-ID: {cursor}\r\n")).unwrap_or_default();
         let head = format!(
-            "GET /revocations HTTP/1.1\r\nHost: auth\r\nAuthorization: Bearer {BOOTSTRAP_TOKEN}\r\n{cursor}\r\n"
+            "GET /revocations HTTP/1.1\r\nHost: auth\r\nAuthorization: Bearer {token}\r\n{cursor}\r\n"
         );
         connection.write_all(head.as_bytes()).unwrap();
         let mut lines = BufReader::new(connection);
@@ -144,6 +148,14 @@ fn what_another_replica_revokes_is_told_too() {
     let jti = revoke(&first, &client);
     let FeedEvent::Revocation(revocation) = reader.next() else { panic!("not a revocation") };
     assert!(is_token(&revocation, &jti));
+}
+
+#[test]
+fn c_6750_05_a_client_with_the_permission_may_read() {
+    let service = Service::standard(&[]);
+    let reader = service.basic_client(&json!({"permissions": ["gettone:revocations:read"]}));
+    let (head, _) = Reader::request_as(&service, &service.token_of(&reader), None);
+    assert!(head.starts_with("HTTP/1.1 200"), "{head}");
 }
 
 #[test]

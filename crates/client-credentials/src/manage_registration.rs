@@ -36,13 +36,22 @@ pub enum ManageRegistrationError {
 /// # Errors
 /// [`ManageRegistrationError::NotTheHolder`] or [`ManageRegistrationError::Store`].
 pub async fn find(deps: &Deps, id: &ClientId, token: &str) -> Result<Client, ManageRegistrationError> {
+    look_up(deps, id, token).await?.ok_or(ManageRegistrationError::NotTheHolder)
+}
+
+/// What the token opens: the client, or nothing any more if it was removed and its token not yet.
+async fn look_up(deps: &Deps, id: &ClientId, token: &str) -> Result<Option<Client>, ManageRegistrationError> {
     let owner = deps.pepper.token_owner(TokenKind::Registration, id.as_str());
     // Both are asked whatever becomes of them: an unknown client takes as long as a wrong token.
     let (client, tokens) = tokio::try_join!(deps.stores.clients.find(id), deps.stores.secrets.find(&owner))?;
     let presented = deps.pepper.token_hash(TokenKind::Registration, token);
     let matches = tokens.iter().fold(false, |found, stored| found | stored.hash.matches(&presented));
     let lives = |client: &Client| matches!(client.state, ClientState::Public | ClientState::Draft);
-    client.filter(|client| matches && lives(client)).ok_or(ManageRegistrationError::NotTheHolder)
+    if matches && client.as_ref().is_none_or(lives) {
+        Ok(client)
+    } else {
+        Err(ManageRegistrationError::NotTheHolder)
+    }
 }
 
 /// Puts a new description in the place of the old one. Of several at one time, one is taken and the others are refused
@@ -90,13 +99,15 @@ async fn check_secret(
     if is_one { Ok(()) } else { Err(ClientDefect::SecretChosen.into()) }
 }
 
-/// Forgets the client, its secrets and the token.
+/// Forgets the client, its secrets, its tokens and this token. It is the last to go: whoever repeats a removal that failed
+/// half-way completes it.
 ///
 /// # Errors
 /// [`ManageRegistrationError`].
 pub async fn remove(deps: &Deps, id: &ClientId, token: &str) -> Result<(), ManageRegistrationError> {
     // It may end what it has itself.
-    let own = Operator::Client { permissions: find(deps, id, token).await?.permissions };
+    let permissions = look_up(deps, id, token).await?.map(|client| client.permissions).unwrap_or_default();
+    let own = Operator::Client { permissions };
     match administer_clients::remove(deps, &own, id, None).await {
         // Somebody else was faster.
         Ok(()) | Err(AdministerClientsError::Missing) => Ok(()),

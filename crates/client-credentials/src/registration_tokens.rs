@@ -131,6 +131,12 @@ pub async fn end(deps: &Deps, id: &str) -> Result<(), StoreError> {
 }
 
 impl Admission {
+    /// The id of the initial access token.
+    #[must_use]
+    pub fn token_id(&self) -> &str {
+        &self.id
+    }
+
     /// Uses the token once. Call it last: a registration that is refused uses nothing up.
     ///
     /// # Errors

@@ -23,6 +23,7 @@ pub(crate) mod client_fields {
     pub(crate) const KEYS: &str = "keys";
     pub(crate) const JWKS_URI: &str = "jwksUri";
     pub(crate) const ASSERTION_ALGORITHM: &str = "assertionAlgorithm";
+    pub(crate) const ASSERTION_ALGORITHM_PINNED: &str = "assertionAlgorithmPinned";
     pub(crate) const STATIC_CLAIMS: &str = "staticClaims";
     pub(crate) const TOKEN_LIFETIME: &str = "tokenLifetimeSeconds";
     pub(crate) const REGISTRATION: &str = "registration";
@@ -31,6 +32,7 @@ pub(crate) mod client_fields {
     pub(crate) const CREATED_AT: &str = "createdAt";
     pub(crate) const UPDATED_AT: &str = "updatedAt";
     pub(crate) const VERSION: &str = "version";
+    pub(crate) const OWN_CHANGES: &str = "ownChanges";
 }
 
 /// Fields of each of the further keys in a client.
@@ -148,6 +150,11 @@ impl<'a> Stored<'a> {
     /// An absent date is none.
     pub(crate) fn optional_date(&self, field: &'static str) -> Result<Option<Timestamp>, Unreadable> {
         self.field(field).map(|_| self.date(field)).transpose()
+    }
+
+    /// A yes or no; an absent one is no.
+    pub(crate) fn flag(&self, field: &'static str) -> Result<bool, Unreadable> {
+        if self.field(field).is_none() { Ok(false) } else { self.read(field, Bson::as_bool) }
     }
 
     /// An integer; an absent one is zero.

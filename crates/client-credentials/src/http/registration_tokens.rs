@@ -3,8 +3,10 @@
 use actix_web::http::header::CACHE_CONTROL;
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
+use credentials::audit::AuditAction;
 use serde::Serialize;
 
+use super::audit::{self, Happened};
 use super::error::{Refusal, respond};
 use super::json_body;
 use crate::Deps;
@@ -35,6 +37,7 @@ pub async fn delete(request: HttpRequest, deps: Data<Deps>) -> HttpResponse {
 async fn make(request: &HttpRequest, payload: Payload, deps: &Deps) -> Result<HttpResponse, Refusal> {
     let members = json_body::read(request, payload, &["application/json"], Refusal::InitialTokenBody).await?;
     let made = registration_tokens::make(deps, &members).await?;
+    audit::record(request, deps, Happened::to_ours(AuditAction::RegistrationTokenAdded, &made.id)).await?;
     Ok(HttpResponse::Created().insert_header((CACHE_CONTROL, "no-store")).json(MadeTokenAnswer {
         id: &made.id,
         initial_access_token: &made.token,
@@ -46,5 +49,6 @@ async fn make(request: &HttpRequest, payload: Payload, deps: &Deps) -> Result<Ht
 async fn end(request: &HttpRequest, deps: &Deps) -> Result<HttpResponse, Refusal> {
     let id = request.uri().path().rsplit('/').next().unwrap_or_default();
     registration_tokens::end(deps, id).await.map_err(registration_tokens::MakeTokenError::from)?;
+    audit::record(request, deps, Happened::to_ours(AuditAction::RegistrationTokenRetired, id)).await?;
     Ok(HttpResponse::NoContent().insert_header((CACHE_CONTROL, "no-store")).finish())
 }

@@ -50,7 +50,7 @@ impl Switch {
         self.down.store(false, Ordering::SeqCst);
     }
 
-    /// Nothing is looked up until the guard is dropped.
+    /// No secret is looked up, or no event stored, until the guard is dropped.
     pub(crate) fn hold(&self) -> RwLockWriteGuard<'_, ()> {
         self.gate.blocking_write()
     }
@@ -277,6 +277,7 @@ impl DeploymentStore for FailingStores {
 impl AuditLog for FailingStores {
     async fn append(&self, events: &[AuditEvent], keep_until: Timestamp) -> Result<(), StoreError> {
         self.audit.pass()?;
+        self.audit.let_in().await;
         self.store.append(events, keep_until).await
     }
 

@@ -1,6 +1,6 @@
 //! Which paths exist on which listener, and which methods they have.
 
-use client_credentials::http::{Endpoint, MANAGEMENT, PUBLIC, PUBLIC_IN_DROP_IN};
+use client_credentials::http::{Endpoint, MANAGEMENT, PUBLIC, PUBLIC_IN_DROP_IN, PUBLIC_IN_STANDARD};
 use serde_json::json;
 
 use crate::service::{BOOTSTRAP_TOKEN, JSON, Service, call};
@@ -10,7 +10,9 @@ fn c_6749_09_other_methods_are_405_and_named() {
     let service = Service::standard(&[]);
     let authorization = format!("Bearer {BOOTSTRAP_TOKEN}");
     let headers = [("Authorization", authorization.as_str())];
-    for (address, endpoints) in [(service.public, PUBLIC), (service.management, MANAGEMENT)] {
+    let listeners =
+        [(service.public, PUBLIC), (service.public, PUBLIC_IN_STANDARD), (service.management, MANAGEMENT)];
+    for (address, endpoints) in listeners {
         for Endpoint { path, .. } in endpoints {
             let has = |method: &str| {
                 let get = if method == "HEAD" { "GET" } else { method };

@@ -1,6 +1,7 @@
 //! `/register/{client_id}` (RFC 7592): what a client may do with its own registration.
 
 use std::thread;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use testkit::ClientKey;
@@ -35,6 +36,14 @@ fn put(service: &Service, holder: &Holder, changes: &Value) -> Answer {
         members[name] = value.clone();
     }
     ask(service, "PUT", &holder.id, &holder.token, Some(&members))
+}
+
+fn eventually(what: &str, holds: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !holds() {
+        assert!(start.elapsed() < Duration::from_secs(20), "{what}");
+        thread::yield_now();
+    }
 }
 
 fn gets_tokens(service: &Service, holder: &Holder) -> bool {
@@ -168,6 +177,128 @@ fn c_7592_07_c_7592_08_a_removed_client_is_gone_with_its_token_and_secret() {
     assert_eq!(service.manage("GET", &format!("/clients/{}", holder.id), None).status, 404);
 }
 
+/// Whoever ends a client, by whichever way, ends its tokens on every replica.
+#[test]
+fn c_7592_08_every_replica_refuses_the_tokens_of_a_client_that_is_gone() {
+    let service = Service::standard(&[]);
+    let replica = service.replica(&[("PRIVATE_RSA_KEY_ID", "second")]);
+    type End = fn(&Service, &Holder) -> Answer;
+    let put_aside: End = |service, holder| {
+        let path = format!("/clients/{}", holder.id);
+        let trash = service.manage("PATCH", &path, Some(&json!({"__STATE__": "TRASH"})));
+        assert_eq!(trash.status, 200);
+        service.manage("PATCH", &path, Some(&json!({"__STATE__": "DELETED"})))
+    };
+    let ends: [(&str, u16, End); 4] = [
+        ("by itself", 204, |service, holder| ask(service, "DELETE", &holder.id, &holder.token, None)),
+        ("by an operator", 204, |service, holder| {
+            service.manage("DELETE", &format!("/clients/{}", holder.id), None)
+        }),
+        ("to TRASH", 200, |service, holder| {
+            service.manage("PATCH", &format!("/clients/{}", holder.id), Some(&json!({"__STATE__": "TRASH"})))
+        }),
+        ("to DELETED", 200, put_aside),
+    ];
+    for (what, status, end) in ends {
+        let holder = registered(&service, &json!({"client_name": "c"}));
+        let client = BasicClient { id: holder.id.clone(), secret: holder.secret.clone() };
+        let token = service.token_of(&client);
+        // Clients of this replica learn of the key of the other one a second later at most.
+        service.clock.advance_seconds(1);
+        assert_eq!(
+            (service.tokeninfo(&token).status, replica.tokeninfo(&token).status),
+            (200, 200),
+            "{what}"
+        );
+        assert_eq!(end(&service, &holder).status, status, "{what}");
+        assert_eq!(service.tokeninfo(&token).status, 401, "{what}: at once");
+        eventually(what, || replica.tokeninfo(&token).status == 401);
+        assert!(!gets_tokens(&service, &holder) && !gets_tokens(&replica, &holder), "{what}");
+    }
+}
+
+#[test]
+fn c_7592_08_a_removal_that_failed_half_way_is_completed_by_the_next() {
+    let service = Service::standard(&[]);
+    for switch in [&service.stores.revocations, &service.stores.audit] {
+        let holder = registered(&service, &json!({"client_name": "c"}));
+        let client = BasicClient { id: holder.id.clone(), secret: holder.secret.clone() };
+        let access_token = service.token_of(&client);
+        let remove = || ask(&service, "DELETE", &holder.id, &holder.token, None);
+        switch.fail();
+        assert_eq!(remove().refusal(), (503, "temporarily_unavailable".to_owned()));
+        switch.work();
+        let again = remove().status;
+        // What is not in the audit log is done nevertheless.
+        assert!([204, 401].contains(&again), "{again}");
+        assert_eq!(service.tokeninfo(&access_token).status, 401);
+        assert_eq!(remove().status, 401, "the token went last");
+    }
+}
+
+#[test]
+fn c_7591_03_t_reg_03_the_scope_that_is_told_is_what_was_granted() {
+    let service = Service::standard(&[]);
+    let asked = json!({"client_name": "c", "scope": "admin read:orders"});
+    let answer = service.register(&asked).json();
+    assert_eq!(answer["scope"], "");
+    let text = |name: &str| answer[name].as_str().unwrap().to_owned();
+    let holder = Holder {
+        id: text("client_id"),
+        secret: text("client_secret"),
+        token: text("registration_access_token"),
+    };
+    let path = format!("/clients/{}", holder.id);
+    let powers = json!({"permissions": ["read:orders", "write:orders"]});
+    assert_eq!(service.manage("PATCH", &path, Some(&powers)).status, 200);
+    assert_eq!(put(&service, &holder, &asked).json()["scope"], "read:orders write:orders");
+    assert_eq!(
+        ask(&service, "GET", &holder.id, &holder.token, None).json()["scope"],
+        "read:orders write:orders"
+    );
+    let token = |scope: &str| {
+        let client = BasicClient { id: holder.id.clone(), secret: holder.secret.clone() };
+        let form = format!("{GRANT}&scope={scope}");
+        service.token(&[("Authorization", &client.basic())], &form).status
+    };
+    assert_eq!(
+        (token("read:orders+write:orders"), token("admin")),
+        (200, 400),
+        "what is told is what is had"
+    );
+}
+
+#[test]
+fn t_reg_08_what_an_operator_pinned_stays() {
+    let service = Service::standard(&[]);
+    let (one, other) = (ClientKey::generate("one"), ClientKey::generate("other"));
+    let members = |key: &ClientKey, algorithm: Value| {
+        json!({"token_endpoint_auth_method": "private_key_jwt", "jwks": {"keys": [key.public_jwk()]},
+            "token_endpoint_auth_signing_alg": algorithm})
+    };
+    let mut first = members(&one, Value::Null);
+    first["client_name"] = json!("c");
+    let holder = registered(&service, &first);
+    let path = format!("/clients/{}", holder.id);
+    let algorithm = one.public_jwk()["alg"].clone();
+    let pins = json!({"assertionAlgorithm": algorithm, "tokenLifetimeSeconds": 60, "staticClaims": {"tenant": "a"},
+        "permissions": ["read:orders"], "audience": ["api"], "allowedCustomClaims": ["region"]});
+    assert_eq!(service.manage("PATCH", &path, Some(&pins)).status, 200);
+    let refused = put(&service, &holder, &members(&other, json!("RS256")));
+    assert_eq!(refused.refusal(), (400, "invalid_client_metadata".to_owned()));
+    assert!(refused.body.contains("an operator chose"), "{refused:?}");
+    let mut greedy = members(&other, Value::Null);
+    for (name, value) in pins.as_object().unwrap() {
+        greedy[name] = if value.is_array() { json!(["admin"]) } else { Value::Null };
+    }
+    let told = put(&service, &holder, &greedy).json();
+    assert_eq!(told["token_endpoint_auth_signing_alg"], algorithm, "what is left out is what is pinned");
+    let stored = service.manage("GET", &path, None).json();
+    for (name, value) in pins.as_object().unwrap() {
+        assert_eq!(stored[name], *value, "{name}");
+    }
+}
+
 #[test]
 fn c_7592_01_c_7592_09_t_reg_05_only_the_holder_and_only_here() {
     let service = Service::standard(&[]);
@@ -251,12 +382,12 @@ fn t_reg_06_of_parallel_replacements_none_is_mixed() {
 }
 
 #[test]
-fn contract_1_1_in_drop_in_nobody_has_such_a_token() {
+fn contract_1_1_in_drop_in_nobody_has_such_a_token_and_there_is_no_such_path() {
     let service = Service::drop_in(&[]);
     let holder = registered(&service, &json!({"client_name": "c"}));
     assert_eq!(holder.token, "");
-    assert_eq!(
-        ask(&service, "GET", &holder.id, &holder.secret, None).refusal(),
-        (401, "invalid_token".to_owned())
-    );
+    for method in ["GET", "PUT", "DELETE", "PATCH"] {
+        let answer = ask(&service, method, &holder.id, &holder.secret, None);
+        assert_eq!(answer.refusal(), (404, "not_found".to_owned()), "{method}");
+    }
 }

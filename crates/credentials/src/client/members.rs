@@ -68,6 +68,10 @@ localhost, or the scheme of an app, with a dot in it"
     SecretChosen,
     #[error("a client cannot go from {} to {}: ask an operator", from.as_str(), to.as_str())]
     MethodWeaker { from: AuthMethod, to: AuthMethod },
+    #[error(
+        "an operator chose the algorithm of this client: token_endpoint_auth_signing_alg must be left out, or be {0}"
+    )]
+    AlgorithmPinned(String),
     #[error("software_statement must be a JWT that another issuer signed")]
     SoftwareStatementInvalid,
     #[error("software_statement comes from an issuer that is not trusted here: leave it out")]

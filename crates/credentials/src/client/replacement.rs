@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use super::members::{ClientDefect, get};
 use super::{AuthMethod, Client, ClientKey, NewClient, RegisteredKeys};
+use crate::key::Algorithm;
 
 /// Members that we choose, and that a replacement must not have (RFC 7592 §2.2).
 const OURS: [&str; 4] = [
@@ -33,26 +34,25 @@ impl NewClient {
             return Err(ClientDefect::Ours(name));
         }
         let new = Self::self_registered(members, issuer)?;
-        if may_change(client.auth_method, new.auth_method) {
-            Ok(new)
-        } else {
-            Err(ClientDefect::MethodWeaker { from: client.auth_method, to: new.auth_method })
+        if !may_change(client.auth_method, new.auth_method) {
+            return Err(ClientDefect::MethodWeaker { from: client.auth_method, to: new.auth_method });
         }
+        let assertion_algorithm = algorithm_after(client, new.assertion_algorithm)?;
+        Ok(Self { assertion_algorithm, ..new })
     }
 
-    /// The record after `before`, one version on. What is not said is gone (C-7592-04); powers, state and history stay.
+    /// The record after `before`, one version on. What is not said is gone (C-7592-04); powers, state and history stay, and
+    /// so does the end that an operator gave a key.
     #[must_use]
     pub fn into_replacement(self, before: &Client, keys: RegisteredKeys, now: Timestamp) -> Client {
-        let known_since = |key: &ClientKey| {
+        let as_known = |key: ClientKey| {
             let known = before.keys.iter().find(|known| known.key == key.key);
-            known.map_or(key.added_at, |known| known.added_at)
+            known.cloned().unwrap_or(key)
         };
-        let keys_with_age =
-            keys.keys.iter().map(|key| ClientKey { added_at: known_since(key), ..key.clone() });
         Client {
             name: self.name,
             auth_method: self.auth_method,
-            keys: keys_with_age.collect(),
+            keys: keys.keys.into_iter().map(as_known).collect(),
             public_key: keys.public_key,
             jwks_uri: keys.jwks_uri,
             assertion_algorithm: self.assertion_algorithm.map(|algorithm| algorithm.name().to_owned()),
@@ -60,8 +60,19 @@ impl NewClient {
             registration: self.registration,
             updated_at: now,
             version: before.version.saturating_add(1),
+            own_changes: before.own_changes.saturating_add(1),
             ..before.clone()
         }
+    }
+}
+
+/// The algorithm of assertions after the replacement: the operator's, if they chose one, else the one that is asked for.
+fn algorithm_after(client: &Client, wanted: Option<Algorithm>) -> Result<Option<Algorithm>, ClientDefect> {
+    let name = client.assertion_algorithm.as_ref().filter(|_| client.assertion_algorithm_pinned);
+    let Some(name) = name else { return Ok(wanted) };
+    match wanted {
+        Some(other) if other.name() != name => Err(ClientDefect::AlgorithmPinned(name.clone())),
+        _ => Ok(Algorithm::named(name)),
     }
 }
 
@@ -80,6 +91,7 @@ mod tests {
 
     use super::*;
     use crate::client::{ClientId, ClientOrigin, ClientState};
+    use crate::key::PublicKey;
 
     const ISSUER: &str = "https://auth.example";
 
@@ -120,9 +132,51 @@ mod tests {
             metadata: Map::new(),
             updated_at: Timestamp::from_unix_seconds(9),
             version: 8,
+            own_changes: 1,
             ..before.clone()
         };
         assert_eq!(replaced(&before, &greedy), Ok(expected));
+    }
+
+    #[test]
+    fn t_reg_08_the_algorithm_that_an_operator_chose_stays() {
+        let own =
+            Client { assertion_algorithm: Some("ES256".to_owned()), ..before(AuthMethod::PrivateKeyJwt) };
+        let pinned = Client { assertion_algorithm_pinned: true, ..own.clone() };
+        let replaced = |before: &Client, wanted: Value| {
+            let members = json!({"client_name": "c", "client_id": "id", "public_key": {"kty": "EC"},
+                "token_endpoint_auth_method": "private_key_jwt", "token_endpoint_auth_signing_alg": wanted});
+            replaced(before, &members)
+                .map(|after| (after.assertion_algorithm, after.assertion_algorithm_pinned))
+        };
+        let algorithm = |name: &str| Some(name.to_owned());
+        for (wanted, of_own) in [(json!("RS256"), algorithm("RS256")), (Value::Null, None)] {
+            assert_eq!(replaced(&own, wanted), Ok((of_own, false)));
+        }
+        for same in [json!("ES256"), Value::Null] {
+            assert_eq!(replaced(&pinned, same), Ok((algorithm("ES256"), true)));
+        }
+        for other in ["RS256", "EdDSA"] {
+            let refused = Err(ClientDefect::AlgorithmPinned("ES256".to_owned()));
+            assert_eq!(replaced(&pinned, json!(other)), refused);
+        }
+    }
+
+    #[test]
+    fn a_key_that_an_operator_ends_does_not_begin_again() {
+        let at = Timestamp::from_unix_seconds;
+        let key = |name: &str| {
+            let jwk = json!({"kty": "EC", "kid": name});
+            PublicKey::from_checked(jwk.as_object().unwrap().clone())
+        };
+        let ending = ClientKey { key: key("old"), added_at: at(1), expires_at: Some(at(5)) };
+        let before = Client { keys: vec![ending.clone()], ..before(AuthMethod::PrivateKeyJwt) };
+        let members = json!({"client_name": "c", "client_id": "id", "jwks": {"keys": [{}]},
+            "token_endpoint_auth_method": "private_key_jwt"});
+        let new = NewClient::replacing(&before, members.as_object().unwrap(), ISSUER).unwrap();
+        let keys = RegisteredKeys::of_set(vec![key("new"), key("old")], at(9));
+        let added = ClientKey { key: key("new"), added_at: at(9), expires_at: None };
+        assert_eq!(new.into_replacement(&before, keys, at(9)).keys, [added, ending]);
     }
 
     #[test]

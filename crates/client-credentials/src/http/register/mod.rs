@@ -7,10 +7,10 @@ use actix_web::http::header::{CACHE_CONTROL, PRAGMA};
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use common::Profile;
-use credentials::StoreError;
 use credentials::audit::AuditAction;
 use serde_json::{Map, Value, json};
 use service_kit::access_log::annotate;
+use service_kit::to_the_end::to_the_end;
 
 use super::audit::{self, Happened};
 use super::error::{Refusal, respond};
@@ -22,14 +22,18 @@ use crate::registration_tokens::{self, Admission};
 
 /// Registers a powerless client.
 pub async fn post(request: HttpRequest, payload: Payload, deps: Data<Deps>) -> HttpResponse {
-    let outcome = admit_and_register(&request, payload, &deps).await;
-    respond(&request, &deps, outcome)
+    // Else a caller who leaves half-way would leave a secret without its client behind.
+    to_the_end(async move {
+        let outcome = admit_and_register(&request, payload, &deps).await;
+        respond(&request, &deps, outcome)
+    })
+    .await
 }
 
 async fn admit_and_register(
     request: &HttpRequest,
     payload: Payload,
-    deps: &Data<Deps>,
+    deps: &Deps,
 ) -> Result<HttpResponse, Refusal> {
     let admission = match deps.registration {
         RegistrationMode::Open => None,
@@ -42,26 +46,11 @@ async fn admit_and_register(
     register(request, payload, deps, Registrant::Stranger, admission).await
 }
 
-/// Goes on if the caller leaves half-way: else it would leave a secret without its client behind (T-REG-11).
-async fn register_to_the_end(
-    deps: &Data<Deps>,
-    registrant: Registrant,
-    admission: Option<Admission>,
-    members: Map<String, Value>,
-) -> Result<RegisteredClient, RegisterClientError> {
-    let deps = Data::clone(deps);
-    let registering =
-        actix_web::rt::spawn(
-            async move { register_client::run(&deps, &registrant, admission, &members).await },
-        );
-    registering.await.unwrap_or_else(|error| Err(StoreError::Unavailable(error.into()).into()))
-}
-
 /// Makes a client of the body, as far as the registrant may.
 pub(super) async fn register(
     request: &HttpRequest,
     payload: Payload,
-    deps: &Data<Deps>,
+    deps: &Deps,
     registrant: Registrant,
     admission: Option<Admission>,
 ) -> Result<HttpResponse, Refusal> {
@@ -69,12 +58,14 @@ pub(super) async fn register(
     if registrant == Registrant::Stranger {
         register_client::admit(deps, source::of(request, &deps.trusted_proxies))?;
     }
-    let registered = register_to_the_end(deps, registrant.clone(), admission, members).await?;
+    let token_id = admission.as_ref().map(|admission| admission.token_id().to_owned());
+    let registered = register_client::run(deps, &registrant, admission, &members).await?;
     deps.metrics.clients_registered.inc();
     annotate(request, |line| line.client_id = Some(registered.client.id.to_string()));
     match registrant {
         Registrant::Stranger => {
-            audit::note(request, deps, Happened::to(AuditAction::ClientRegistered, &registered.client.id));
+            let happened = Happened::to(AuditAction::ClientRegistered, &registered.client.id);
+            audit::note(request, deps, Happened { subject: token_id.as_deref(), ..happened });
         }
         Registrant::Operator(_) => {
             let happened = Happened::to(AuditAction::ClientCreated, &registered.client.id);

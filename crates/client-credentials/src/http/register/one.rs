@@ -8,6 +8,7 @@ use credentials::client::{Client, ClientId};
 use credentials::form;
 use serde_json::{Map, Value, json};
 use service_kit::access_log::annotate;
+use service_kit::to_the_end::to_the_end;
 
 use crate::Deps;
 use crate::http::audit::{self, Happened};
@@ -24,14 +25,20 @@ pub async fn get(request: HttpRequest, deps: Data<Deps>) -> HttpResponse {
 
 /// Puts another description in its place.
 pub async fn put(request: HttpRequest, payload: Payload, deps: Data<Deps>) -> HttpResponse {
-    let outcome = replace(&request, payload, &deps).await;
-    respond(&request, &deps, outcome)
+    to_the_end(async move {
+        let outcome = replace(&request, payload, &deps).await;
+        respond(&request, &deps, outcome)
+    })
+    .await
 }
 
 /// Forgets the client.
 pub async fn delete(request: HttpRequest, deps: Data<Deps>) -> HttpResponse {
-    let outcome = remove(&request, &deps).await;
-    respond(&request, &deps, outcome)
+    to_the_end(async move {
+        let outcome = remove(&request, &deps).await;
+        respond(&request, &deps, outcome)
+    })
+    .await
 }
 
 async fn find(request: &HttpRequest, deps: &Deps) -> Result<HttpResponse, Refusal> {

@@ -1,8 +1,8 @@
 //! The order of the steps that make a client, for strangers (`POST /register`) and for operators (`POST /clients`).
 
 use common::Timestamp;
-use credentials::client::{AuthMethod, Client, ClientDefect, ClientId, NewClient};
-use credentials::secret::{self, StoredSecret, TokenKind};
+use credentials::client::{AuthMethod, BroughtAlong, Client, ClientDefect, ClientId, NewClient};
+use credentials::secret::{self, SecretHash, StoredSecret, TokenKind};
 use credentials::{InsertError, RandomError, StoreError};
 use serde_json::{Map, Value};
 use service_kit::traces::step;
@@ -27,7 +27,7 @@ pub enum Registrant {
 /// A client, stored.
 pub struct RegisteredClient {
     pub client: Client,
-    /// Shown here and never again. `None` if the client has a key.
+    /// Shown here and never again. `None` if the client has a key, or has brought its secrets along.
     pub secret: Option<Zeroizing<String>>,
     /// With it the client looks after its registration (RFC 7592). Shown likewise. `None` if an operator made the client,
     /// or if nobody could tell where to use it.
@@ -49,6 +49,8 @@ pub enum RegisterClientError {
     Admission(#[from] AdmissionError),
     #[error("a client with the generated id exists")]
     Duplicate,
+    #[error("a client with the wanted id exists")]
+    Taken,
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
@@ -83,16 +85,27 @@ pub async fn run(
             new
         }
     };
+    let brought = match registrant {
+        Registrant::Stranger | Registrant::Operator(Operator::Nobody) => BroughtAlong::default(),
+        Registrant::Operator(_) => BroughtAlong::read(members, new.auth_method)?,
+    };
     let keys = client_keys::registered(deps, &new.keys, new.assertion_algorithm, now).await?;
-    let id = ClientId::generate(&*deps.random)?;
+    let brought_secrets = brought.stored_secrets(&deps.pepper, now);
+    let is_wanted = brought.id.is_some();
+    let id = brought.id.map_or_else(|| ClientId::generate(&*deps.random), Ok)?;
     let client = new.into_client(id, keys, deps.default_client_state, now);
     client.check_lifetime(deps.tokens.max_lifetime_seconds)?;
     let secret = match client.auth_method {
-        AuthMethod::ClientSecretBasic | AuthMethod::ClientSecretPost => {
+        AuthMethod::ClientSecretBasic | AuthMethod::ClientSecretPost if brought_secrets.is_empty() => {
             Some(secret::generate(&*deps.random)?)
         }
-        AuthMethod::PrivateKeyJwt => None,
+        _ => None,
     };
+    let generated = secret.as_deref().map(|secret| StoredSecret::new(secret, &deps.pepper, now));
+    let secrets: Vec<StoredSecret> = generated.into_iter().chain(brought_secrets).collect();
+    for secret in &secrets {
+        deps.imported_secrets.saw(&secret.hash);
+    }
     let registration_token = match registrant {
         Registrant::Stranger if deps.tells_registration_tokens() => Some(secret::generate(&*deps.random)?),
         Registrant::Stranger | Registrant::Operator(_) => None,
@@ -100,28 +113,35 @@ pub async fn run(
     if let Some(admission) = admission {
         admission.spend(deps).await?;
     }
-    let registered = RegisteredClient { client, secret, registration_token };
-    step("store_client", store(deps, &registered, now)).await?;
-    Ok(registered)
+    if let Some(token) = &registration_token {
+        store_token(deps, &client.id, token, now).await?;
+    }
+    if is_wanted {
+        step("store_client", store_wanted(deps, &client, &secrets)).await?;
+    } else {
+        step("store_client", store(deps, &client, &secrets)).await?;
+    }
+    Ok(RegisteredClient { client, secret, registration_token })
+}
+
+/// Like the secret, before the client.
+async fn store_token(
+    deps: &Deps,
+    id: &ClientId,
+    token: &str,
+    now: Timestamp,
+) -> Result<(), RegisterClientError> {
+    let owner = deps.pepper.token_owner(TokenKind::Registration, id.as_str());
+    let hash = deps.pepper.token_hash(TokenKind::Registration, token);
+    Ok(deps.stores.secrets.add(&owner, &StoredSecret::of_token(hash, now, None)).await?)
 }
 
 /// The secret first: a client whose secret was lost would be useless for ever, a secret without a client is merely
 /// forgotten.
-async fn store(
-    deps: &Deps,
-    registered: &RegisteredClient,
-    now: Timestamp,
-) -> Result<(), RegisterClientError> {
-    let RegisteredClient { client, secret, registration_token } = registered;
-    if let Some(secret) = secret {
-        let owner = deps.pepper.lookup(&client.id);
-        deps.stores.secrets.add(&owner, &StoredSecret::new(secret, &deps.pepper, now)).await?;
-    }
-    if let Some(token) = registration_token {
-        let owner = deps.pepper.token_owner(TokenKind::Registration, client.id.as_str());
-        let hash = deps.pepper.token_hash(TokenKind::Registration, token);
-        let stored = StoredSecret { hash, last_four: None, created_at: now, expires_at: None };
-        deps.stores.secrets.add(&owner, &stored).await?;
+async fn store(deps: &Deps, client: &Client, secrets: &[StoredSecret]) -> Result<(), RegisterClientError> {
+    let owner = deps.pepper.lookup(&client.id);
+    for secret in secrets {
+        deps.stores.secrets.add(&owner, secret).await?;
     }
     let inserted = deps.stores.clients.insert_new(client).await;
     if inserted.is_err() {
@@ -134,6 +154,45 @@ async fn store(
         InsertError::Duplicate => RegisterClientError::Duplicate,
         InsertError::Store(error) => RegisterClientError::Store(error),
     })
+}
+
+/// The same under an id that was wanted. Others may have had it, or want it now: their secrets must not be lost for ours,
+/// and what a removal or an import left behind half-way must not open what we make.
+async fn store_wanted(
+    deps: &Deps,
+    client: &Client,
+    secrets: &[StoredSecret],
+) -> Result<(), RegisterClientError> {
+    if deps.stores.clients.find(&client.id).await?.is_some() {
+        return Err(RegisterClientError::Taken);
+    }
+    let owner = deps.pepper.lookup(&client.id);
+    for secret in secrets {
+        deps.stores.secrets.add(&owner, secret).await?;
+    }
+    let inserted = deps.stores.clients.insert_new(client).await;
+    let stored = deps.stores.secrets.find(&owner).await?;
+    let times = |hash: &SecretHash| stored.iter().filter(|other| other.hash == *hash).count();
+    let ours = |secret: &&StoredSecret| secrets.iter().any(|own| own.hash == secret.hash);
+    match inserted {
+        Ok(()) => {
+            for stranger in stored.iter().filter(|secret| !ours(secret)) {
+                deps.stores.secrets.remove(&owner, &stranger.hash).await?;
+            }
+            // Nobody looks after it with the token of another one that had its id.
+            let owner = deps.pepper.token_owner(TokenKind::Registration, client.id.as_str());
+            Ok(deps.stores.secrets.delete_all(&owner).await?)
+        }
+        Err(InsertError::Duplicate) => {
+            // Somebody was faster. What they brought along as well stays.
+            for secret in secrets.iter().filter(|secret| times(&secret.hash) == 1) {
+                deps.stores.secrets.remove(&owner, &secret.hash).await?;
+            }
+            Err(RegisterClientError::Taken)
+        }
+        // It may have been made.
+        Err(InsertError::Store(error)) => Err(error.into()),
+    }
 }
 
 impl std::fmt::Debug for RegisteredClient {

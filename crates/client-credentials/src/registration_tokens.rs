@@ -79,12 +79,8 @@ pub async fn make(deps: &Deps, members: &Map<String, Value>) -> Result<MadeToken
     let expires_at = now.plus_seconds(seconds);
     let id = letters(&*deps.random, ID_LENGTH)?;
     let token = Zeroizing::new(format!("{id}.{uses}.{}", *secret::generate(&*deps.random)?));
-    let stored = StoredSecret {
-        hash: deps.pepper.token_hash(TokenKind::InitialAccess, &token),
-        last_four: None,
-        created_at: now,
-        expires_at: Some(expires_at),
-    };
+    let hash = deps.pepper.token_hash(TokenKind::InitialAccess, &token);
+    let stored = StoredSecret::of_token(hash, now, Some(expires_at));
     deps.stores.secrets.add(&deps.pepper.token_owner(TokenKind::InitialAccess, &id), &stored).await?;
     Ok(MadeToken { id, token, uses, expires_at })
 }

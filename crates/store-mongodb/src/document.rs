@@ -47,6 +47,7 @@ pub(crate) mod secret_fields {
     pub(crate) const OWNER: &str = "clientIdHash";
     pub(crate) const HASH: &str = "secretHash";
     pub(crate) const LAST_FOUR: &str = "lastFour";
+    pub(crate) const GUESSABLE: &str = "guessable";
     pub(crate) const CREATED_AT: &str = "createdAt";
     pub(crate) const EXPIRES_AT: &str = "expiresAt";
 }
@@ -152,9 +153,12 @@ impl<'a> Stored<'a> {
         self.field(field).map(|_| self.date(field)).transpose()
     }
 
-    /// A yes or no; an absent one is no.
+    /// True or false; an absent one is false.
     pub(crate) fn flag(&self, field: &'static str) -> Result<bool, Unreadable> {
-        if self.field(field).is_none() { Ok(false) } else { self.read(field, Bson::as_bool) }
+        if self.field(field).is_none() {
+            return Ok(false);
+        }
+        self.read(field, Bson::as_bool)
     }
 
     /// An integer; an absent one is zero.

@@ -9,11 +9,11 @@ use jose::{AccessTokenRejection, KeyDefect, SealError, SignError, SignatureDefec
 use crate::administer_clients::Privileged;
 use crate::authenticate_client::{AssertionRefusal, CredentialDefect};
 use crate::client_keys::{JwksUriDefect, KeysUnknown, RegisterKeysError};
-use crate::key_checks::Busy;
 use crate::rate_limit::LimitReached;
 use crate::registration_tokens::AdmissionError;
 use crate::revocations::RevokeError;
 use crate::signing_keys::{KeyStepError, NoSigner};
+use crate::slow_work::Busy;
 
 use super::*;
 
@@ -128,6 +128,7 @@ fn every_refusal() -> Vec<Refusal> {
             AdmissionError::UsedUp.into(),
             AdmissionError::Store(down()).into(),
             RegisterClientError::Duplicate,
+            RegisterClientError::Taken,
             RegisterClientError::Store(down()),
             RegisterClientError::Random(RandomError),
         ]
@@ -229,6 +230,11 @@ fn unauthenticated() -> Vec<AuthenticateClientError> {
         .map(AuthenticateClientError::from),
     );
     all.push(KeysUnknown.into());
+    all.push(AuthenticateClientError::from(Busy));
+    all.push(AuthenticateClientError::TooManyWrongSecrets {
+        defect: CredentialDefect::NotLookedAt,
+        reached: REACHED,
+    });
     all.push(AuthenticateClientError::TooManyWrongSecrets {
         defect: CredentialDefect::WrongSecret,
         reached: REACHED,

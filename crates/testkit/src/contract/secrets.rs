@@ -182,9 +182,12 @@ pub async fn t_reg_06_concurrent_removals_spare_the_last_live_secret<S: Storage<
             replicas[0].add(owner, &secret(text, 1, None)).await.unwrap();
         }
         replicas[0].add(owner, &secret("ended", 1, Some(10))).await.unwrap();
-        let mut outcomes = join_all(hashes.iter().zip(&replicas).map(|(hash, store)| async move {
-            store.remove(owner, hash, Some(now)).await.unwrap()
-        }))
+        let mut outcomes = join_all(
+            hashes
+                .iter()
+                .zip(&replicas)
+                .map(|(hash, store)| async move { store.remove(owner, hash, Some(now)).await.unwrap() }),
+        )
         .await;
         outcomes.sort_by_key(|outcome| *outcome != RemoveOutcome::Removed);
         assert_eq!(outcomes, [RemoveOutcome::Removed, RemoveOutcome::LastLive], "round {round}");

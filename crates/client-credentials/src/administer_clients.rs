@@ -38,24 +38,24 @@ pub enum Operator {
     Bootstrap,
     /// A client with these permissions.
     Client { permissions: Vec<String> },
+    /// Without a token: as in the drop-in profile on the public listener, where clients are made without one.
+    Nobody,
 }
 
 /// What permissions over this service itself begin with.
 const PRIVILEGE: &str = "gettone:";
 
 impl Operator {
-    /// Without a token: as in the drop-in profile on the public listener, where clients are made without one.
-    #[must_use]
-    pub const fn nobody() -> Self {
-        Self::Client { permissions: Vec::new() }
-    }
-
     /// Whether they may make, change or remove a client with these permissions.
     ///
     /// # Errors
     /// [`Privileged`] with the first permission they lack.
     pub fn check(&self, permissions: &[String]) -> Result<(), Privileged> {
-        let Self::Client { permissions: own } = self else { return Ok(()) };
+        let own: &[String] = match self {
+            Self::Bootstrap => return Ok(()),
+            Self::Client { permissions } => permissions,
+            Self::Nobody => &[],
+        };
         let mut privileges = permissions.iter().filter(|permission| permission.starts_with(PRIVILEGE));
         match privileges.find(|privilege| !own.contains(privilege)) {
             Some(_) => Err(Privileged),

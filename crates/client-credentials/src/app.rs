@@ -35,6 +35,7 @@ use crate::config::{Config, JwksUriSettings, Mongodb, TokenSettings, issuer_url}
 use crate::generated_file::{GeneratedFile, read_or_create};
 use crate::http;
 use crate::http::well_known::Discovery;
+use crate::imported_secrets::ImportedSecrets;
 use crate::key_checks::KeyChecks;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
@@ -72,6 +73,7 @@ pub struct Deps {
     pub signing_keys: SigningKeys,
     pub revocations: Arc<Revocations>,
     pub key_checks: KeyChecks,
+    pub imported_secrets: ImportedSecrets,
     pub audit: Audit,
     pub published_keys: PublishedKeys,
     pub(crate) limits: Limits,
@@ -223,6 +225,9 @@ impl ClientCredentials {
         );
         let openid_configuration =
             config.openid_configuration.as_deref().map(openid_configuration).transpose()?;
+        let imported = stores.secrets.any_imported().await.map_err(|error| {
+            StartError::new(format!("it cannot be read whether imported secrets are left: {error}"))
+        })?;
         let key_checks = KeyChecks::default();
         let fetcher = key_set_fetcher(&config.jwks_uri, &config.tokens.issuer)?;
         let published_keys = PublishedKeys::new(
@@ -241,6 +246,7 @@ impl ClientCredentials {
             signing_keys,
             revocations,
             key_checks,
+            imported_secrets: ImportedSecrets::new(imported.as_ref()),
             published_keys,
             limits: Limits::new(&config.rate_limits),
             trusted_proxies: config.trusted_proxies,

@@ -14,7 +14,9 @@ use zeroize::Zeroizing;
 
 use crate::Deps;
 use crate::client_keys::{self, KeysUnknown, VerifyError};
+use crate::presented_secret::{Attempt, Verdict};
 use crate::rate_limit::LimitReached;
+use crate::slow_work::Busy;
 use crate::source::Source;
 
 /// What a client presents to prove who it is. Not checked yet.
@@ -52,6 +54,9 @@ pub enum AuthenticateClientError {
     Assertion(#[from] AssertionRefusal),
     #[error(transparent)]
     KeysUnknown(#[from] KeysUnknown),
+    /// Too many secrets with imported hashes are being verified (T-BRU-05).
+    #[error(transparent)]
+    Busy(#[from] Busy),
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -82,6 +87,9 @@ pub enum CredentialDefect {
     WrongMethod,
     #[error("the secret is wrong or has expired")]
     WrongSecret,
+    /// It could have been a guess (ADR 11).
+    #[error("the secret was not looked at")]
+    NotLookedAt,
     #[error("the client is not PUBLIC")]
     NotPublic,
 }
@@ -119,7 +127,7 @@ pub async fn run(
 ) -> Result<Authenticated, AuthenticateClientError> {
     match credential {
         PresentedCredential::Secret { method, client_id: id, secret, source } => {
-            let outcome = client_with_secret(deps, method, &id, &secret, client_id, now).await;
+            let outcome = client_with_secret(deps, method, &id, &secret, source, client_id, now).await;
             let client = outcome.map_err(|error| count_wrong_secret(deps, error, &id, source, now))?;
             Ok(Authenticated { client, assertion: None })
         }
@@ -155,10 +163,11 @@ async fn client_with_secret(
     method: AuthMethod,
     id: &str,
     secret: &str,
+    source: Source,
     client_id: Option<&str>,
     now: Timestamp,
 ) -> Result<Client, AuthenticateClientError> {
-    let presented = deps.pepper.hash(secret);
+    let hash = deps.pepper.hash(secret);
     if client_id.is_some_and(|client_id| client_id != id) {
         return Err(CredentialDefect::OtherClientId.into());
     }
@@ -168,19 +177,22 @@ async fn client_with_secret(
         tokio::try_join!(deps.stores.clients.find(&id), deps.stores.secrets.find(&owner))
     })
     .await?;
-    // All of them are compared, the matching one or not.
-    let matches = secrets
-        .iter()
-        .filter(|secret| secret.is_live(now))
-        .fold(false, |found, secret| found | secret.hash.matches(&presented));
+    let attempt = Attempt { client: &id, owner: &owner, secret, hash: &hash, source, now };
+    let verdict = attempt.check(deps, &secrets).await?;
     let client = client.ok_or(CredentialDefect::UnknownClient)?;
     if client.auth_method != method {
         return Err(CredentialDefect::WrongMethod.into());
     }
-    if !matches {
+    if matches!(verdict, Verdict::Wrong) {
         return Err(CredentialDefect::WrongSecret.into());
     }
-    if client.may_obtain_tokens() { Ok(client) } else { Err(CredentialDefect::NotPublic.into()) }
+    if !client.may_obtain_tokens() {
+        return Err(CredentialDefect::NotPublic.into());
+    }
+    if let Verdict::RightAndImported(imported) = verdict {
+        attempt.upgrade(deps, &imported).await;
+    }
+    Ok(client)
 }
 
 /// Every failure counts, whatever its reason, after everything was checked: so the right secret is good at any time, and

@@ -1,7 +1,7 @@
 //! Issues and describes tokens. `app` builds everything, `http` speaks to the outside, and each use case has one file
 //! that orders its steps: `register_client`, `authenticate_client`, `issue_token`, `describe_token`,
 //! `introspect_token`, `revoke_token`, `administer_clients`. What they share and keep is in `signing_keys`, `revocations`,
-//! `client_keys`, `key_checks`, `limits` and `audit`. The rules themselves are in `credentials`.
+//! `client_keys`, `key_checks`, `imported_secrets`, `limits` and `audit`. The rules themselves are in `credentials`.
 
 pub mod administer_clients;
 pub mod administer_keys;
@@ -15,19 +15,23 @@ pub mod config;
 pub mod describe_token;
 mod generated_file;
 pub mod http;
+pub mod imported_secrets;
 pub mod introspect_token;
 pub mod issue_token;
 pub mod key_checks;
 mod limits;
 mod metrics;
+mod presented_secret;
 mod rate_limit;
 pub mod register_client;
 pub mod remove_unused_clients;
 pub mod revocations;
 pub mod revoke_token;
 pub mod signing_keys;
+mod slow_work;
 pub mod source;
 mod token_rights;
 
 pub use app::{ClientCredentials, Deps, Stores};
 pub use metrics::Metrics;
+pub use slow_work::Busy;

@@ -1,10 +1,10 @@
 //! What strangers may do how often (ADR 11): register, and present wrong secrets. Nobody with the right secret is ever
-//! refused by a limit. Each replica counts for itself.
+//! refused by a limit, unless it is one that could be guessed. Each replica counts for itself.
 
 use common::Timestamp;
 
 use crate::config::RateLimits;
-use crate::rate_limit::{LimitReached, RateLimit, spend};
+use crate::rate_limit::{LimitReached, RateLimit, check, spend};
 use crate::source::Source;
 
 /// The limits of a process. Each is `None` if it is off.
@@ -64,5 +64,19 @@ impl Limits {
         let of_source = spend(self.wrong_secrets_per_source.as_ref(), &source, now);
         let of_client = spend(self.wrong_secrets_per_client.as_ref(), &(client_id, source), now);
         of_client.and(of_source)
+    }
+
+    /// Whether one more secret may be tried that somebody could guess. Nothing is spent.
+    ///
+    /// # Errors
+    /// [`LimitReached`].
+    pub(crate) fn may_guess(
+        &self,
+        client_id: &str,
+        source: Source,
+        now: Timestamp,
+    ) -> Result<(), LimitReached> {
+        check(self.wrong_secrets_per_client.as_ref(), &(client_id, source), now)?;
+        check(self.wrong_secrets_per_source.as_ref(), &source, now)
     }
 }

@@ -61,23 +61,36 @@ impl RateLimit {
     /// # Errors
     /// [`LimitReached`]; nothing was spent.
     pub(crate) fn spend(&self, key: &impl Hash, now: Timestamp) -> Result<(), LimitReached> {
-        let now = now.unix_millis().saturating_mul(1_000);
-        let full = now.saturating_add(WINDOW_MICROS);
-        let after = |back_at: i64| {
-            // A cell is further ahead than a window only if the clock was set back: then it counts from now.
-            let from = if back_at > full { now } else { back_at.max(now) };
-            from.saturating_add(self.cost_micros)
-        };
         let Some(cell) = self.cell(key) else { return Ok(()) };
-        let spend = |back_at| Some(after(back_at)).filter(|after| *after <= full);
+        let spend = |back_at| self.after_one_more(back_at, now).ok();
         match cell.fetch_update(Ordering::Relaxed, Ordering::Relaxed, spend) {
             Ok(_) => Ok(()),
-            Err(back_at) => {
-                let wait = after(back_at).saturating_sub(full);
-                let retry_after_seconds = wait.saturating_add(999_999) / 1_000_000;
-                Err(LimitReached { limit: self.name, retry_after_seconds })
-            }
+            Err(back_at) => self.after_one_more(back_at, now).map(drop),
         }
+    }
+
+    /// Whether one of `key` is left.
+    ///
+    /// # Errors
+    /// [`LimitReached`].
+    pub(crate) fn check(&self, key: &impl Hash, now: Timestamp) -> Result<(), LimitReached> {
+        let Some(cell) = self.cell(key) else { return Ok(()) };
+        self.after_one_more(cell.load(Ordering::Relaxed), now).map(drop)
+    }
+
+    /// What a cell holds after one more is spent, if that is possible now.
+    fn after_one_more(&self, back_at: i64, now: Timestamp) -> Result<i64, LimitReached> {
+        let now = now.unix_millis().saturating_mul(1_000);
+        let full = now.saturating_add(WINDOW_MICROS);
+        // A cell is further ahead than a window only if the clock was set back: then it counts from now.
+        let from = if back_at > full { now } else { back_at.max(now) };
+        let after = from.saturating_add(self.cost_micros);
+        if after <= full {
+            return Ok(after);
+        }
+        let wait = after.saturating_sub(full);
+        let retry_after_seconds = wait.saturating_add(999_999) / 1_000_000;
+        Err(LimitReached { limit: self.name, retry_after_seconds })
     }
 
     fn cell(&self, key: &impl Hash) -> Option<&AtomicI64> {
@@ -92,6 +105,14 @@ impl RateLimit {
 /// [`LimitReached`]; nothing was spent.
 pub(crate) fn spend(limit: Option<&RateLimit>, key: &impl Hash, now: Timestamp) -> Result<(), LimitReached> {
     limit.map_or(Ok(()), |limit| limit.spend(key, now))
+}
+
+/// Whether one of `key` is left, if there is a limit.
+///
+/// # Errors
+/// [`LimitReached`].
+pub(crate) fn check(limit: Option<&RateLimit>, key: &impl Hash, now: Timestamp) -> Result<(), LimitReached> {
+    limit.map_or(Ok(()), |limit| limit.check(key, now))
 }
 
 #[cfg(test)]
@@ -110,8 +131,10 @@ mod tests {
     fn t_bru_01_a_minute_has_so_many_and_they_come_back_one_by_one() {
         let limit = RateLimit::for_each_key("test", 10).unwrap();
         for _ in 0..10 {
+            assert_eq!(limit.check(&"a", at(0)), Ok(()), "a look spends nothing");
             assert_eq!(limit.spend(&"a", at(0)), Ok(()));
         }
+        assert_eq!(limit.check(&"a", at(0)), Err(reached(6)));
         assert_eq!(limit.spend(&"a", at(0)), Err(reached(6)));
         assert_eq!(limit.spend(&"a", at(5)), Err(reached(1)));
         assert_eq!(limit.spend(&"a", at(6)), Ok(()));

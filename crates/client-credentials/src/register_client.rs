@@ -1,8 +1,7 @@
 //! The order of the steps that make a client, for strangers (`POST /register`) and for operators (`POST /clients`).
 
-use common::Timestamp;
-use credentials::client::{AuthMethod, Client, ClientDefect, ClientId, NewClient};
-use credentials::secret::{self, StoredSecret};
+use credentials::client::{AuthMethod, BroughtAlong, Client, ClientDefect, ClientId, NewClient};
+use credentials::secret::{self, SecretHash, StoredSecret};
 use credentials::{InsertError, RandomError, StoreError};
 use serde_json::{Map, Value};
 use service_kit::traces::step;
@@ -26,7 +25,7 @@ pub enum Registrant {
 /// A client, stored.
 pub struct RegisteredClient {
     pub client: Client,
-    /// Shown here and never again. `None` if the client has a key.
+    /// Shown here and never again. `None` if the client has a key, or has brought its secrets along.
     pub secret: Option<Zeroizing<String>>,
 }
 
@@ -43,6 +42,8 @@ pub enum RegisterClientError {
     TooMany(#[from] LimitReached),
     #[error("a client with the generated id exists")]
     Duplicate,
+    #[error("a client with the wanted id exists")]
+    Taken,
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
@@ -76,35 +77,44 @@ pub async fn run(
             new
         }
     };
+    let brought = match registrant {
+        Registrant::Stranger | Registrant::Operator(Operator::Nobody) => BroughtAlong::default(),
+        Registrant::Operator(_) => BroughtAlong::read(members, new.auth_method)?,
+    };
     let keys = client_keys::registered(deps, &new.keys, new.assertion_algorithm, now).await?;
-    let id = ClientId::generate(&*deps.random)?;
+    let brought_secrets = brought.stored_secrets(&deps.pepper, now);
+    let is_wanted = brought.id.is_some();
+    let id = brought.id.map_or_else(|| ClientId::generate(&*deps.random), Ok)?;
     let client = new.into_client(id, keys, deps.default_client_state, now);
     client.check_lifetime(deps.tokens.max_lifetime_seconds)?;
     let secret = match client.auth_method {
-        AuthMethod::ClientSecretBasic | AuthMethod::ClientSecretPost => {
+        AuthMethod::ClientSecretBasic | AuthMethod::ClientSecretPost if brought_secrets.is_empty() => {
             Some(secret::generate(&*deps.random)?)
         }
-        AuthMethod::PrivateKeyJwt => None,
+        _ => None,
     };
-    step("store_client", store(deps, &client, secret.as_deref().map(String::as_str), now)).await?;
+    let generated = secret.as_deref().map(|secret| StoredSecret::new(secret, &deps.pepper, now));
+    let secrets: Vec<StoredSecret> = generated.into_iter().chain(brought_secrets).collect();
+    for secret in &secrets {
+        deps.imported_secrets.saw(&secret.hash);
+    }
+    if is_wanted {
+        step("store_client", store_wanted(deps, &client, &secrets)).await?;
+    } else {
+        step("store_client", store(deps, &client, &secrets)).await?;
+    }
     Ok(RegisteredClient { client, secret })
 }
 
 /// The secret first: a client whose secret was lost would be useless for ever, a secret without a client is merely
 /// forgotten.
-async fn store(
-    deps: &Deps,
-    client: &Client,
-    secret: Option<&str>,
-    now: Timestamp,
-) -> Result<(), RegisterClientError> {
+async fn store(deps: &Deps, client: &Client, secrets: &[StoredSecret]) -> Result<(), RegisterClientError> {
     let owner = deps.pepper.lookup(&client.id);
-    if let Some(secret) = secret {
-        let stored = StoredSecret::new(secret, &deps.pepper, now);
-        deps.stores.secrets.add(&owner, &stored).await?;
+    for secret in secrets {
+        deps.stores.secrets.add(&owner, secret).await?;
     }
     let inserted = deps.stores.clients.insert_new(client).await;
-    if inserted.is_err() && secret.is_some() {
+    if inserted.is_err() && !secrets.is_empty() {
         // Best effort: without its client the secret opens nothing.
         let _ = deps.stores.secrets.delete_all(&owner).await;
     }
@@ -112,6 +122,43 @@ async fn store(
         InsertError::Duplicate => RegisterClientError::Duplicate,
         InsertError::Store(error) => RegisterClientError::Store(error),
     })
+}
+
+/// The same under an id that was wanted. Others may have had it, or want it now: their secrets must not be lost for ours,
+/// and what a removal or an import left behind half-way must not open what we make.
+async fn store_wanted(
+    deps: &Deps,
+    client: &Client,
+    secrets: &[StoredSecret],
+) -> Result<(), RegisterClientError> {
+    if deps.stores.clients.find(&client.id).await?.is_some() {
+        return Err(RegisterClientError::Taken);
+    }
+    let owner = deps.pepper.lookup(&client.id);
+    for secret in secrets {
+        deps.stores.secrets.add(&owner, secret).await?;
+    }
+    let inserted = deps.stores.clients.insert_new(client).await;
+    let stored = deps.stores.secrets.find(&owner).await?;
+    let times = |hash: &SecretHash| stored.iter().filter(|other| other.hash == *hash).count();
+    let ours = |secret: &&StoredSecret| secrets.iter().any(|own| own.hash == secret.hash);
+    match inserted {
+        Ok(()) => {
+            for stranger in stored.iter().filter(|secret| !ours(secret)) {
+                deps.stores.secrets.remove(&owner, &stranger.hash).await?;
+            }
+            Ok(())
+        }
+        Err(InsertError::Duplicate) => {
+            // Somebody was faster. What they brought along as well stays.
+            for secret in secrets.iter().filter(|secret| times(&secret.hash) == 1) {
+                deps.stores.secrets.remove(&owner, &secret.hash).await?;
+            }
+            Err(RegisterClientError::Taken)
+        }
+        // It may have been made.
+        Err(InsertError::Store(error)) => Err(error.into()),
+    }
 }
 
 impl std::fmt::Debug for RegisteredClient {

@@ -45,6 +45,7 @@ pub(crate) mod secret_fields {
     pub(crate) const OWNER: &str = "clientIdHash";
     pub(crate) const HASH: &str = "secretHash";
     pub(crate) const LAST_FOUR: &str = "lastFour";
+    pub(crate) const GUESSABLE: &str = "guessable";
     pub(crate) const CREATED_AT: &str = "createdAt";
     pub(crate) const EXPIRES_AT: &str = "expiresAt";
 }
@@ -148,6 +149,14 @@ impl<'a> Stored<'a> {
     /// An absent date is none.
     pub(crate) fn optional_date(&self, field: &'static str) -> Result<Option<Timestamp>, Unreadable> {
         self.field(field).map(|_| self.date(field)).transpose()
+    }
+
+    /// True or false; an absent one is false.
+    pub(crate) fn flag(&self, field: &'static str) -> Result<bool, Unreadable> {
+        if self.field(field).is_none() {
+            return Ok(false);
+        }
+        self.read(field, Bson::as_bool)
     }
 
     /// An integer; an absent one is zero.

@@ -38,6 +38,27 @@ impl SecretStore for MongoStore {
         within_limit(self.credentials.update_many(others, update)).await.map(drop)
     }
 
+    async fn upgrade(
+        &self,
+        owner: &SecretLookup,
+        old: &SecretHash,
+        new: &StoredSecret,
+    ) -> Result<bool, StoreError> {
+        let this = doc! { fields::OWNER: owner.as_str(), fields::HASH: old.as_str() };
+        let mut set = document(owner, new);
+        for kept in [fields::OWNER, fields::CREATED_AT, fields::EXPIRES_AT] {
+            set.remove(kept);
+        }
+        let upgraded = within_limit(self.credentials.update_one(this, doc! { "$set": set })).await?;
+        Ok(upgraded.modified_count == 1)
+    }
+
+    async fn any_imported(&self) -> Result<Option<SecretHash>, StoreError> {
+        let imported = doc! { fields::HASH: { "$gte": "$", "$lt": "%" } };
+        let found = within_limit(self.credentials.find_one(imported)).await?;
+        Ok(found.as_ref().map(secret).transpose()?.map(|secret| secret.hash))
+    }
+
     async fn remove(&self, owner: &SecretLookup, hash: &SecretHash) -> Result<bool, StoreError> {
         let this = doc! { fields::OWNER: owner.as_str(), fields::HASH: hash.as_str() };
         Ok(within_limit(self.credentials.delete_one(this)).await?.deleted_count > 0)
@@ -56,6 +77,7 @@ fn document(owner: &SecretLookup, secret: &StoredSecret) -> Document {
     let mut document = doc! {
         fields::OWNER: owner.as_str(),
         fields::HASH: secret.hash.as_str(),
+        fields::GUESSABLE: secret.guessable,
         fields::CREATED_AT: date(secret.created_at),
         fields::EXPIRES_AT: secret.expires_at.map(date).map_or(Bson::Null, Bson::DateTime),
     };
@@ -69,6 +91,7 @@ fn secret(document: &Document) -> Result<StoredSecret, Unreadable> {
     let stored = Stored::new(document, "a client secret".to_owned());
     Ok(StoredSecret {
         hash: stored.spelled(fields::HASH)?,
+        guessable: stored.flag(fields::GUESSABLE)?,
         last_four: stored.optional_text(fields::LAST_FOUR)?,
         created_at: stored.date(fields::CREATED_AT)?,
         expires_at: stored.optional_date(fields::EXPIRES_AT)?,

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use common::Timestamp;
 use credentials::StoreError;
 use credentials::secret::{SecretHash, SecretLookup, SecretStore, StoredSecret};
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::SqliteStore;
 use crate::failure::{Failure, decode, encode};
@@ -41,6 +41,34 @@ impl SecretStore for SqliteStore {
             insert(connection, &owner, &new)
         });
         Ok(rotated.await?)
+    }
+
+    async fn upgrade(
+        &self,
+        owner: &SecretLookup,
+        old: &SecretHash,
+        new: &StoredSecret,
+    ) -> Result<bool, StoreError> {
+        let (owner, old, new) = (owner.as_str().to_owned(), old.clone(), new.clone());
+        let upgraded = self.write(move |connection| {
+            let found = rows(connection, &owner)?.into_iter().find(|(_, secret)| secret.hash == old);
+            let Some((row, StoredSecret { created_at, expires_at, .. })) = found else { return Ok(false) };
+            let record = encode(&StoredSecret { created_at, expires_at, ..new })?;
+            let mut update = connection.prepare_cached("UPDATE secrets SET record = ? WHERE rowid = ?")?;
+            Ok(update.execute(params![record, row])? == 1)
+        });
+        Ok(upgraded.await?)
+    }
+
+    async fn any_imported(&self) -> Result<Option<SecretHash>, StoreError> {
+        let found = self.read(|connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT record FROM secrets WHERE json_extract(record, '$.hash') LIKE '$%' LIMIT 1",
+            )?;
+            let record: Option<String> = statement.query_row((), |row| row.get(0)).optional()?;
+            record.map(|record| decode(|| "a client secret".to_owned(), &record)).transpose()
+        });
+        Ok(found.await?.map(|secret: StoredSecret| secret.hash))
     }
 
     async fn remove(&self, owner: &SecretLookup, hash: &SecretHash) -> Result<bool, StoreError> {

@@ -18,7 +18,7 @@ use jose::{KeyDefect, SignatureDefect};
 use serde_json::{Map, Value};
 
 use crate::Deps;
-use crate::key_checks::Busy;
+use crate::slow_work::Busy;
 
 pub use address::{AddressPolicy, Network};
 pub use fetch::KeySetFetcher;

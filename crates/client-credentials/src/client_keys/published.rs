@@ -14,7 +14,8 @@ use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 
 use super::fetch::{FetchError, KeySetFetcher};
 use super::for_algorithm;
-use crate::key_checks::{Busy, KeyChecks};
+use crate::key_checks::KeyChecks;
+use crate::slow_work::Busy;
 
 /// So long a set is as good as new.
 const FRESH_SECONDS: i64 = 5 * 60;

@@ -26,6 +26,8 @@ pub(crate) struct FailingStores {
     store: SqliteStore,
     pub(crate) clients: Arc<Switch>,
     pub(crate) secrets: Arc<Switch>,
+    /// Of imported secrets alone.
+    pub(crate) upgrades: Arc<Switch>,
     pub(crate) replay: Arc<Switch>,
     pub(crate) revocations: Arc<Switch>,
     pub(crate) keys: Arc<Switch>,
@@ -39,6 +41,8 @@ pub(crate) struct Switch {
     down: AtomicBool,
     calls: AtomicUsize,
     gate: RwLock<()>,
+    /// If not 0, the gate lets in every second call, beginning with this one.
+    let_in_from: AtomicUsize,
 }
 
 impl Switch {
@@ -55,17 +59,27 @@ impl Switch {
         self.gate.blocking_write()
     }
 
-    async fn let_in(&self) {
-        drop(self.gate.read().await);
+    /// The same for the second call, the fourth and so on from now on. The others are let in.
+    pub(crate) fn hold_every_second(&self) -> RwLockWriteGuard<'_, ()> {
+        self.let_in_from.store(self.calls() + 1, Ordering::SeqCst);
+        self.hold()
+    }
+
+    async fn let_in(&self, call: usize) {
+        let from = self.let_in_from.load(Ordering::SeqCst);
+        if from == 0 || !call.abs_diff(from).is_multiple_of(2) {
+            drop(self.gate.read().await);
+        }
     }
 
     pub(crate) fn calls(&self) -> usize {
         self.calls.load(Ordering::SeqCst)
     }
 
-    fn pass(&self) -> Result<(), StoreError> {
-        self.calls.fetch_add(1, Ordering::SeqCst);
-        self.check()
+    /// The number of the call.
+    fn pass(&self) -> Result<usize, StoreError> {
+        let call = self.calls.fetch_add(1, Ordering::SeqCst) + 1;
+        self.check().map(|()| call)
     }
 
     /// Fails or not, and is no call: a watch is open all the time.
@@ -84,6 +98,7 @@ impl FailingStores {
             store,
             clients: Arc::default(),
             secrets: Arc::default(),
+            upgrades: Arc::default(),
             replay: Arc::default(),
             revocations: Arc::default(),
             keys: Arc::default(),
@@ -164,8 +179,8 @@ impl SecretStore for FailingStores {
     }
 
     async fn find(&self, owner: &SecretLookup) -> Result<Vec<StoredSecret>, StoreError> {
-        self.secrets.pass()?;
-        self.secrets.let_in().await;
+        let call = self.secrets.pass()?;
+        self.secrets.let_in(call).await;
         SecretStore::find(&self.store, owner).await
     }
 
@@ -177,6 +192,21 @@ impl SecretStore for FailingStores {
     ) -> Result<(), StoreError> {
         self.secrets.pass()?;
         self.store.rotate(owner, new, others_end).await
+    }
+
+    async fn upgrade(
+        &self,
+        owner: &SecretLookup,
+        old: &SecretHash,
+        new: &StoredSecret,
+    ) -> Result<bool, StoreError> {
+        self.upgrades.pass()?;
+        self.store.upgrade(owner, old, new).await
+    }
+
+    async fn any_imported(&self) -> Result<Option<SecretHash>, StoreError> {
+        self.secrets.pass()?;
+        self.store.any_imported().await
     }
 
     async fn remove(&self, owner: &SecretLookup, hash: &SecretHash) -> Result<bool, StoreError> {

@@ -17,6 +17,7 @@ mod clients;
 mod conformance;
 mod discovery;
 mod failing_stores;
+mod imported_secrets;
 mod introspect;
 mod jwks_uri;
 mod keys;

@@ -6,7 +6,7 @@
 //! 2. In the handler, after the use case succeeded: `audit::record(&request, &deps, action, client, subject).await?` for
 //!    what an operator changes, which is stored before the answer; `audit::note(…)` for what strangers and clients do all
 //!    the time, which is stored a moment later. Both put the event on the access line of the request too.
-//! 3. What the service does by itself, without a request: `deps.audit.note(event)` with [`Actor::Service`].
+//! 3. What the service does by itself, without a request: `deps.audit.note(event)` with [`AuditEvent::by_service`].
 
 mod id;
 mod log;
@@ -18,6 +18,7 @@ use common::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::client::ClientId;
+use crate::random::{Random, RandomError};
 
 /// The longest text in an event, in bytes.
 const MAX_TEXT_LENGTH: usize = 256;
@@ -41,6 +42,9 @@ pub enum AuditAction {
     SecretAdded,
     #[serde(rename = "secret.retired")]
     SecretRetired,
+    /// An imported secret was used, and is kept in our own way now. Subject: its new id.
+    #[serde(rename = "secret.upgraded")]
+    SecretUpgraded,
     /// Subject of this and the next: the `kid`.
     #[serde(rename = "client_key.added")]
     ClientKeyAdded,
@@ -104,6 +108,30 @@ pub struct AuditEvent {
 }
 
 impl AuditEvent {
+    /// Something that the service did by itself.
+    ///
+    /// # Errors
+    /// [`RandomError`] if the random source failed.
+    pub fn by_service(
+        action: AuditAction,
+        client: &ClientId,
+        subject: Option<&str>,
+        at: Timestamp,
+        random: &dyn Random,
+    ) -> Result<Self, RandomError> {
+        Ok(Self {
+            id: EventId::generate(at, random)?,
+            at,
+            action,
+            actor: Actor::Service,
+            client: Some(client.clone()),
+            subject: subject.map(str::to_owned),
+            reason: None,
+            request_id: None,
+            source: None,
+        })
+    }
+
     /// The event with every text cut to 256 bytes.
     #[must_use]
     pub fn bounded(mut self) -> Self {
@@ -117,13 +145,14 @@ impl AuditEvent {
 
 impl AuditAction {
     /// Every action.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::ClientRegistered,
         Self::ClientCreated,
         Self::ClientChanged,
         Self::ClientDeleted,
         Self::SecretAdded,
         Self::SecretRetired,
+        Self::SecretUpgraded,
         Self::ClientKeyAdded,
         Self::ClientKeyRetired,
         Self::TokenIssued,
@@ -143,6 +172,7 @@ impl AuditAction {
             Self::ClientDeleted => "client.deleted",
             Self::SecretAdded => "secret.added",
             Self::SecretRetired => "secret.retired",
+            Self::SecretUpgraded => "secret.upgraded",
             Self::ClientKeyAdded => "client_key.added",
             Self::ClientKeyRetired => "client_key.retired",
             Self::TokenIssued => "token.issued",

@@ -7,6 +7,7 @@ use unicode_normalization::UnicodeNormalization;
 
 use super::{AuthMethod, ClientState};
 use crate::key::Algorithm;
+use crate::secret::ImportedHashDefect;
 
 /// The longest name, permission, audience or claim name, in characters.
 const MAX_TEXT_LENGTH: usize = 256;
@@ -49,6 +50,12 @@ pub enum ClientDefect {
     KeyWithoutUse { member: &'static str, method: AuthMethod },
     #[error("public_key, jwks and jwks_uri exclude each other: send one of them")]
     SeveralKeySources,
+    #[error("client_secret and client_secret_hashes exclude each other: send one of them")]
+    SeveralSecretForms,
+    #[error("client_secret and client_secret_hashes have no use with private_key_jwt: leave them out")]
+    SecretWithoutUse,
+    #[error("one of client_secret_hashes cannot be imported: {0}")]
+    SecretHash(ImportedHashDefect),
     #[error(
         "response_types asks for something that none of the grant_types gives: leave it out, or name the grant"
     )]

@@ -1,5 +1,6 @@
 //! Clients: the record, its states, how one is registered and changed, and what a store of clients guarantees.
 
+mod brought_along;
 mod filter;
 mod id;
 mod members;
@@ -11,6 +12,7 @@ mod registration;
 mod self_description;
 mod store;
 
+pub use brought_along::BroughtAlong;
 pub use filter::ClientFilter;
 pub use id::{ClientId, NotAClientId};
 pub use members::ClientDefect;

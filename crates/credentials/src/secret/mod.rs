@@ -1,8 +1,11 @@
-//! Client secrets: made by us, shown once, stored as keyed hashes.
+//! Client secrets: made by us, shown once, stored as keyed hashes. Or imported, with the hash that another product made,
+//! until their first use turns that into one of ours.
 
+mod imported;
 mod pepper;
 mod store;
 
+pub use imported::{ImportedHash, ImportedHashDefect};
 pub use pepper::{Pepper, SecretHash, SecretLookup};
 pub use store::{SecretId, SecretStore, StoredSecret};
 

@@ -8,13 +8,15 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
+use super::ImportedHash;
 use crate::client::ClientId;
 
 /// The key of the hashes: without it, a stolen store cannot even be searched. Shared by all replicas.
 #[derive(Clone)]
 pub struct Pepper(Zeroizing<Vec<u8>>);
 
-/// HMAC-SHA-256 of a client secret, hexadecimal.
+/// What is stored of a client secret: its HMAC-SHA-256, hexadecimal; or the hash with which it was imported, which begins
+/// with a dollar sign.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct SecretHash(String);
@@ -60,9 +62,19 @@ impl SecretHash {
     pub fn matches(&self, presented: &Self) -> bool {
         self.0.as_bytes().ct_eq(presented.0.as_bytes()).into()
     }
-}
 
-impl SecretHash {
+    /// The hash of another product, to be stored until its secret is used.
+    #[must_use]
+    pub fn of_imported(hash: &ImportedHash) -> Self {
+        Self(hash.as_str().to_owned())
+    }
+
+    /// The hash of another product, if it is one.
+    #[must_use]
+    pub fn imported(&self) -> Option<ImportedHash> {
+        ImportedHash::parse(&self.0).ok()
+    }
+
     /// A short name for it that tells nothing about it.
     pub(super) fn name(&self) -> String {
         let digest = Sha256::digest(self.0.as_bytes());

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use common::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Pepper, SecretHash, SecretLookup};
+use super::{ImportedHash, Pepper, SecretHash, SecretLookup};
 use crate::store::StoreError;
 
 /// One live secret of a client.
@@ -15,6 +15,9 @@ pub struct StoredSecret {
     /// Its last four letters, for people to tell secrets apart.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_four: Option<String>,
+    /// Whether somebody may have thought it up: then it is not checked beyond the budget of wrong secrets (ADR 11).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub guessable: bool,
     pub created_at: Timestamp,
     /// `None`: never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -33,7 +36,20 @@ impl StoredSecret {
         let beginning = secret.char_indices().rev().nth(3).map_or(0, |(index, _)| index);
         // Of a short secret, four letters would be too much of it.
         let last_four = (beginning >= 28).then(|| secret.get(beginning..).unwrap_or_default().to_owned());
-        Self { hash: pepper.hash(secret), last_four, created_at: now, expires_at: None }
+        Self {
+            hash: pepper.hash(secret),
+            last_four,
+            guessable: is_guessable(secret),
+            created_at: now,
+            expires_at: None,
+        }
+    }
+
+    /// A secret that never expires, of which only the hash of another product is known.
+    #[must_use]
+    pub fn imported(hash: &ImportedHash, now: Timestamp) -> Self {
+        let hash = SecretHash::of_imported(hash);
+        Self { hash, last_four: None, guessable: true, created_at: now, expires_at: None }
     }
 
     /// Its id.
@@ -47,6 +63,16 @@ impl StoredSecret {
     pub fn is_live(&self, now: Timestamp) -> bool {
         self.expires_at.is_none_or(|end| now < end)
     }
+}
+
+/// What people think up is shorter, or repeats itself; what programs make is neither. At the speed at which we answer,
+/// 24 characters of which 12 differ are beyond guessing, even if they are words.
+fn is_guessable(secret: &str) -> bool {
+    let mut characters: Vec<char> = secret.chars().collect();
+    let length = characters.len();
+    characters.sort_unstable();
+    characters.dedup();
+    length < 24 || characters.len() < 12
 }
 
 impl SecretId {
@@ -84,6 +110,25 @@ pub trait SecretStore: Send + Sync {
         new: &StoredSecret,
         others_end: Timestamp,
     ) -> Result<(), StoreError>;
+
+    /// Puts `new` in the place of the secret with the hash `old`; `false` if there is none. Laws: `created_at` and
+    /// `expires_at` stay as they are stored, whatever `new` says, so that no rotation in between is undone; of concurrent
+    /// calls with one `old`, exactly one gets `true`; a secret that was removed does not come back.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store cannot tell.
+    async fn upgrade(
+        &self,
+        owner: &SecretLookup,
+        old: &SecretHash,
+        new: &StoredSecret,
+    ) -> Result<bool, StoreError>;
+
+    /// Any hash that was imported and not upgraded yet, whosever it is; `None` if there is none.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store cannot tell.
+    async fn any_imported(&self) -> Result<Option<SecretHash>, StoreError>;
 
     /// Forgets the secret with this hash; `false` if there was none. Law: the others stay.
     ///

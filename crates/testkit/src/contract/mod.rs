@@ -151,6 +151,8 @@ macro_rules! store_contract {
             secrets: secrets_outlive_a_restart,
             secrets: a_rotation_ends_the_others_and_not_later_than_they_would,
             secrets: one_secret_is_removed_once_and_the_others_stay,
+            secrets: an_imported_hash_is_upgraded_by_one_and_keeps_its_times,
+            secrets: it_is_known_whether_an_imported_hash_is_left,
         }
     };
     (@laws replay $storage:expr) => {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use common::Timestamp;
-use credentials::secret::{Pepper, SecretLookup, SecretStore, StoredSecret};
+use credentials::secret::{ImportedHash, Pepper, SecretLookup, SecretStore, StoredSecret};
 
 use super::{CALLERS, Storage, all_at_once};
 use crate::clients::client_id;
@@ -24,6 +24,7 @@ fn secret(text: &str, created: i64, expires: Option<i64>) -> StoredSecret {
     StoredSecret {
         hash: pepper().hash(text),
         last_four: expires.map(|_| "è$\u{0}4".to_owned()),
+        guessable: expires.is_some(),
         created_at: Timestamp::from_unix_millis(created),
         expires_at: expires.map(Timestamp::from_unix_millis),
     }
@@ -121,4 +122,52 @@ pub async fn one_secret_is_removed_once_and_the_others_stay<S: Storage<Store: Se
     assert!(!store.remove(&owner("nobody"), &hash).await.unwrap());
     assert_eq!(store.find(&owner("a")).await.unwrap(), [secret("second", 1, None)]);
     assert_eq!(store.find(&owner("b")).await.unwrap().len(), 2);
+}
+
+/// A secret as it was imported.
+fn imported(salt: &str, created: i64, expires: Option<i64>) -> StoredSecret {
+    let hash = format!("$2b$04${salt}kI9asqphaLG/YhfqddmnNso0dP.3ztS");
+    let secret =
+        StoredSecret::imported(&ImportedHash::parse(&hash).unwrap(), Timestamp::from_unix_millis(created));
+    StoredSecret { expires_at: expires.map(Timestamp::from_unix_millis), ..secret }
+}
+
+pub async fn an_imported_hash_is_upgraded_by_one_and_keeps_its_times<S: Storage<Store: SecretStore>>(
+    storage: &S,
+) {
+    let replicas = [open(storage).await, open(storage).await];
+    let store = &replicas[0];
+    let salts = ["AbCdEfGhIjKlMnOpQrStUu", "BbCdEfGhIjKlMnOpQrStUu"];
+    let [old, other] = salts.map(|salt| imported(salt, 1, Some(9_000)));
+    store.add(&owner("neighbour"), &old).await.unwrap();
+    store.add(&owner("a"), &old).await.unwrap();
+    store.add(&owner("a"), &other).await.unwrap();
+    // In between somebody rotates.
+    let end = Timestamp::from_unix_millis(1_000);
+    store.rotate(&owner("a"), &secret("next", 3, None), end).await.unwrap();
+    let new = secret("s", 2, None);
+    let winners = all_at_once(|caller| {
+        let (store, old, new) = (Arc::clone(&replicas[caller % 2]), old.clone(), new.clone());
+        async move { store.upgrade(&owner("a"), &old.hash, &new).await.unwrap() }
+    })
+    .await;
+    assert_eq!(winners.into_iter().filter(|won| *won).count(), 1);
+    let upgraded = StoredSecret { created_at: old.created_at, expires_at: Some(end), ..new.clone() };
+    let other = StoredSecret { expires_at: Some(end), ..other };
+    assert_eq!(store.find(&owner("a")).await.unwrap(), [upgraded, other.clone(), secret("next", 3, None)]);
+    assert_eq!(store.find(&owner("neighbour")).await.unwrap(), [old]);
+    assert!(store.remove(&owner("a"), &other.hash).await.unwrap());
+    assert!(!store.upgrade(&owner("a"), &other.hash, &new).await.unwrap(), "what is gone does not come back");
+    assert_eq!(store.find(&owner("a")).await.unwrap().len(), 2);
+}
+
+pub async fn it_is_known_whether_an_imported_hash_is_left<S: Storage<Store: SecretStore>>(storage: &S) {
+    let store = open(storage).await;
+    store.add(&owner("a"), &secret("ours", 1, None)).await.unwrap();
+    assert_eq!(store.any_imported().await.unwrap(), None);
+    let old = imported("AbCdEfGhIjKlMnOpQrStUu", 1, None);
+    store.add(&owner("a"), &old).await.unwrap();
+    assert_eq!(store.any_imported().await.unwrap(), Some(old.hash.clone()));
+    assert!(store.upgrade(&owner("a"), &old.hash, &secret("s", 1, None)).await.unwrap());
+    assert_eq!(store.any_imported().await.unwrap(), None);
 }

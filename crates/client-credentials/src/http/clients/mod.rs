@@ -47,7 +47,7 @@ pub async fn post(request: HttpRequest, payload: Payload, deps: Data<Deps>) -> H
 
 /// Who asks, as the door of the management listener found out.
 pub(super) fn operator(request: &HttpRequest) -> Operator {
-    request.extensions().get::<Operator>().cloned().unwrap_or_else(Operator::nobody)
+    request.extensions().get::<Operator>().cloned().unwrap_or(Operator::Nobody)
 }
 
 /// Answers a page of clients, in ascending order of their ids.

@@ -12,6 +12,8 @@ use crate::http::oauth::ClientRequestDefect;
 const KEYS_UNKNOWN: &str = "the keys at the jwks_uri of the client cannot be had just now: check that it answers with a key \
 set, and try again in a minute";
 
+const SECRETS_BUSY: &str = "too many secrets are being checked: send the request again a little later";
+
 pub(super) fn client_request(defect: ClientRequestDefect, profile: Profile) -> Answer {
     use ClientRequestDefect as Defect;
     match defect {
@@ -54,6 +56,7 @@ pub(super) fn authenticate_client(error: &AuthenticateClientError, profile: Prof
             CredentialDefect::UnknownClient => "unknown_client",
             CredentialDefect::WrongMethod => "wrong_method",
             CredentialDefect::WrongSecret => "wrong_secret",
+            CredentialDefect::NotLookedAt => "secret_not_looked_at",
             CredentialDefect::NotPublic => "client_not_public",
         }),
         AuthenticateClientError::Assertion(refusal) => {
@@ -76,6 +79,7 @@ pub(super) fn authenticate_client(error: &AuthenticateClientError, profile: Prof
         AuthenticateClientError::KeysUnknown(_) => {
             new(503, "temporarily_unavailable", KEYS_UNKNOWN, "client_keys_unknown")
         }
+        AuthenticateClientError::Busy(_) => new(503, "temporarily_unavailable", SECRETS_BUSY, "overloaded"),
         AuthenticateClientError::TooManyWrongSecrets { reached, .. } => too_many(
             "too many wrong secrets were sent: check client_id and client_secret, and wait before the next attempt",
             *reached,

@@ -37,6 +37,12 @@ pub(super) fn register_client(error: &RegisterClientError, profile: Profile) -> 
         RegisterClientError::Duplicate => {
             new(409, "conflict", "the client could not be made: send the request again", "duplicate")
         }
+        RegisterClientError::Taken => new(
+            409,
+            "conflict",
+            "a client with this client_id is there already: nothing was changed",
+            "client_taken",
+        ),
         RegisterClientError::Store(_) => store_unavailable(),
         RegisterClientError::Random(_) => no_randomness(),
     }

@@ -9,10 +9,10 @@ use jose::{AccessTokenRejection, KeyDefect, SealError, SignError, SignatureDefec
 use crate::administer_clients::Privileged;
 use crate::authenticate_client::{AssertionRefusal, CredentialDefect};
 use crate::client_keys::{JwksUriDefect, KeysUnknown, RegisterKeysError};
-use crate::key_checks::Busy;
 use crate::rate_limit::LimitReached;
 use crate::revocations::RevokeError;
 use crate::signing_keys::{KeyStepError, NoSigner};
+use crate::slow_work::Busy;
 
 use super::*;
 
@@ -118,6 +118,7 @@ fn every_refusal() -> Vec<Refusal> {
             RegisterClientError::Privileged(Privileged),
             RegisterClientError::TooMany(REACHED),
             RegisterClientError::Duplicate,
+            RegisterClientError::Taken,
             RegisterClientError::Store(down()),
             RegisterClientError::Random(RandomError),
         ]
@@ -193,6 +194,11 @@ fn unauthenticated() -> Vec<AuthenticateClientError> {
         .map(AuthenticateClientError::from),
     );
     all.push(KeysUnknown.into());
+    all.push(AuthenticateClientError::from(Busy));
+    all.push(AuthenticateClientError::TooManyWrongSecrets {
+        defect: CredentialDefect::NotLookedAt,
+        reached: REACHED,
+    });
     all.push(AuthenticateClientError::TooManyWrongSecrets {
         defect: CredentialDefect::WrongSecret,
         reached: REACHED,

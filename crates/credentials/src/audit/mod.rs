@@ -26,7 +26,7 @@ const MAX_TEXT_LENGTH: usize = 256;
 /// What happened. The words are part of the API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum AuditAction {
-    /// Somebody registered it at `/register`.
+    /// Somebody registered it at `/register`. Subject: the id of the initial access token, if that was needed.
     #[serde(rename = "client.registered")]
     ClientRegistered,
     /// An operator made it.
@@ -64,6 +64,11 @@ pub enum AuditAction {
     SigningKeyAdded,
     #[serde(rename = "signing_key.changed")]
     SigningKeyChanged,
+    /// Subject of this and the next: the id of the initial access token.
+    #[serde(rename = "registration_token.added")]
+    RegistrationTokenAdded,
+    #[serde(rename = "registration_token.retired")]
+    RegistrationTokenRetired,
 }
 
 /// Who did it.
@@ -145,7 +150,7 @@ impl AuditEvent {
 
 impl AuditAction {
     /// Every action.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 16] = [
         Self::ClientRegistered,
         Self::ClientCreated,
         Self::ClientChanged,
@@ -160,6 +165,8 @@ impl AuditAction {
         Self::TokenRevoked,
         Self::SigningKeyAdded,
         Self::SigningKeyChanged,
+        Self::RegistrationTokenAdded,
+        Self::RegistrationTokenRetired,
     ];
 
     /// The action's word.
@@ -180,6 +187,8 @@ impl AuditAction {
             Self::TokenRevoked => "token.revoked",
             Self::SigningKeyAdded => "signing_key.added",
             Self::SigningKeyChanged => "signing_key.changed",
+            Self::RegistrationTokenAdded => "registration_token.added",
+            Self::RegistrationTokenRetired => "registration_token.retired",
         }
     }
 

@@ -281,7 +281,7 @@ fn t_ops_02_forged_pages_and_filters_show_nothing_else() {
         let answer = service.manage("GET", &format!("/clients?{forged}"), None);
         assert_eq!(answer.refusal(), (400, "invalid_request".to_owned()), "{forged}");
     }
-    for forged in ["after=x", "after=%27--", "client=%7B%22%24gt%22%3A%22%22%7D", "action=%24ne", "until=x"] {
+    for forged in ["after=x", "after=%27--", "client=%27%20OR%201", "action=%24ne", "until=x"] {
         let answer = service.manage("GET", &format!("/audit?{forged}"), None);
         assert_eq!(answer.refusal(), (400, "invalid_request".to_owned()), "{forged}");
     }

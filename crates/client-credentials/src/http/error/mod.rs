@@ -25,6 +25,7 @@ use super::management_auth::MissingPermission;
 use super::oauth::{ClientRequestDefect, TokenRequestDefect};
 use super::query::ManagementRequestDefect;
 use crate::Deps;
+use crate::administer_client_keys::AdministerClientKeysError;
 use crate::administer_clients::AdministerClientsError;
 use crate::administer_keys::AdministerKeysError;
 use crate::administer_secrets::AdministerSecretsError;
@@ -36,6 +37,8 @@ use crate::register_client::RegisterClientError;
 use crate::revocations::TooManyReaders;
 use crate::revoke_token::RevokeTokenError;
 use answer::{Answer, STORE_UNAVAILABLE, new, no_randomness, store_unavailable};
+
+pub(super) use authentication::TOO_MANY_WRONG_SECRETS;
 
 /// Everything an endpoint may answer instead of what it was asked for.
 #[derive(Debug, thiserror::Error)]
@@ -80,6 +83,8 @@ pub(super) enum Refusal {
     AdministerClients(#[from] AdministerClientsError),
     #[error(transparent)]
     AdministerSecrets(AdministerSecretsError),
+    #[error(transparent)]
+    AdministerClientKeys(AdministerClientKeysError),
     #[error(transparent)]
     Record(#[from] RecordError),
     #[error(transparent)]
@@ -182,6 +187,7 @@ fn answer(refusal: &Refusal, profile: Profile) -> Answer {
         Refusal::RegisterClient(error) => registration::register_client(error, profile),
         Refusal::AdministerClients(error) => management::administer_clients(error),
         Refusal::AdministerSecrets(error) => management::administer_secrets(error),
+        Refusal::AdministerClientKeys(error) => management::administer_client_keys(error),
         Refusal::Record(RecordError::Store(_)) | Refusal::ReadAudit(_) => store_unavailable(),
         Refusal::Record(RecordError::Random(_)) => no_randomness(),
         Refusal::KeyBody(defect) => keys::body(*defect),

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use actix_web::web::Bytes;
 use common::{Clock, Profile, Timestamp};
-use credentials::audit::AuditLog;
-use credentials::client::{ClientState, ClientStore};
+use credentials::audit::{AuditAction, AuditLog};
+use credentials::client::{ClientId, ClientState, ClientStore};
 use credentials::key::ring::RotationPlan;
 use credentials::key::{KeyDirectory, KeyRingStore};
 use credentials::random::letters;
@@ -31,7 +31,7 @@ use zeroize::Zeroizing;
 use crate::audit::Audit;
 use crate::cli;
 use crate::client_keys::{AddressPolicy, KeySetFetcher, PublishedKeys};
-use crate::config::{Config, JwksUriSettings, Mongodb, TokenSettings, issuer_url};
+use crate::config::{Config, JwksUriSettings, Mongodb, RegistrationMode, TokenSettings, issuer_url};
 use crate::generated_file::{GeneratedFile, read_or_create};
 use crate::http;
 use crate::http::well_known::Discovery;
@@ -46,6 +46,8 @@ use crate::source::TrustedProxies;
 
 /// Length of a generated bootstrap token, in letters: 273 bits.
 const BOOTSTRAP_TOKEN_LENGTH: usize = 48;
+/// What the audit log says of a client that was removed because nobody used it.
+const UNUSED: &str = "unused";
 /// How often unused clients are looked for.
 const SWEEP_EVERY: Duration = Duration::from_secs(3600);
 /// Length of a generated pepper, in bytes.
@@ -83,6 +85,7 @@ pub struct Deps {
     pub profile: Profile,
     pub tokens: TokenSettings,
     pub default_client_state: ClientState,
+    pub registration: RegistrationMode,
     pub bootstrap_token: Secret,
     pub discovery: Discovery,
     pub metrics: Metrics,
@@ -252,9 +255,15 @@ impl ClientCredentials {
             trusted_proxies: config.trusted_proxies,
             max_token_requests: config.max_token_requests,
             profile: config.profile,
-            discovery: Discovery::new(&config.tokens.issuer, &config.service_prefix, openid_configuration),
+            discovery: Discovery::new(
+                &config.tokens.issuer,
+                &config.service_prefix,
+                openid_configuration,
+                config.registration,
+            ),
             tokens: config.tokens,
             default_client_state: config.default_client_state,
+            registration: config.registration,
             bootstrap_token,
         };
         let this = Self {
@@ -404,7 +413,11 @@ async fn remove_unused_clients_now_and_then(deps: Arc<Deps>, days: u32) {
     loop {
         times.tick().await;
         let now = deps.clock.now();
-        if let Err(error) = remove_unused_clients::run(&deps.stores, &deps.pepper, now, days).await {
+        let on_removed = |client: &ClientId| {
+            deps.audit.note_own(AuditAction::ClientDeleted, client, Some(UNUSED), now, &*deps.random);
+        };
+        let swept = remove_unused_clients::run(&deps.stores, &deps.pepper, now, days, on_removed).await;
+        if let Err(error) = swept {
             tracing::warn!(error.message = %error, "unused clients could not be removed: next try in an hour");
         }
     }
@@ -452,6 +465,14 @@ fn openid_configuration(path: &Path) -> Result<Bytes, StartError> {
     fs::read(path).map(Bytes::from).map_err(|error| {
         StartError::new(format!("OPENID_CONFIG_PATH: {} cannot be read: {error}", path.display()))
     })
+}
+
+impl Deps {
+    /// Whether clients are told how to look after their registration: in drop-in, the answer has the members of the
+    /// contract alone (upstream contract §1.1), and without a URL of ours nobody could say where.
+    pub(crate) fn tells_registration_tokens(&self) -> bool {
+        self.profile == Profile::Standard && self.discovery.is_generated()
+    }
 }
 
 impl std::fmt::Debug for Deps {

@@ -23,6 +23,7 @@ pub(crate) mod client_fields {
     pub(crate) const KEYS: &str = "keys";
     pub(crate) const JWKS_URI: &str = "jwksUri";
     pub(crate) const ASSERTION_ALGORITHM: &str = "assertionAlgorithm";
+    pub(crate) const ASSERTION_ALGORITHM_PINNED: &str = "assertionAlgorithmPinned";
     pub(crate) const STATIC_CLAIMS: &str = "staticClaims";
     pub(crate) const TOKEN_LIFETIME: &str = "tokenLifetimeSeconds";
     pub(crate) const REGISTRATION: &str = "registration";
@@ -31,6 +32,7 @@ pub(crate) mod client_fields {
     pub(crate) const CREATED_AT: &str = "createdAt";
     pub(crate) const UPDATED_AT: &str = "updatedAt";
     pub(crate) const VERSION: &str = "version";
+    pub(crate) const OWN_CHANGES: &str = "ownChanges";
 }
 
 /// Fields of each of the further keys in a client.
@@ -40,7 +42,7 @@ pub(crate) mod client_key_fields {
     pub(crate) const EXPIRES_AT: &str = "expiresAt";
 }
 
-/// Fields of the credentials collection.
+/// Fields of the credentials collection; the last one is that of the document whose `_id` is the owner.
 pub(crate) mod secret_fields {
     pub(crate) const OWNER: &str = "clientIdHash";
     pub(crate) const HASH: &str = "secretHash";
@@ -48,6 +50,7 @@ pub(crate) mod secret_fields {
     pub(crate) const GUESSABLE: &str = "guessable";
     pub(crate) const CREATED_AT: &str = "createdAt";
     pub(crate) const EXPIRES_AT: &str = "expiresAt";
+    pub(crate) const CHANGES: &str = "changes";
 }
 
 /// Fields of `used_assertions`; `_id` is the digest.

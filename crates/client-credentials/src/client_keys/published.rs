@@ -237,11 +237,18 @@ impl PublishedKeys {
         let _ = fetching.await;
     }
 
-    /// What we know of the client's keys. A client that publishes elsewhere now starts anew.
+    /// What we know of the client's keys. A client that publishes elsewhere now starts anew, but for the pause between two
+    /// fetches: else it would have us fetch as often as it says to have moved (T-SSRF-06).
     fn publication(&self, client: &Client, uri: &str) -> Arc<Publication> {
         let algorithm = client.assertion_algorithm.as_deref().and_then(Algorithm::named);
         let is_current = |known: &Publication| known.uri == uri && known.algorithm == algorithm;
-        let new = || Publication::new(uri.to_owned(), algorithm);
+        let new = |before: Option<&Publication>| {
+            let new = Publication::new(uri.to_owned(), algorithm);
+            if let Some(State { tried_at, next_try, .. }) = before.map(Publication::state) {
+                new.change(|state| *state = State { tried_at, next_try, ..State::default() });
+            }
+            new
+        };
         self.clients.get_or_add(&client.id, self.clock.now(), is_current, new)
     }
 }

@@ -34,21 +34,22 @@ struct Entry {
 }
 
 impl Remembered {
-    /// What is remembered of the client, if it still is what it was; else what `new` makes.
+    /// What is remembered of the client, if it still is what it was; else what `new` makes of it.
     pub(super) fn get_or_add(
         &self,
         id: &ClientId,
         now: Timestamp,
         is_current: impl Fn(&Publication) -> bool,
-        new: impl FnOnce() -> Publication,
+        new: impl FnOnce(Option<&Publication>) -> Publication,
     ) -> Arc<Publication> {
         let mut rooms = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let known = rooms.proved.get(id).or_else(|| rooms.newcomers.get(id));
-        if let Some(known) = known.filter(|known| is_current(&known.publication)) {
-            return Arc::clone(&known.publication);
+        let known = known.map(|known| Arc::clone(&known.publication));
+        if let Some(known) = known.as_ref().filter(|known| is_current(known)) {
+            return Arc::clone(known);
         }
         rooms.proved.remove(id);
-        let publication = Arc::new(new());
+        let publication = Arc::new(new(known.as_deref()));
         let entry = Entry { publication: Arc::clone(&publication), used_at: now, made_by_operator: false };
         add(&mut rooms.newcomers, MAX_NEWCOMERS, id, entry);
         publication
@@ -91,7 +92,7 @@ mod tests {
         Timestamp::from_unix_seconds(1_000_000)
     }
 
-    fn publication() -> Publication {
+    fn publication(_: Option<&Publication>) -> Publication {
         Publication::new("https://client.example/k".to_owned(), None)
     }
 

@@ -11,6 +11,7 @@ use credentials::audit::Actor;
 use credentials::client::ClientId;
 use service_kit::access_log::annotate;
 use service_kit::metrics::Route;
+use service_kit::to_the_end::to_the_end;
 use subtle::ConstantTimeEq;
 
 use super::audit;
@@ -33,7 +34,8 @@ pub(super) async fn require(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
     match check(&request, &deps).await {
-        Ok(()) => next.call(request).await.map(ServiceResponse::map_into_boxed_body),
+        // No operator keeps a change out of the audit log by leaving before its end.
+        Ok(()) => to_the_end(next.call(request)).await.map(ServiceResponse::map_into_boxed_body),
         Err(refusal) => {
             let response = respond(request.request(), &deps, Err(refusal));
             Ok(request.into_response(response))

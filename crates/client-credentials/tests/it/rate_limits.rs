@@ -46,6 +46,59 @@ fn c_6749_06_t_bru_01_t_bru_02_wrong_secrets_are_limited_and_the_right_one_is_go
     }
 }
 
+/// Each replacement leaves an audit event behind.
+#[test]
+fn t_reg_01_replacements_count_as_registrations() {
+    let service = Service::standard(&[("REGISTRATIONS_PER_MINUTE_PER_SOURCE", "3")]);
+    let client = service.register(&json!({"client_name": "c"})).json();
+    let path = format!("/register/{}", client["client_id"].as_str().unwrap());
+    let token = format!("Bearer {}", client["registration_access_token"].as_str().unwrap());
+    let body = json!({"client_id": client["client_id"], "client_name": "c"}).to_string();
+    let ask = |method: &str, token: &str| {
+        let body = if method == "PUT" { &*body } else { "" };
+        service.call(method, &path, &[JSON, ("Authorization", token)], body)
+    };
+    assert_eq!([(); 3].map(|()| ask("PUT", "Bearer wrong").status), [401; 3], "they count for nobody");
+    assert_eq!([(); 3].map(|()| ask("PUT", &token).status), [200, 200, 429]);
+    assert_eq!(ask("PUT", &token).refusal(), (429, "too_many_requests".to_owned()));
+    assert_eq!((ask("GET", &token).status, named(&service, "1.1.1.1").status), (200, 429));
+    service.clock.advance_seconds(20);
+    assert_eq!([(); 2].map(|()| ask("PUT", &token).status), [200, 429]);
+    assert_eq!(ask("DELETE", &token).status, 204, "who leaves is not kept");
+}
+
+#[test]
+fn t_bru_01_a_flood_of_wrong_secrets_has_one_event_a_minute() {
+    let service = Service::standard(&[("TRUSTED_PROXIES", "127.0.0.1")]);
+    let BasicClient { id, .. } = service.basic_client(&json!({}));
+    let events = |action: &str| {
+        let page = service.manage("GET", &format!("/audit?client={id}&action={action}"), None).json();
+        page["events"].as_array().unwrap().clone()
+    };
+    for _ in 0..30 {
+        with_secret(&service, &id, "wrong", "6.6.6.6");
+    }
+    // Another endpoint is the same flood, another source is not.
+    let authorization = basic(&id, "wrong");
+    let headers = [crate::service::FORM, ("Authorization", &*authorization), ("X-Forwarded-For", "6.6.6.6")];
+    assert_eq!(service.call("POST", "/oauth/introspect", &headers, "token=x").status, 429);
+    with_secret(&service, &id, "wrong", "7.7.7.7");
+    let limited = events("wrong_secrets.limited");
+    assert_eq!(limited.len(), 1, "{limited:?}");
+    assert_eq!(
+        (&limited[0]["subject"], &limited[0]["source"], &limited[0]["actor"]),
+        (&json!("wrong_secrets_per_client"), &json!("6.6.6.6"), &json!({"kind": "anybody"}))
+    );
+    let refused = events("token.refused");
+    assert_eq!(refused.len(), 11, "those within the budget");
+    assert!(refused.iter().all(|event| event["source"] == "6.6.6.6" || event["source"] == "7.7.7.7"));
+    service.clock.advance_seconds(60);
+    for _ in 0..20 {
+        with_secret(&service, &id, "wrong", "6.6.6.6");
+    }
+    assert_eq!(events("wrong_secrets.limited").len(), 2);
+}
+
 #[test]
 fn t_bru_03_guesses_at_many_clients_are_limited_by_their_source() {
     let service = Service::standard(&[("TRUSTED_PROXIES", "127.0.0.0/8")]);

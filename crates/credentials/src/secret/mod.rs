@@ -6,8 +6,8 @@ mod pepper;
 mod store;
 
 pub use imported::{ImportedHash, ImportedHashDefect};
-pub use pepper::{Pepper, SecretHash, SecretLookup};
-pub use store::{SecretId, SecretStore, StoredSecret};
+pub use pepper::{Pepper, SecretHash, SecretLookup, TokenKind};
+pub use store::{RemoveOutcome, RotateOutcome, Rotation, SecretId, SecretStore, StoredSecret};
 
 use zeroize::Zeroizing;
 

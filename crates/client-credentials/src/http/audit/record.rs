@@ -8,6 +8,7 @@ use service_kit::access_log::{Audited, annotate};
 use service_kit::request_id;
 
 use crate::Deps;
+use crate::http::source;
 
 /// What a request did, as its handler knows it.
 #[derive(Debug)]
@@ -35,9 +36,9 @@ impl<'a> Happened<'a> {
         Self { action, client: Some(client), subject: None, reason: None }
     }
 
-    /// Something that was done to a signing key.
-    pub(in crate::http) const fn to_key(action: AuditAction, kid: &'a str) -> Self {
-        Self { action, client: None, subject: Some(kid), reason: None }
+    /// Something that was done to what is no client's: a signing key, an initial access token.
+    pub(in crate::http) const fn to_ours(action: AuditAction, subject: &'a str) -> Self {
+        Self { action, client: None, subject: Some(subject), reason: None }
     }
 
     /// The same, to one of the client's things.
@@ -87,7 +88,7 @@ fn event(request: &HttpRequest, deps: &Deps, happened: &Happened<'_>) -> Result<
         subject: happened.subject.map(str::to_owned),
         reason: happened.reason.map(str::to_owned),
         request_id: request_id::current(request),
-        source: request.peer_addr().map(|peer| peer.ip().to_string()),
+        source: Some(source::of(request, &deps.trusted_proxies).to_string()),
     })
 }
 

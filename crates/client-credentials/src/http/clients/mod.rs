@@ -1,5 +1,6 @@
 //! `/clients`: making clients with powers (upstream contract §1.2), and looking through them.
 
+pub mod keys;
 pub mod one;
 pub mod revoke_tokens;
 pub mod secrets;
@@ -10,6 +11,7 @@ use actix_web::web::{Data, Payload};
 use actix_web::{HttpMessage, HttpRequest, HttpResponse};
 use credentials::client::{Client, ClientFilter, ClientId, ClientOrigin, ClientState};
 use serde::Serialize;
+use service_kit::to_the_end::to_the_end;
 
 use super::error::{Refusal, respond};
 use super::query::{ManagementRequestDefect, Query};
@@ -41,8 +43,11 @@ struct PageAnswer {
 /// Registers a client with the powers it is given.
 pub async fn post(request: HttpRequest, payload: Payload, deps: Data<Deps>) -> HttpResponse {
     let registrant = Registrant::Operator(operator(&request));
-    let outcome = register(&request, payload, &deps, registrant).await;
-    respond(&request, &deps, outcome)
+    to_the_end(async move {
+        let outcome = register(&request, payload, &deps, registrant, None).await;
+        respond(&request, &deps, outcome)
+    })
+    .await
 }
 
 /// Who asks, as the door of the management listener found out.

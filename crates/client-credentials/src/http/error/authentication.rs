@@ -17,6 +17,8 @@ seconds with a key set, as application/json, and try again after as many seconds
 const TOO_MANY_FETCHES: &str =
     "this service is fetching the keys of too many clients just now: send the request again a little later";
 
+/// The log word of whoever is beyond the budget.
+pub(in crate::http) const TOO_MANY_WRONG_SECRETS: &str = "too_many_wrong_secrets";
 const SECRETS_BUSY: &str = "too many secrets are being checked: send the request again a little later";
 
 pub(super) fn client_request(defect: ClientRequestDefect, profile: Profile) -> Answer {
@@ -94,7 +96,7 @@ pub(super) fn authenticate_client(error: &AuthenticateClientError, profile: Prof
         AuthenticateClientError::TooManyWrongSecrets { reached, .. } => too_many(
             "too many wrong secrets were sent: check client_id and client_secret, and wait before the next attempt",
             *reached,
-            "too_many_wrong_secrets",
+            TOO_MANY_WRONG_SECRETS,
         ),
         AuthenticateClientError::Store(_) => store_unavailable(),
     }

@@ -25,6 +25,7 @@ use super::management_auth::MissingPermission;
 use super::oauth::{ClientRequestDefect, TokenRequestDefect};
 use super::query::ManagementRequestDefect;
 use crate::Deps;
+use crate::administer_client_keys::AdministerClientKeysError;
 use crate::administer_clients::AdministerClientsError;
 use crate::administer_keys::AdministerKeysError;
 use crate::administer_secrets::AdministerSecretsError;
@@ -32,11 +33,15 @@ use crate::authenticate_client::AuthenticateClientError;
 use crate::describe_token::DescribeTokenError;
 use crate::introspect_token::IntrospectTokenError;
 use crate::issue_token::IssueTokenError;
+use crate::manage_registration::ManageRegistrationError;
 use crate::register_client::RegisterClientError;
+use crate::registration_tokens::MakeTokenError;
 use crate::revocations::TooManyReaders;
 use crate::revoke_token::RevokeTokenError;
 use crate::token_places::NoPlace;
 use answer::{Answer, STORE_UNAVAILABLE, new, no_randomness, overloaded, store_unavailable};
+
+pub(super) use authentication::TOO_MANY_WRONG_SECRETS;
 
 /// Everything an endpoint may answer instead of what it was asked for.
 #[derive(Debug, thiserror::Error)]
@@ -51,6 +56,12 @@ pub(super) enum Refusal {
     Body(#[from] BodyError),
     #[error(transparent)]
     RegistrationBody(JsonBodyDefect),
+    #[error("registration is closed")]
+    RegistrationClosed,
+    #[error(transparent)]
+    ReplacementBody(JsonBodyDefect),
+    #[error(transparent)]
+    InitialTokenBody(JsonBodyDefect),
     #[error(transparent)]
     PatchBody(JsonBodyDefect),
     #[error(transparent)]
@@ -78,9 +89,15 @@ pub(super) enum Refusal {
     #[error(transparent)]
     RegisterClient(#[from] RegisterClientError),
     #[error(transparent)]
+    ManageRegistration(#[from] ManageRegistrationError),
+    #[error(transparent)]
+    MakeToken(#[from] MakeTokenError),
+    #[error(transparent)]
     AdministerClients(#[from] AdministerClientsError),
     #[error(transparent)]
     AdministerSecrets(AdministerSecretsError),
+    #[error(transparent)]
+    AdministerClientKeys(AdministerClientKeysError),
     #[error(transparent)]
     Record(#[from] RecordError),
     #[error(transparent)]
@@ -158,6 +175,10 @@ fn answer(refusal: &Refusal, profile: Profile) -> Answer {
         Refusal::Overloaded(NoPlace) => overloaded(),
         Refusal::Body(defect) => request::body(*defect),
         Refusal::RegistrationBody(defect) => registration::registration_body(*defect, profile),
+        Refusal::RegistrationClosed => registration::closed(),
+        // Ours alone: the service we replace knows no such path, so that both profiles follow RFC 7592.
+        Refusal::ReplacementBody(defect) => registration::registration_body(*defect, Profile::Standard),
+        Refusal::InitialTokenBody(defect) => management::token_body(*defect),
         Refusal::PatchBody(defect) => management::patch_body(*defect),
         Refusal::Bearer(defect) => bearer::bearer(*defect),
         Refusal::MissingPermission(MissingPermission(permission)) => bearer::missing_permission(permission),
@@ -176,8 +197,11 @@ fn answer(refusal: &Refusal, profile: Profile) -> Answer {
             "too_many_readers",
         ),
         Refusal::RegisterClient(error) => registration::register_client(error, profile),
+        Refusal::ManageRegistration(error) => registration::manage_registration(error),
+        Refusal::MakeToken(error) => management::make_token(error),
         Refusal::AdministerClients(error) => management::administer_clients(error),
         Refusal::AdministerSecrets(error) => management::administer_secrets(error),
+        Refusal::AdministerClientKeys(error) => management::administer_client_keys(error),
         Refusal::Record(RecordError::Store(_)) | Refusal::ReadAudit(_) => store_unavailable(),
         Refusal::Record(RecordError::Random(_)) => no_randomness(),
         Refusal::KeyBody(defect) => keys::body(*defect),

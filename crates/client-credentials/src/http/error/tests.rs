@@ -1,5 +1,5 @@
 use credentials::assertion::AssertionDefect;
-use credentials::client::ClientDefect;
+use credentials::client::{ClientDefect, ClientKeyDefect};
 use credentials::form::FormDefect;
 use credentials::grant::GrantRefusal;
 use credentials::key::ring::RefusedStep;
@@ -10,6 +10,7 @@ use crate::administer_clients::Privileged;
 use crate::authenticate_client::{AssertionRefusal, CredentialDefect};
 use crate::client_keys::{JwksUriDefect, KeysUnknown, RegisterKeysError};
 use crate::rate_limit::LimitReached;
+use crate::registration_tokens::AdmissionError;
 use crate::revocations::RevokeError;
 use crate::signing_keys::{KeyStepError, NoSigner};
 use crate::slow_work::Busy;
@@ -32,11 +33,22 @@ fn every_refusal() -> Vec<Refusal> {
         Refusal::Overloaded(NoPlace),
     ];
     all.extend(
-        [BodyError::TooLarge, BodyError::TooSlow, BodyError::Broken, BodyError::NoRoom, BodyError::Encoded]
-            .map(Refusal::from),
+        [
+            BodyError::TooLarge(64 * 1024),
+            BodyError::TooSlow,
+            BodyError::Broken,
+            BodyError::NoRoom,
+            BodyError::Encoded,
+        ]
+        .map(Refusal::from),
     );
     for defect in [JsonBodyDefect::ContentType, JsonBodyDefect::NotAnObject] {
-        all.extend([Refusal::RegistrationBody(defect), Refusal::PatchBody(defect)]);
+        all.extend([
+            Refusal::RegistrationBody(defect),
+            Refusal::ReplacementBody(defect),
+            Refusal::InitialTokenBody(defect),
+            Refusal::PatchBody(defect),
+        ]);
     }
     let bearer = [BearerDefect::Missing, BearerDefect::Several, BearerDefect::Malformed, BearerDefect::Wrong];
     all.extend(bearer.map(Refusal::from));
@@ -68,6 +80,7 @@ fn every_refusal() -> Vec<Refusal> {
         ]
         .map(Refusal::from),
     );
+    all.extend(around_registration());
     all.extend(unauthenticated().into_iter().map(Refusal::from));
     all.extend(ungranted().into_iter().map(Refusal::from));
     all.extend(
@@ -117,6 +130,9 @@ fn every_refusal() -> Vec<Refusal> {
             RegisterKeysError::Store(down()).into(),
             RegisterClientError::Privileged(Privileged),
             RegisterClientError::TooMany(REACHED),
+            AdmissionError::WrongToken.into(),
+            AdmissionError::UsedUp.into(),
+            AdmissionError::Store(down()).into(),
             RegisterClientError::Duplicate,
             RegisterClientError::Taken,
             RegisterClientError::Store(down()),
@@ -151,6 +167,18 @@ fn every_refusal() -> Vec<Refusal> {
         ]
         .map(Refusal::from),
     );
+    all.extend(
+        [
+            ClientKeyDefect::NoKeyMethod,
+            ClientKeyDefect::PublishedElsewhere,
+            ClientKeyDefect::SameKid,
+            ClientKeyDefect::TooMany,
+            ClientKeyDefect::Missing,
+            ClientKeyDefect::Last,
+        ]
+        .map(|defect| Refusal::from(AdministerClientKeysError::from(defect))),
+    );
+    all.push(AdministerClientKeysError::from(RegisterKeysError::OurKey).into());
     all.extend([RecordError::Store(down()), RecordError::Random(RandomError)].map(Refusal::from));
     all.push(ReadAuditError::from(down()).into());
     all.extend(
@@ -161,6 +189,33 @@ fn every_refusal() -> Vec<Refusal> {
             AdministerClientsError::OtherVersion,
             AdministerClientsError::Conflict,
             AdministerClientsError::Store(down()),
+        ]
+        .map(Refusal::from),
+    );
+    all
+}
+
+/// Of a client that looks after its registration, and of an operator who lets others register.
+fn around_registration() -> Vec<Refusal> {
+    let mut all = vec![Refusal::RegistrationClosed];
+    all.extend(
+        [
+            ManageRegistrationError::NotTheHolder,
+            ManageRegistrationError::TooMany(REACHED),
+            ManageRegistrationError::Client(ClientDefect::SecretChosen),
+            ManageRegistrationError::Keys(RegisterKeysError::OurKey),
+            ManageRegistrationError::Conflict,
+            ManageRegistrationError::Remove(AdministerClientsError::Store(down())),
+            ManageRegistrationError::Store(down()),
+        ]
+        .map(Refusal::from),
+    );
+    all.extend(
+        [
+            MakeTokenError::Member { member: "uses", most: 100 },
+            MakeTokenError::UnknownMember,
+            MakeTokenError::Store(down()),
+            MakeTokenError::Random(RandomError),
         ]
         .map(Refusal::from),
     );

@@ -6,19 +6,17 @@ use actix_web::{HttpRequest, HttpResponse};
 use credentials::audit::{Actor, AuditAction};
 use credentials::client::ClientId;
 use credentials::form::Form;
+use credentials::scope;
 use serde::Serialize;
 
 use super::client_request::{self, ClientRequestDefect};
 use crate::Deps;
 use crate::http::audit::{self, Happened};
-use crate::http::error::{Refusal, reason, respond};
+use crate::http::error::{Refusal, TOO_MANY_WRONG_SECRETS, reason, respond};
 use crate::issue_token::{self, TokenRequest};
 
 /// The one grant (RFC 6749 §4.4).
 pub(crate) const GRANT_TYPE: &str = "client_credentials";
-
-/// More names than any client has permissions.
-const MAX_SCOPE_NAMES: usize = 1000;
 
 /// Why a form is not a token request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -52,9 +50,12 @@ pub async fn post(request: HttpRequest, payload: Payload, deps: Data<Deps>) -> H
     if let Err(refusal) = &outcome {
         let reason = reason(refusal);
         deps.metrics.token_refused(reason);
-        let (action, client) = (AuditAction::TokenRefused, claimed.as_ref());
-        let happened = Happened { action, client, subject: None, reason: Some(reason) };
-        audit::note(&request, &deps, happened);
+        // A flood of wrong secrets has its own event, once a minute.
+        if reason != TOO_MANY_WRONG_SECRETS {
+            let (action, client) = (AuditAction::TokenRefused, claimed.as_ref());
+            let happened = Happened { action, client, subject: None, reason: Some(reason) };
+            audit::note(&request, &deps, happened);
+        }
     }
     respond(&request, &deps, outcome)
 }
@@ -91,8 +92,10 @@ fn read(request: &HttpRequest, form: &Form) -> Result<TokenRequest, TokenRequest
         Some(_) => return Err(TokenRequestDefect::GrantTypeUnsupported),
         None => return Err(TokenRequestDefect::GrantTypeMissing),
     }
-    let scope =
-        form.get("scope").map(|text| scope(text).ok_or(TokenRequestDefect::ScopeMalformed)).transpose()?;
+    let scope = form
+        .get("scope")
+        .map(|text| scope::names(text).ok_or(TokenRequestDefect::ScopeMalformed))
+        .transpose()?;
     Ok(TokenRequest {
         credential: client_request::credential(request, form)?,
         client_id: form.get("client_id").map(str::to_owned),
@@ -100,19 +103,4 @@ fn read(request: &HttpRequest, form: &Form) -> Result<TokenRequest, TokenRequest
         resources: form.all("resource").map(str::to_owned).collect(),
         scope,
     })
-}
-
-/// The names in a scope (RFC 6749 appendix A.4), each once.
-fn scope(text: &str) -> Option<Vec<String>> {
-    let legal = |byte: u8| matches!(byte, b'!' | b'#'..=b'[' | b']'..=b'~');
-    let mut names: Vec<String> = Vec::new();
-    for name in text.split(' ') {
-        if name.is_empty() || names.len() == MAX_SCOPE_NAMES || !name.bytes().all(legal) {
-            return None;
-        }
-        if !names.iter().any(|known| known == name) {
-            names.push(name.to_owned());
-        }
-    }
-    Some(names)
 }

@@ -91,7 +91,7 @@ pub(crate) fn service(authority: &Authority) -> Service {
 }
 
 /// The head of an answer that could be a key set.
-const JSON: &str = "200 OK\r\nContent-Type: application/json";
+const OK_JSON: &str = "200 OK\r\nContent-Type: application/json";
 
 pub(crate) fn description(uri: &str) -> Value {
     json!({"client_name": "c", "token_endpoint_auth_method": "private_key_jwt", "jwks_uri": uri})
@@ -202,14 +202,14 @@ fn t_ssrf_03_t_ssrf_05_t_ssrf_07_what_is_no_key_set_is_no_answer() {
     let many: Vec<_> = (0..21).map(|n| json!({"kty": "EC", "kid": n.to_string()})).collect();
     let rows = [
         ("200 OK\r\nContent-Type: text/html", "<html></html>".to_owned()),
-        (JSON, format!("[{jwk}]")),
-        (JSON, jwk.to_string()),
-        (JSON, changed("d", json!("AQAB"))),
-        (JSON, changed("alg", json!("none"))),
-        (JSON, json!({"keys": [jwk, jwk]}).to_string()),
-        (JSON, json!({"keys": many}).to_string()),
-        (JSON, format!("{good}{}", " ".repeat(64 * 1024))),
-        (&*format!("{JSON}\r\nContent-Encoding: gzip"), good.clone()),
+        (OK_JSON, format!("[{jwk}]")),
+        (OK_JSON, jwk.to_string()),
+        (OK_JSON, changed("d", json!("AQAB"))),
+        (OK_JSON, changed("alg", json!("none"))),
+        (OK_JSON, json!({"keys": [jwk, jwk]}).to_string()),
+        (OK_JSON, json!({"keys": many}).to_string()),
+        (OK_JSON, format!("{good}{}", " ".repeat(64 * 1024))),
+        (&*format!("{OK_JSON}\r\nContent-Encoding: gzip"), good.clone()),
         ("200 OK\r\nContent-Type: text/html", good.clone()),
         ("200 OK\r\nContent-Type: application/jwt", good.clone()),
         ("200 OK", good.clone()),

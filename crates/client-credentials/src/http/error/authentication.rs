@@ -24,9 +24,10 @@ const SECRETS_BUSY: &str = "too many secrets are being checked: send the request
 pub(super) fn client_request(defect: ClientRequestDefect, profile: Profile) -> Answer {
     use ClientRequestDefect as Defect;
     match defect {
-        Defect::NotAForm => {
-            bad_request("send the parameters as application/x-www-form-urlencoded", "content_type")
-        }
+        Defect::NotAForm => bad_request(
+            "send the parameters as application/x-www-form-urlencoded, with charset UTF-8 or none",
+            "content_type",
+        ),
         Defect::Form(defect) => form(defect),
         Defect::CredentialsInQuery => bad_request(
             "credentials do not belong into the query: send them in the body",

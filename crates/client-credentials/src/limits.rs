@@ -1,5 +1,8 @@
-//! What strangers may do how often (ADR 11): register, and present wrong secrets. Nobody with the right secret is ever
+//! What strangers may do how often (ADR 11): register, and present wrong secrets or
+//! management tokens. Nobody with the right secret is ever
 //! refused by a limit, unless it is one that could be guessed. Each replica counts for itself.
+
+use std::hash::Hash;
 
 use common::Timestamp;
 
@@ -14,16 +17,29 @@ pub(crate) struct Limits {
     registrations_per_source: Option<RateLimit>,
     wrong_secrets_per_client: Option<RateLimit>,
     wrong_secrets_per_source: Option<RateLimit>,
+    wrong_management_tokens: Option<RateLimit>,
+    /// Not one that a caller sees: of audit events.
+    denials_noted: Option<RateLimit>,
 }
 
 impl Limits {
     /// The labels of the metric.
-    pub(crate) const NAMES: [&'static str; 4] =
-        ["registrations", "registrations_per_source", "wrong_secrets_per_client", "wrong_secrets_per_source"];
+    pub(crate) const NAMES: [&'static str; 5] = [
+        "registrations",
+        "registrations_per_source",
+        "wrong_secrets_per_client",
+        "wrong_secrets_per_source",
+        "wrong_management_tokens_per_source",
+    ];
 
     pub(crate) fn new(rates: &RateLimits) -> Self {
-        let [registrations, registrations_per_source, wrong_secrets_per_client, wrong_secrets_per_source] =
-            Self::NAMES;
+        let [
+            registrations,
+            registrations_per_source,
+            wrong_secrets_per_client,
+            wrong_secrets_per_source,
+            wrong_management_tokens,
+        ] = Self::NAMES;
         Self {
             registrations: RateLimit::in_total(registrations, rates.registrations),
             registrations_per_source: RateLimit::for_each_key(
@@ -38,6 +54,11 @@ impl Limits {
                 wrong_secrets_per_source,
                 rates.wrong_secrets_per_source,
             ),
+            wrong_management_tokens: RateLimit::for_each_key(
+                wrong_management_tokens,
+                rates.wrong_secrets_per_source,
+            ),
+            denials_noted: RateLimit::for_each_key("denials_noted", 1),
         }
     }
 
@@ -78,5 +99,18 @@ impl Limits {
     ) -> Result<(), LimitReached> {
         check(self.wrong_secrets_per_client.as_ref(), &(client_id, source), now)?;
         check(self.wrong_secrets_per_source.as_ref(), &source, now)
+    }
+
+    /// Counts a token at the management listener that is not one of ours.
+    ///
+    /// # Errors
+    /// [`LimitReached`].
+    pub(crate) fn wrong_management_token(&self, source: Source, now: Timestamp) -> Result<(), LimitReached> {
+        spend(self.wrong_management_tokens.as_ref(), &source, now)
+    }
+
+    /// Whether the audit log gets another event of this kind: one a minute.
+    pub(crate) fn may_note_denial(&self, kind: &impl Hash, now: Timestamp) -> bool {
+        spend(self.denials_noted.as_ref(), kind, now).is_ok()
     }
 }

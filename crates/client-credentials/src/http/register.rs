@@ -46,12 +46,14 @@ pub(super) async fn register(
     }
     let registered = register_to_the_end(deps, registrant.clone(), members).await?;
     deps.metrics.clients_registered.inc();
-    annotate(request, |line| line.client_id = Some(registered.client.id.to_string()));
+    let id = registered.client.id.to_string();
     match registrant {
         Registrant::Stranger => {
+            annotate(request, |line| line.client_id = Some(id));
             audit::note(request, deps, Happened::to(AuditAction::ClientRegistered, &registered.client.id));
         }
         Registrant::Operator(_) => {
+            annotate(request, |line| line.target_client = Some(id));
             let happened = Happened::to(AuditAction::ClientCreated, &registered.client.id);
             audit::record(request, deps, happened).await?;
         }

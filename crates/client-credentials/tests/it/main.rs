@@ -22,6 +22,7 @@ mod introspect;
 mod jwks_uri;
 mod keys;
 mod limits;
+mod management_door;
 mod metrics;
 mod oauth_token;
 mod openssl_key;

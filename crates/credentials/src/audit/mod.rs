@@ -59,6 +59,9 @@ pub enum AuditAction {
     /// Subject: the `jti`, or what stands for all tokens of the client.
     #[serde(rename = "token.revoked")]
     TokenRevoked,
+    /// Somebody was sent away from the management listener. Subject: method and route.
+    #[serde(rename = "management.refused")]
+    ManagementRefused,
     /// Subject of this and the next: the `kid`.
     #[serde(rename = "signing_key.added")]
     SigningKeyAdded,
@@ -145,7 +148,7 @@ impl AuditEvent {
 
 impl AuditAction {
     /// Every action.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::ClientRegistered,
         Self::ClientCreated,
         Self::ClientChanged,
@@ -158,6 +161,7 @@ impl AuditAction {
         Self::TokenIssued,
         Self::TokenRefused,
         Self::TokenRevoked,
+        Self::ManagementRefused,
         Self::SigningKeyAdded,
         Self::SigningKeyChanged,
     ];
@@ -178,6 +182,7 @@ impl AuditAction {
             Self::TokenIssued => "token.issued",
             Self::TokenRefused => "token.refused",
             Self::TokenRevoked => "token.revoked",
+            Self::ManagementRefused => "management.refused",
             Self::SigningKeyAdded => "signing_key.added",
             Self::SigningKeyChanged => "signing_key.changed",
         }
@@ -186,7 +191,7 @@ impl AuditAction {
     /// Whether it happens with every token, and so is kept for a shorter time.
     #[must_use]
     pub const fn is_frequent(self) -> bool {
-        matches!(self, Self::TokenIssued | Self::TokenRefused)
+        matches!(self, Self::TokenIssued | Self::TokenRefused | Self::ManagementRefused)
     }
 }
 

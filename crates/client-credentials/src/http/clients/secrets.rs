@@ -102,11 +102,14 @@ async fn remove(request: &HttpRequest, deps: &Deps) -> Result<HttpResponse, Refu
 fn grace_seconds(members: &Map<String, Value>) -> Result<u32, ManagementRequestDefect> {
     const NAME: &str = "graceSeconds";
     if members.keys().any(|name| name != NAME) {
-        return Err(ManagementRequestDefect::UnknownParameter);
+        return Err(ManagementRequestDefect::UnknownMember(NAME));
     }
     let Some(value) = members.get(NAME) else { return Ok(DEFAULT_GRACE_SECONDS) };
     let seconds = value.as_u64().filter(|seconds| *seconds <= MAX_GRACE_SECONDS);
-    seconds.and_then(|seconds| u32::try_from(seconds).ok()).ok_or(ManagementRequestDefect::Parameter(NAME))
+    seconds.and_then(|seconds| u32::try_from(seconds).ok()).ok_or(ManagementRequestDefect::Value {
+        name: NAME,
+        allowed: "a whole number of seconds from 0 to 7776000, which is 90 days",
+    })
 }
 
 impl From<StoredSecret> for ShownSecret {

@@ -32,6 +32,7 @@ use crate::authenticate_client::AuthenticateClientError;
 use crate::describe_token::DescribeTokenError;
 use crate::introspect_token::IntrospectTokenError;
 use crate::issue_token::IssueTokenError;
+use crate::rate_limit::LimitReached;
 use crate::register_client::RegisterClientError;
 use crate::revocations::TooManyReaders;
 use crate::revoke_token::RevokeTokenError;
@@ -54,6 +55,8 @@ pub(super) enum Refusal {
     PatchBody(JsonBodyDefect),
     #[error(transparent)]
     Bearer(#[from] BearerDefect),
+    #[error(transparent)]
+    TooManyWrongTokens(#[from] LimitReached),
     #[error(transparent)]
     MissingPermission(#[from] MissingPermission),
     #[error(transparent)]
@@ -164,6 +167,7 @@ fn answer(refusal: &Refusal, profile: Profile) -> Answer {
         Refusal::RegistrationBody(defect) => registration::registration_body(*defect, profile),
         Refusal::PatchBody(defect) => management::patch_body(*defect),
         Refusal::Bearer(defect) => bearer::bearer(*defect),
+        Refusal::TooManyWrongTokens(reached) => bearer::too_many_wrong_tokens(*reached),
         Refusal::MissingPermission(MissingPermission(permission)) => bearer::missing_permission(permission),
         Refusal::ClientRequest(defect) => authentication::client_request(*defect, profile),
         Refusal::TokenRequest(defect) => token::token_request(*defect, profile),

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::deployment::{TokenService, service};
 
 /// Runs `client-credentials ARGUMENTS` in the environment of a running service.
-async fn command(tokens: &TokenService, arguments: &[&str]) -> Output {
+pub(crate) async fn command(tokens: &TokenService, arguments: &[&str]) -> Output {
     let variables = tokens.environment();
     let variables: Vec<_> = variables.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     let mut command = service("client-credentials", &variables);
@@ -24,7 +24,7 @@ async fn printed(tokens: &TokenService, arguments: &[&str]) -> String {
     stdout
 }
 
-async fn json(tokens: &TokenService, arguments: &[&str]) -> Value {
+pub(crate) async fn json(tokens: &TokenService, arguments: &[&str]) -> Value {
     let arguments = [arguments, &["--output", "json"]].concat();
     serde_json::from_str(&printed(tokens, &arguments).await).expect("JSON")
 }

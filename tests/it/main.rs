@@ -19,6 +19,7 @@ mod developer;
 mod drop_in;
 mod durability;
 mod gateways;
+mod import;
 mod logs;
 mod readme;
 mod replicas;

@@ -160,7 +160,9 @@ pub async fn remove(
         return Err(AdministerClientsError::OtherVersion);
     }
     deps.revocations.revoke_all_of(id, deps.clock.now()).await?;
-    deps.stores.secrets.delete_all(&deps.pepper.lookup(id)).await?;
+    for owner in deps.pepper.owners_of(id) {
+        deps.stores.secrets.delete_all(&owner).await?;
+    }
     match outcome {
         DeleteOutcome::Deleted => Ok(()),
         DeleteOutcome::VersionConflict | DeleteOutcome::Missing => Err(AdministerClientsError::Missing),

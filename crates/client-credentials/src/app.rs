@@ -31,7 +31,7 @@ use zeroize::Zeroizing;
 use crate::audit::Audit;
 use crate::cli;
 use crate::client_keys::{AddressPolicy, KeySetFetcher, PublishedKeys};
-use crate::config::{Config, JwksUriSettings, Mongodb, TokenSettings, issuer_url};
+use crate::config::{Config, JwksUriSettings, Mongodb, RegistrationMode, TokenSettings, issuer_url};
 use crate::generated_file::{GeneratedFile, read_or_create};
 use crate::http;
 use crate::http::well_known::Discovery;
@@ -83,6 +83,7 @@ pub struct Deps {
     pub profile: Profile,
     pub tokens: TokenSettings,
     pub default_client_state: ClientState,
+    pub registration: RegistrationMode,
     pub bootstrap_token: Secret,
     pub discovery: Discovery,
     pub metrics: Metrics,
@@ -252,9 +253,15 @@ impl ClientCredentials {
             trusted_proxies: config.trusted_proxies,
             max_token_requests: config.max_token_requests,
             profile: config.profile,
-            discovery: Discovery::new(&config.tokens.issuer, &config.service_prefix, openid_configuration),
+            discovery: Discovery::new(
+                &config.tokens.issuer,
+                &config.service_prefix,
+                openid_configuration,
+                config.registration,
+            ),
             tokens: config.tokens,
             default_client_state: config.default_client_state,
+            registration: config.registration,
             bootstrap_token,
         };
         let this = Self {
@@ -452,6 +459,14 @@ fn openid_configuration(path: &Path) -> Result<Bytes, StartError> {
     fs::read(path).map(Bytes::from).map_err(|error| {
         StartError::new(format!("OPENID_CONFIG_PATH: {} cannot be read: {error}", path.display()))
     })
+}
+
+impl Deps {
+    /// Whether clients are told how to look after their registration: in drop-in, the answer has the members of the
+    /// contract alone (upstream contract §1.1), and without a URL of ours nobody could say where.
+    pub(crate) fn tells_registration_tokens(&self) -> bool {
+        self.profile == Profile::Standard && self.discovery.is_generated()
+    }
 }
 
 impl std::fmt::Debug for Deps {

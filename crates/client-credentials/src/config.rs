@@ -26,6 +26,7 @@ use values::{
 
 use crate::source::TrustedProxies;
 
+pub use values::RegistrationMode;
 pub(crate) use values::issuer_url;
 
 /// The audience of every token that asked for none, in the standard profile (K-07).
@@ -143,6 +144,9 @@ variables! {
         revocation_max_staleness_seconds: Staleness = "30",
         /// State of a new client: `PUBLIC`, or `DRAFT` to have each one approved before it gets tokens.
         default_client_state: InitialState = "PUBLIC",
+        /// Who may register at `/register`: `open`, anybody; `token`, whoever has an initial access token from an operator
+        /// (`POST /registration-tokens`); `closed`, nobody.
+        registration: RegistrationMode = "open",
         /// Days for which audit events are kept: who changed which client, and when.
         audit_retention_days: Count<1, 3650> = "365",
         /// Days for which audit events of issued and refused tokens are kept. 0: they are logged and not stored.
@@ -242,6 +246,7 @@ pub struct Config {
     /// `None`: what is known of revocations counts, however old.
     pub revocation_max_staleness: Option<Duration>,
     pub default_client_state: ClientState,
+    pub registration: RegistrationMode,
     pub audit_retention: AuditRetention,
     pub jwks_uri: JwksUriSettings,
     /// `None`: for ever.
@@ -451,6 +456,7 @@ impl From<Variables> for Config {
             tokens,
             revocation_max_staleness: variables.revocation_max_staleness_seconds.0,
             default_client_state: variables.default_client_state.0,
+            registration: variables.registration,
             audit_retention: AuditRetention {
                 changes: variables.audit_retention_days.0,
                 tokens: variables.audit_token_retention_days.0,

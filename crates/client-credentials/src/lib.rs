@@ -1,7 +1,8 @@
 //! Issues and describes tokens. `app` builds everything, `http` speaks to the outside, and each use case has one file
-//! that orders its steps: `register_client`, `authenticate_client`, `issue_token`, `describe_token`,
-//! `introspect_token`, `revoke_token`, `administer_clients`. What they share and keep is in `signing_keys`, `revocations`,
-//! `client_keys`, `key_checks`, `imported_secrets`, `limits` and `audit`. The rules themselves are in `credentials`.
+//! that orders its steps: `register_client`, `manage_registration`, `registration_tokens`, `authenticate_client`,
+//! `issue_token`, `describe_token`, `introspect_token`, `revoke_token`, `administer_clients`, `administer_secrets`,
+//! `administer_keys`. What they share and keep is in `signing_keys`, `revocations`, `client_keys`, `key_checks`,
+//! `imported_secrets`, `limits` and `audit`. The rules themselves are in `credentials`.
 
 pub mod administer_clients;
 pub mod administer_keys;
@@ -20,10 +21,12 @@ pub mod introspect_token;
 pub mod issue_token;
 pub mod key_checks;
 mod limits;
+pub mod manage_registration;
 mod metrics;
 mod presented_secret;
 mod rate_limit;
 pub mod register_client;
+pub mod registration_tokens;
 pub mod remove_unused_clients;
 pub mod revocations;
 pub mod revoke_token;

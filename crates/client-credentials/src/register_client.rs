@@ -1,7 +1,8 @@
 //! The order of the steps that make a client, for strangers (`POST /register`) and for operators (`POST /clients`).
 
+use common::Timestamp;
 use credentials::client::{AuthMethod, BroughtAlong, Client, ClientDefect, ClientId, NewClient};
-use credentials::secret::{self, SecretHash, StoredSecret};
+use credentials::secret::{self, SecretHash, StoredSecret, TokenKind};
 use credentials::{InsertError, RandomError, StoreError};
 use serde_json::{Map, Value};
 use service_kit::traces::step;
@@ -11,6 +12,7 @@ use crate::Deps;
 use crate::administer_clients::{Operator, Privileged};
 use crate::client_keys::{self, RegisterKeysError};
 use crate::rate_limit::LimitReached;
+use crate::registration_tokens::{Admission, AdmissionError};
 use crate::source::Source;
 
 /// Who asks for the client, and so what they may ask for.
@@ -27,6 +29,9 @@ pub struct RegisteredClient {
     pub client: Client,
     /// Shown here and never again. `None` if the client has a key, or has brought its secrets along.
     pub secret: Option<Zeroizing<String>>,
+    /// With it the client looks after its registration (RFC 7592). Shown likewise. `None` if an operator made the client,
+    /// or if nobody could tell where to use it.
+    pub registration_token: Option<Zeroizing<String>>,
 }
 
 /// Why no client was made. Nobody can use what may be left behind: the caller learns neither id nor secret.
@@ -40,6 +45,8 @@ pub enum RegisterClientError {
     Keys(#[from] RegisterKeysError),
     #[error(transparent)]
     TooMany(#[from] LimitReached),
+    #[error(transparent)]
+    Admission(#[from] AdmissionError),
     #[error("a client with the generated id exists")]
     Duplicate,
     #[error("a client with the wanted id exists")]
@@ -66,6 +73,7 @@ pub fn admit(deps: &Deps, source: Source) -> Result<(), RegisterClientError> {
 pub async fn run(
     deps: &Deps,
     registrant: &Registrant,
+    admission: Option<Admission>,
     members: &Map<String, Value>,
 ) -> Result<RegisteredClient, RegisterClientError> {
     let now = deps.clock.now();
@@ -98,12 +106,34 @@ pub async fn run(
     for secret in &secrets {
         deps.imported_secrets.saw(&secret.hash);
     }
+    let registration_token = match registrant {
+        Registrant::Stranger if deps.tells_registration_tokens() => Some(secret::generate(&*deps.random)?),
+        Registrant::Stranger | Registrant::Operator(_) => None,
+    };
+    if let Some(admission) = admission {
+        admission.spend(deps).await?;
+    }
+    if let Some(token) = &registration_token {
+        store_token(deps, &client.id, token, now).await?;
+    }
     if is_wanted {
         step("store_client", store_wanted(deps, &client, &secrets)).await?;
     } else {
         step("store_client", store(deps, &client, &secrets)).await?;
     }
-    Ok(RegisteredClient { client, secret })
+    Ok(RegisteredClient { client, secret, registration_token })
+}
+
+/// Like the secret, before the client.
+async fn store_token(
+    deps: &Deps,
+    id: &ClientId,
+    token: &str,
+    now: Timestamp,
+) -> Result<(), RegisterClientError> {
+    let owner = deps.pepper.token_owner(TokenKind::Registration, id.as_str());
+    let hash = deps.pepper.token_hash(TokenKind::Registration, token);
+    Ok(deps.stores.secrets.add(&owner, &StoredSecret::of_token(hash, now, None)).await?)
 }
 
 /// The secret first: a client whose secret was lost would be useless for ever, a secret without a client is merely
@@ -114,9 +144,11 @@ async fn store(deps: &Deps, client: &Client, secrets: &[StoredSecret]) -> Result
         deps.stores.secrets.add(&owner, secret).await?;
     }
     let inserted = deps.stores.clients.insert_new(client).await;
-    if inserted.is_err() && !secrets.is_empty() {
-        // Best effort: without its client the secret opens nothing.
-        let _ = deps.stores.secrets.delete_all(&owner).await;
+    if inserted.is_err() {
+        // Best effort: without their client they open nothing.
+        for owner in deps.pepper.owners_of(&client.id) {
+            let _ = deps.stores.secrets.delete_all(&owner).await;
+        }
     }
     inserted.map_err(|error| match error {
         InsertError::Duplicate => RegisterClientError::Duplicate,
@@ -147,7 +179,9 @@ async fn store_wanted(
             for stranger in stored.iter().filter(|secret| !ours(secret)) {
                 deps.stores.secrets.remove(&owner, &stranger.hash).await?;
             }
-            Ok(())
+            // Nobody looks after it with the token of another one that had its id.
+            let owner = deps.pepper.token_owner(TokenKind::Registration, client.id.as_str());
+            Ok(deps.stores.secrets.delete_all(&owner).await?)
         }
         Err(InsertError::Duplicate) => {
             // Somebody was faster. What they brought along as well stays.

@@ -13,7 +13,7 @@ use crate::Stores;
 const DAY_SECONDS: i64 = 86_400;
 /// Clients that are looked at together.
 const PAGE: u32 = 100;
-/// The version of a client that nobody changed.
+/// The version of a client that no operator changed, but for the changes of its own: no PUT of its keeps it (RFC 7592).
 const AS_REGISTERED: u64 = 1;
 
 /// Removes those that registered `days` ago or earlier, and returns how many.
@@ -44,14 +44,16 @@ pub async fn run(stores: &Stores, pepper: &Pepper, now: Timestamp, days: u32) ->
 }
 
 fn is_untouched(client: &Client) -> bool {
-    client.version == AS_REGISTERED && client.last_login.is_none()
+    client.version == AS_REGISTERED.saturating_add(client.own_changes) && client.last_login.is_none()
 }
 
 /// The secrets go last: without a client they open nothing.
 async fn remove(stores: &Stores, pepper: &Pepper, client: &Client) -> Result<bool, StoreError> {
     match stores.clients.delete(&client.id, Some(client.version)).await? {
         DeleteOutcome::Deleted => {
-            stores.secrets.delete_all(&pepper.lookup(&client.id)).await?;
+            for owner in pepper.owners_of(&client.id) {
+                stores.secrets.delete_all(&owner).await?;
+            }
             Ok(true)
         }
         DeleteOutcome::VersionConflict | DeleteOutcome::Missing => Ok(false),

@@ -14,6 +14,7 @@ pub mod key;
 pub mod random;
 pub mod replay;
 pub mod revocation;
+pub mod scope;
 pub mod secret;
 pub mod store;
 

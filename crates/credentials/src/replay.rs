@@ -16,8 +16,18 @@ impl UseId {
     /// The use of `jti` by `client`.
     #[must_use]
     pub fn of(client: &ClientId, jti: &str) -> Self {
+        Self::of_parts(&[client.as_str(), jti])
+    }
+
+    /// One of the uses of the initial access token `id` (RFC 7591 §3). Three parts: no two parts are ever equal to them.
+    #[must_use]
+    pub fn of_token(id: &str, place: u32) -> Self {
+        Self::of_parts(&["initial access token", id, &place.to_string()])
+    }
+
+    fn of_parts(parts: &[&str]) -> Self {
         let mut hash = Sha256::new();
-        for part in [client.as_str(), jti] {
+        for part in parts {
             hash.update((part.len() as u64).to_be_bytes());
             hash.update(part.as_bytes());
         }

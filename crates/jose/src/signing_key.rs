@@ -179,8 +179,8 @@ impl SigningKey {
                 signer.sign_oneshot_to_vec(message)
             }
             Kind::Ec(curve) => {
-                let signature = Signer::new(curve.digest, &self.private)?.sign_oneshot_to_vec(message)?;
-                let signature = EcdsaSig::from_der(&signature)?;
+                let digest = openssl::hash::hash(curve.digest, message)?;
+                let signature = EcdsaSig::sign(&digest, &*self.private.ec_key()?)?;
                 // Two numbers of fixed length, not DER (RFC 7518 §3.4).
                 let (r, s) =
                     (signature.r().to_vec_padded(curve.length)?, signature.s().to_vec_padded(curve.length)?);

@@ -12,6 +12,7 @@ pub mod request_id;
 pub mod server;
 mod service;
 pub mod status;
+pub mod to_the_end;
 pub mod traces;
 mod unread_body;
 pub mod variables;

@@ -3,11 +3,11 @@
 
 use std::fmt;
 use std::io::Write;
+use std::ops::Range;
 use std::sync::Arc;
 
 use common::Clock;
-use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde::{Deserialize, Serialize};
 use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
 use tracing::{Event, Level, Subscriber};
@@ -85,11 +85,11 @@ const NOISE: &str = "actix_http::h1";
 const MAX_TEXT: usize = 1024;
 
 fn line(event: &Event<'_>, time: i64) -> Vec<u8> {
-    let mut fields = Fields(Map::new());
-    fields.put("level", number_of(*event.metadata().level()).into());
-    fields.put("time", time.into());
+    let mut fields = Fields::default();
+    fields.put("level", number_of(*event.metadata().level()));
+    fields.put("time", time);
     event.record(&mut fields);
-    serde_json::to_vec(&fields.0).unwrap_or_default()
+    fields.nested()
 }
 
 const fn number_of(level: Level) -> u8 {
@@ -102,29 +102,67 @@ const fn number_of(level: Level) -> u8 {
     }
 }
 
-/// Collects the fields of an event; `a.b.c` becomes `{"a":{"b":{"c":…}}}`.
-struct Fields(Map<String, Value>);
+/// Collects the fields of an event, each written as JSON at once: a line is made for every request, and a tree of its
+/// fields would cost an allocation for each of them twice.
+#[derive(Default)]
+struct Fields {
+    values: Vec<u8>,
+    /// The name of each field, and where its value is.
+    places: Vec<(&'static str, Range<usize>)>,
+}
 
 impl Fields {
-    fn put(&mut self, name: &str, value: Value) {
-        let mut place = &mut self.0;
-        let mut parts = name.split('.').peekable();
-        while let Some(part) = parts.next() {
-            if parts.peek().is_none() {
-                place.insert(part.to_owned(), value);
-                return;
-            }
-            let next = place.entry(part).or_insert_with(|| Value::Object(Map::new()));
-            let Value::Object(members) = next else { return };
-            place = members;
+    fn put(&mut self, name: &'static str, value: impl Serialize) {
+        let start = self.values.len();
+        if serde_json::to_writer(&mut self.values, &value).is_ok() {
+            self.places.push((name, start..self.values.len()));
         }
     }
 
     fn put_text(&mut self, field: &Field, text: &str) {
         let name = if field.name() == "message" { "msg" } else { field.name() };
-        let cut: String = text.chars().take(MAX_TEXT).collect();
-        self.put(name, Value::String(cut));
+        let end = text.char_indices().nth(MAX_TEXT).map_or(text.len(), |(end, _)| end);
+        self.put(name, text.get(..end).unwrap_or_default());
     }
+
+    /// The fields as one JSON object; `a.b.c` is a member of `{"a":{"b":{…}}}`. Of two of one name, the later one.
+    fn nested(mut self) -> Vec<u8> {
+        // Names that share their first parts follow one another then.
+        self.places.sort_by_key(|(name, _)| *name);
+        let mut line = Vec::with_capacity(self.values.len().saturating_mul(2));
+        let mut parents: Vec<&str> = Vec::new();
+        line.push(b'{');
+        let mut places = self.places.iter().peekable();
+        while let Some((name, place)) = places.next() {
+            if places.peek().is_some_and(|(next, _)| next == name) {
+                continue;
+            }
+            let (path, leaf) = name.rsplit_once('.').map_or((None, *name), |(path, leaf)| (Some(path), leaf));
+            let path = || path.into_iter().flat_map(|path| path.split('.'));
+            let shared = path().zip(&parents).take_while(|(part, parent)| part == *parent).count();
+            line.extend(std::iter::repeat_n(b'}', parents.len().saturating_sub(shared)));
+            parents.truncate(shared);
+            for part in path().skip(shared) {
+                begin_member(&mut line, part);
+                line.push(b'{');
+                parents.push(part);
+            }
+            begin_member(&mut line, leaf);
+            line.extend_from_slice(self.values.get(place.clone()).unwrap_or_default());
+        }
+        line.extend(std::iter::repeat_n(b'}', parents.len().saturating_add(1)));
+        line
+    }
+}
+
+/// `name` is one of our own, without a character that JSON would escape.
+fn begin_member(line: &mut Vec<u8>, name: &str) {
+    if line.last() != Some(&b'{') {
+        line.push(b',');
+    }
+    line.push(b'"');
+    line.extend_from_slice(name.as_bytes());
+    line.extend_from_slice(b"\":");
 }
 
 impl Visit for Fields {
@@ -141,19 +179,19 @@ impl Visit for Fields {
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        self.put(field.name(), value.into());
+        self.put(field.name(), value);
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
-        self.put(field.name(), value.into());
+        self.put(field.name(), value);
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
-        self.put(field.name(), value.into());
+        self.put(field.name(), value);
     }
 
     fn record_f64(&mut self, field: &Field, value: f64) {
-        self.put(field.name(), value.into());
+        self.put(field.name(), value);
     }
 }
 
@@ -161,7 +199,7 @@ impl Visit for Fields {
 mod tests {
     use std::sync::Mutex;
 
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
@@ -196,6 +234,24 @@ mod tests {
             lines,
             [json!({"level":30,"time":5,"msg":"request completed","reqId":"r1",
                 "http":{"request":{"method":"GET"},"response":{"statusCode":200}}})]
+        );
+    }
+
+    #[test]
+    fn fields_are_nested_in_whatever_order_they_come() {
+        let kept = Arc::new(Mutex::new(String::new()));
+        struct Raw(Arc<Mutex<String>>);
+        impl<S: Subscriber> Layer<S> for Raw {
+            fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+                *self.0.lock().unwrap() = String::from_utf8(line(event, 5)).unwrap();
+            }
+        }
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(Raw(kept.clone())), || {
+            tracing::info!(b.c.d = 1, a = true, b.e = 2.5, z = "last", b.c.a = "x", "said");
+        });
+        assert_eq!(
+            *kept.lock().unwrap(),
+            r#"{"a":true,"b":{"c":{"a":"x","d":1},"e":2.5},"level":30,"msg":"said","time":5,"z":"last"}"#
         );
     }
 

@@ -16,6 +16,11 @@ const VERSION: &str = "version";
 pub(crate) const LAST_LOGIN: &str = "lastLogin";
 /// Never kept: where a login may not be noted, no client may be removed for never having been used (T-REG-11).
 const ORIGIN: &str = "origin";
+/// Never kept, as the version is the crud-service's own.
+const OWN_CHANGES: &str = "ownChanges";
+/// Never kept: whichever algorithm is in the document counts as chosen by an operator.
+const ALGORITHM_PINNED: &str = "assertionAlgorithmPinned";
+const ALGORITHM: &str = "assertionAlgorithm";
 
 /// Fields that a collection may lack without harm: they are shown and never acted upon (contract §7.4).
 const FOR_SHOW: [&str; 2] = ["metadata", "registration"];
@@ -24,7 +29,7 @@ const OPTIONAL: [&str; 8] = [
     "publicKey",
     "keys",
     "jwksUri",
-    "assertionAlgorithm",
+    ALGORITHM,
     "staticClaims",
     "tokenLifetimeSeconds",
     "metadata",
@@ -43,7 +48,7 @@ pub(crate) fn fields(client: &Client) -> Map<String, Value> {
         // A record of texts, numbers and lists is always an object.
         _ => Map::new(),
     };
-    for name in [STATE, VERSION, CREATED_AT, UPDATED_AT, LAST_LOGIN, ORIGIN] {
+    for name in [STATE, VERSION, CREATED_AT, UPDATED_AT, LAST_LOGIN, ORIGIN, OWN_CHANGES, ALGORITHM_PINNED] {
         fields.remove(name);
     }
     // A schema that does not know a field refuses it even if it says nothing.
@@ -87,6 +92,8 @@ pub(crate) fn client(id: &ClientId, mut document: Map<String, Value>) -> Result<
         None => drop(document.remove(LAST_LOGIN)),
     }
     document.remove(ORIGIN);
+    document.remove(OWN_CHANGES);
+    document.insert(ALGORITHM_PINNED.to_owned(), json!(document.contains_key(ALGORITHM)));
     document.insert(CREATED_AT.to_owned(), json!(created));
     document.insert(UPDATED_AT.to_owned(), json!(updated));
     document.insert(VERSION.to_owned(), json!(updated.cast_unsigned()));

@@ -158,9 +158,17 @@ fn changeable_fields(client: &Client) -> (Document, Document) {
         (fields::KEYS, (!keys.is_empty()).then(|| Bson::from(keys))),
         (fields::JWKS_URI, client.jwks_uri.clone().map(Bson::from)),
         (fields::ASSERTION_ALGORITHM, client.assertion_algorithm.clone().map(Bson::from)),
+        (
+            fields::ASSERTION_ALGORITHM_PINNED,
+            client.assertion_algorithm_pinned.then_some(Bson::Boolean(true)),
+        ),
         (fields::STATIC_CLAIMS, some_object(&client.static_claims)),
         (fields::TOKEN_LIFETIME, client.token_lifetime_seconds.map(|seconds| Bson::Int64(seconds.into()))),
         (fields::REGISTRATION, some_object(&client.registration)),
+        (
+            fields::OWN_CHANGES,
+            (client.own_changes > 0).then(|| Bson::Int64(stored_version(client.own_changes))),
+        ),
     ];
     let mut unset = Document::new();
     for (name, value) in optional {
@@ -221,6 +229,7 @@ fn client(document: &Document) -> Result<Client, Unreadable> {
         keys: keys(&stored)?,
         jwks_uri: stored.optional_text(fields::JWKS_URI)?,
         assertion_algorithm: stored.optional_text(fields::ASSERTION_ALGORITHM)?,
+        assertion_algorithm_pinned: stored.flag(fields::ASSERTION_ALGORITHM_PINNED)?,
         static_claims: stored.object(fields::STATIC_CLAIMS)?,
         token_lifetime_seconds: token_lifetime(&stored)?,
         registration: stored.object(fields::REGISTRATION)?,
@@ -232,6 +241,7 @@ fn client(document: &Document) -> Result<Client, Unreadable> {
         created_at: stored.date(fields::CREATED_AT)?,
         updated_at: stored.date(fields::UPDATED_AT)?,
         version: stored.integer(fields::VERSION)?.cast_unsigned(),
+        own_changes: stored.integer(fields::OWN_CHANGES)?.cast_unsigned(),
         id: id.ok_or_else(|| stored.unreadable(fields::ID))?,
     })
 }

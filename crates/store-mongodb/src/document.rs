@@ -23,6 +23,7 @@ pub(crate) mod client_fields {
     pub(crate) const KEYS: &str = "keys";
     pub(crate) const JWKS_URI: &str = "jwksUri";
     pub(crate) const ASSERTION_ALGORITHM: &str = "assertionAlgorithm";
+    pub(crate) const ASSERTION_ALGORITHM_PINNED: &str = "assertionAlgorithmPinned";
     pub(crate) const STATIC_CLAIMS: &str = "staticClaims";
     pub(crate) const TOKEN_LIFETIME: &str = "tokenLifetimeSeconds";
     pub(crate) const REGISTRATION: &str = "registration";
@@ -31,6 +32,7 @@ pub(crate) mod client_fields {
     pub(crate) const CREATED_AT: &str = "createdAt";
     pub(crate) const UPDATED_AT: &str = "updatedAt";
     pub(crate) const VERSION: &str = "version";
+    pub(crate) const OWN_CHANGES: &str = "ownChanges";
 }
 
 /// Fields of each of the further keys in a client.

@@ -9,8 +9,9 @@ use rusqlite::{Connection, params, params_from_iter};
 use crate::SqliteStore;
 use crate::failure::{Failure, decode, encode};
 
-/// Rows removed with one transaction: more than one batch adds, so that they do not pile up.
-const FORGOTTEN_AT_ONCE: i64 = 2048;
+/// Rows removed at once, which happens every second that brings any: more than a second adds (`PAUSE` of the service's
+/// audit queue), so that they do not pile up.
+const FORGOTTEN_AT_ONCE: i64 = 8192;
 
 #[async_trait]
 impl AuditLog for SqliteStore {

@@ -12,7 +12,8 @@ use crate::SqliteStore;
 /// How long a use is kept beyond its end: a clock that was set back, or runs behind in another process, must not meet
 /// an assertion that another one has forgotten (T-CLM-19, T-CLM-20).
 const MARGIN_SECONDS: i64 = 600;
-/// Rows removed with one transaction: more than one transaction can add, so that they do not pile up.
+/// Rows removed at once: as many as can be added between two times (`QUEUE` of the writer, twice), so that they do not
+/// pile up.
 const FORGOTTEN_AT_ONCE: i64 = 2048;
 
 #[async_trait]

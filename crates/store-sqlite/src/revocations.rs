@@ -18,7 +18,8 @@ use crate::failure::{Failure, decode, encode};
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 /// As for used assertions: clocks differ.
 const MARGIN_SECONDS: i64 = 600;
-/// Rows removed with one transaction: more than one transaction can add, so that they do not pile up.
+/// Rows removed at once: as many as can be added between two times (`QUEUE` of the writer, twice), so that they do not
+/// pile up.
 const FORGOTTEN_AT_ONCE: i64 = 2048;
 /// Rows that a watch reads at once.
 const READ_AT_ONCE: i64 = 1000;

@@ -1,6 +1,7 @@
 //! The one thread that writes. It takes all writes that are waiting, runs them in one transaction, and answers them
 //! after the commit: callers share the wait for the disk. A write that fails is undone alone.
 
+use std::cell::Cell;
 use std::fmt;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -33,7 +34,7 @@ impl Writer {
         let (queue, jobs) = sync_channel(QUEUE);
         let thread = std::thread::Builder::new()
             .name("sqlite-writer".to_owned())
-            .spawn(move || WriterThread { connection, file, clock }.run(&jobs))
+            .spawn(move || WriterThread { connection, file, clock, forgotten: Cell::default() }.run(&jobs))
             .map_err(OpenError::Thread)?;
         Ok(Self { queue: Mutex::new(Some(queue)), thread: Mutex::new(Some(thread)) })
     }
@@ -125,6 +126,15 @@ struct WriterThread {
     connection: Connection,
     file: DataFile,
     clock: Arc<dyn Clock>,
+    forgotten: Cell<Forgotten>,
+}
+
+/// When what has ended was last removed.
+#[derive(Debug, Clone, Copy, Default)]
+struct Forgotten {
+    second: Option<i64>,
+    /// That came after.
+    writes: usize,
 }
 
 impl WriterThread {
@@ -153,19 +163,32 @@ impl WriterThread {
     fn transaction(&self, batch: &mut [Box<dyn Job>]) -> Result<(), Failure> {
         let database = &self.connection;
         database.prepare_cached("BEGIN IMMEDIATE")?.execute(())?;
-        for job in batch {
+        for job in &mut *batch {
             self.apart(|connection| job.run(connection))?;
         }
-        // Here it costs no wait for the disk of its own. If it fails, it fails alone.
-        self.apart(|connection| match forget_ended(connection, self.clock.now()) {
+        self.forget_ended(batch.len())?;
+        database.prepare_cached("COMMIT")?.execute(())?;
+        Ok(())
+    }
+
+    /// Removes what has ended, once a second and after so many writes that more cannot have come than go. In a
+    /// transaction that is written anyway it costs no wait for the disk of its own. If it fails, it fails alone.
+    fn forget_ended(&self, writes: usize) -> Result<(), Failure> {
+        let now = self.clock.now();
+        let last = self.forgotten.get();
+        let since = last.writes.saturating_add(writes);
+        if last.second == Some(now.unix_seconds()) && since < QUEUE {
+            self.forgotten.set(Forgotten { writes: since, ..last });
+            return Ok(());
+        }
+        self.forgotten.set(Forgotten { second: Some(now.unix_seconds()), writes: 0 });
+        self.apart(|connection| match forget_ended(connection, now) {
             Ok(()) => true,
             Err(error) => {
                 tracing::warn!(%error, "what has ended could not be removed");
                 false
             }
-        })?;
-        database.prepare_cached("COMMIT")?.execute(())?;
-        Ok(())
+        })
     }
 
     /// Runs `work` so that it can be undone without the rest of the transaction.
@@ -199,7 +222,7 @@ mod tests {
 
     fn thread(directory: &tempfile::TempDir) -> WriterThread {
         let (file, connection) = file::open(directory.path()).unwrap();
-        WriterThread { connection, file, clock: Arc::new(FakeClock::default()) }
+        WriterThread { connection, file, clock: Arc::new(FakeClock::default()), forgotten: Cell::default() }
     }
 
     fn job(work: impl FnOnce(&Connection) -> Result<(), Failure> + Send + 'static) -> (Box<dyn Job>, Answer) {

@@ -143,6 +143,7 @@ fn with_everything() -> Client {
             ClientKey { key: public_key("third"), added_at: at(-1), expires_at: Some(at(i64::MAX)) },
         ],
         assertion_algorithm: Some("ES256".to_owned()),
+        assertion_algorithm_pinned: true,
         static_claims: members(json!({"tenant": {"id": 1, "$x": [null]}, "a.b": "è"})),
         token_lifetime_seconds: Some(u32::MAX),
         registration: members(json!({"contacts": ["a@b"], "client_uri": "https://x", "client_name#it": "è"})),
@@ -164,6 +165,7 @@ fn extreme_numbers() -> Client {
         created_at: Timestamp::from_unix_millis(i64::MIN),
         updated_at: Timestamp::from_unix_millis(i64::MAX),
         version: u64::MAX,
+        own_changes: u64::MAX,
         ..client("extreme-numbers")
     }
 }

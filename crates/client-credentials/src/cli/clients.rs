@@ -6,6 +6,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 use service_kit::Vars;
 
+use super::import::Import;
 use super::management::Management;
 use super::output::Column;
 use super::{CommandError, Connection};
@@ -21,6 +22,8 @@ pub(super) enum Command {
     Grant(Change),
     /// Take permissions or audiences from a client; tokens it has already keep them until they expire
     Revoke(Change),
+    /// Make clients of another product's, with the ids and secrets that they have there
+    Import(Import),
 }
 
 #[derive(Debug, Args)]
@@ -92,6 +95,7 @@ pub(super) async fn run(command: Command, vars: &Vars) -> Result<(), CommandErro
         Command::List(list) => list.run(vars).await,
         Command::Grant(change) => change.run(vars, with).await,
         Command::Revoke(change) => change.run(vars, without).await,
+        Command::Import(import) => import.run(vars).await,
     }
 }
 

@@ -4,6 +4,7 @@
 
 mod clients;
 mod doctor;
+mod import;
 mod keys;
 mod management;
 mod output;
@@ -57,6 +58,9 @@ enum CommandError {
     /// There is more or less than one thing it could mean.
     #[error("{0}")]
     Undecided(&'static str),
+    /// Of an import; each has been named.
+    #[error("{0} of the clients were refused: the reason stands beside each")]
+    NotImported(usize),
     /// The doctor found something; it has said what.
     #[error("{0} of the checks failed: what to do stands beside each")]
     Unwell(usize),

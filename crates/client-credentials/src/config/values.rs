@@ -156,6 +156,31 @@ impl TryFrom<String> for InitialState {
     }
 }
 
+/// Who may register.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub enum RegistrationMode {
+    /// Anybody.
+    Open,
+    /// Whoever has an initial access token.
+    Token,
+    /// Nobody: operators make clients.
+    Closed,
+}
+
+impl TryFrom<String> for RegistrationMode {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, &'static str> {
+        match text.as_str() {
+            "open" => Ok(Self::Open),
+            "token" => Ok(Self::Token),
+            "closed" => Ok(Self::Closed),
+            _ => Err("must be open, token or closed"),
+        }
+    }
+}
+
 /// Networks, separated by commas.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(try_from = "CommaList")]

@@ -13,6 +13,7 @@ use credentials::audit::{Actor, AuditAction};
 use credentials::client::ClientId;
 use service_kit::access_log::annotate;
 use service_kit::metrics::Route;
+use service_kit::to_the_end::to_the_end;
 use subtle::ConstantTimeEq;
 
 use super::audit::{self, Happened};
@@ -35,17 +36,26 @@ pub(super) async fn require(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
-    let response = match check(&request, &deps).await {
-        Ok(()) => next.call(request).await?.map_into_boxed_body(),
+    match check(&request, &deps).await {
+        // No operator keeps a change out of the audit log by leaving before its end, and nobody a denial.
+        Ok(()) => to_the_end(answered(deps, next.call(request))).await,
         Err(refusal) => {
             let response = respond(request.request(), &deps, Err(refusal));
-            request.into_response(response)
+            if response.status().is_client_error() {
+                note_denial(request.request(), &deps);
+            }
+            Ok(request.into_response(response))
         }
-    };
-    if matches!(
-        response.status(),
-        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::TOO_MANY_REQUESTS
-    ) {
+    }
+}
+
+/// What the route answers; whom it sends away, as who may not change a client with more powers, is noted.
+async fn answered(
+    deps: Data<Deps>,
+    route: impl Future<Output = Result<ServiceResponse<impl MessageBody + 'static>, actix_web::Error>>,
+) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+    let response = route.await?.map_into_boxed_body();
+    if response.status() == StatusCode::FORBIDDEN {
         note_denial(response.request(), &deps);
     }
     Ok(response)
@@ -79,7 +89,9 @@ async fn read(request: &ServiceRequest, deps: &Deps, token: &str) -> Result<Acce
     let read = describe_token::read(deps, token, Some(&deps.tokens.accepted_audiences), now).await;
     if let Err(DescribeTokenError::Rejected(_)) = &read {
         let source = source::of(request.request(), &deps.trusted_proxies);
-        deps.limits.wrong_management_token(source, now).inspect_err(|reached| deps.metrics.limited(*reached))?;
+        deps.limits
+            .wrong_management_token(source, now)
+            .inspect_err(|reached| deps.metrics.limited(*reached))?;
     }
     Ok(read?)
 }

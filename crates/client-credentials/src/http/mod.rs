@@ -12,6 +12,7 @@ pub mod metrics;
 pub mod oauth;
 mod query;
 pub mod register;
+pub mod registration_tokens;
 pub mod revocations;
 mod source;
 pub mod tokeninfo;
@@ -52,6 +53,7 @@ const REVOCATIONS_READ: &str = "gettone:revocations:read";
 const AUDIT_READ: &str = "gettone:audit:read";
 
 const REGISTER: &str = "/register";
+const REGISTRATION: &str = "/register/{client_id}";
 const TOKEN: &str = "/oauth/token";
 const INTROSPECT: &str = "/oauth/introspect";
 const REVOKE: &str = "/oauth/revoke";
@@ -105,6 +107,28 @@ pub const PUBLIC: &[Endpoint] = &[
         path: well_known::AUTHORIZATION_SERVER,
         permission: OPEN,
         route: |route| route.to(well_known::authorization_server::get),
+    },
+];
+
+/// What the public listener serves in the standard profile besides: in drop-in, nobody gets a token for it.
+pub const PUBLIC_IN_STANDARD: &[Endpoint] = &[
+    Endpoint {
+        method: Method::GET,
+        path: REGISTRATION,
+        permission: OPEN,
+        route: |route| route.to(register::one::get),
+    },
+    Endpoint {
+        method: Method::PUT,
+        path: REGISTRATION,
+        permission: OPEN,
+        route: |route| route.to(register::one::put),
+    },
+    Endpoint {
+        method: Method::DELETE,
+        path: REGISTRATION,
+        permission: OPEN,
+        route: |route| route.to(register::one::delete),
     },
 ];
 
@@ -194,6 +218,18 @@ pub const MANAGEMENT: &[Endpoint] = &[
         route: |route| route.to(clients::secrets::delete),
     },
     Endpoint {
+        method: Method::POST,
+        path: "/registration-tokens",
+        permission: CLIENTS_WRITE,
+        route: |route| route.to(registration_tokens::post),
+    },
+    Endpoint {
+        method: Method::DELETE,
+        path: "/registration-tokens/{token_id}",
+        permission: CLIENTS_WRITE,
+        route: |route| route.to(registration_tokens::delete),
+    },
+    Endpoint {
         method: Method::GET,
         path: "/audit",
         permission: AUDIT_READ,
@@ -238,10 +274,12 @@ pub fn public_routes(config: &mut ServiceConfig, deps: &Arc<Deps>, status: &Stat
         // The issuer may have any path: it is compared, and never read as a pattern.
         config.service(resource("/{path:.*}", place, path, PUBLIC));
     }
-    if deps.profile == Profile::DropIn {
-        for resource in resources(prefix, PUBLIC_IN_DROP_IN) {
-            config.service(resource);
-        }
+    let of_the_profile = match deps.profile {
+        Profile::Standard => PUBLIC_IN_STANDARD,
+        Profile::DropIn => PUBLIC_IN_DROP_IN,
+    };
+    for resource in resources(prefix, of_the_profile) {
+        config.service(resource);
     }
     config.default_service(web::to(not_found));
 }

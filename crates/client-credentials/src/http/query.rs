@@ -53,9 +53,9 @@ impl Query {
     ) -> Result<Self, ManagementRequestDefect> {
         let form = Form::parse(request.uri().query().unwrap_or_default().as_bytes())?;
         for name in form.each_name() {
-            let parameter = known.iter().find(|known| {
-                name == **known
-                    || known.ends_with('.') && name.strip_prefix(**known).is_some_and(|rest| !rest.is_empty())
+            let parameter = known.iter().find(|known| match name.strip_prefix(**known) {
+                Some(rest) => rest.is_empty() != known.ends_with('.'),
+                None => false,
             });
             let parameter = parameter.ok_or(ManagementRequestDefect::UnknownParameter(known))?;
             if form.get(name).is_none() {

@@ -46,6 +46,8 @@ pub struct SigningKeys {
     stores: KeyStores,
     known: RwLock<Arc<KnownKeys>>,
     last_refresh: Mutex<Option<Refresh>>,
+    /// Held while the store is read.
+    reading: Mutex<()>,
     /// When the keys were last kept up, in Unix milliseconds.
     kept_up_at: AtomicI64,
     overdue: Notify,
@@ -120,6 +122,7 @@ impl SigningKeys {
             stores,
             known: RwLock::new(Arc::new(nothing)),
             last_refresh: Mutex::new(None),
+            reading: Mutex::new(()),
             kept_up_at: AtomicI64::new(now.unix_millis()),
             overdue: Notify::new(),
         };
@@ -210,8 +213,10 @@ impl SigningKeys {
         self.stores.directory.publish(&published).await
     }
 
-    /// Reads all keys from the store.
+    /// Reads all keys from the store. One after the other: what was read before a step must not replace what was read
+    /// after it.
     async fn read(&self, now: Timestamp) -> Result<Arc<KnownKeys>, StoreError> {
+        let _reading = self.reading.lock().await;
         let published = self.stores.directory.published().await?;
         let before = self.last_known();
         let ring = match self.stores.ring.key_ring().await {

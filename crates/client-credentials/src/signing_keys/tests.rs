@@ -13,6 +13,8 @@ struct Gated {
     gate: Semaphore,
     fails: bool,
     looks: AtomicUsize,
+    /// What there is to see when a look begins.
+    keys: std::sync::Mutex<Vec<PublishedKey>>,
 }
 
 #[async_trait]
@@ -23,8 +25,9 @@ impl KeyDirectory for Gated {
 
     async fn published(&self) -> Result<Vec<PublishedKey>, StoreError> {
         self.looks.fetch_add(1, Ordering::SeqCst);
+        let keys = self.keys.lock().unwrap().clone();
         self.gate.acquire().await.unwrap().forget();
-        if self.fails { Err(StoreError::Unavailable("down".into())) } else { Ok(Vec::new()) }
+        if self.fails { Err(StoreError::Unavailable("down".into())) } else { Ok(keys) }
     }
 
     async fn forget_unseen(&self, _: Timestamp) -> Result<(), StoreError> {
@@ -52,7 +55,8 @@ impl KeyRingStore for NoRing {
 
 /// Keys over a directory that has answered nothing yet.
 fn keys(fails: bool) -> (SigningKeys, Arc<Gated>) {
-    let directory = Arc::new(Gated { gate: Semaphore::new(0), fails, looks: AtomicUsize::new(0) });
+    let gate = Semaphore::new(0);
+    let directory = Arc::new(Gated { gate, fails, looks: AtomicUsize::new(0), keys: Default::default() });
     let now = FakeClock::default().now();
     let key = Arc::new(SigningKey::generate(Algorithm::EdDsa, None).unwrap());
     let keys = SigningKeys {
@@ -60,6 +64,7 @@ fn keys(fails: bool) -> (SigningKeys, Arc<Gated>) {
         stores: KeyStores { directory: directory.clone(), ring: Arc::new(NoRing) },
         known: RwLock::new(Arc::new(KnownKeys::new(None, KeyRing::default(), Vec::new(), now))),
         last_refresh: Mutex::new(None),
+        reading: Mutex::new(()),
         kept_up_at: AtomicI64::new(now.unix_millis()),
         overdue: Notify::new(),
     };
@@ -94,6 +99,32 @@ async fn whoever_waits_for_a_slow_failure_gets_it_and_does_not_look_again() {
     });
     assert!(first.is_err() && second.is_err());
     assert_eq!(directory.looks.load(Ordering::SeqCst), 1);
+}
+
+/// With immediate steps, a key that was stolen would else be good for another half minute.
+#[tokio::test]
+async fn c_7517_07_an_older_look_does_not_replace_what_a_newer_one_saw() {
+    let (keys, directory) = keys(false);
+    let now = FakeClock::default().now();
+    let published = |kid: &str| {
+        let key = SigningKey::generate(Algorithm::EdDsa, Some(kid)).unwrap();
+        PublishedKey { kid: kid.to_owned(), key: key.public().clone(), published_at: now, last_seen: now }
+    };
+    *directory.keys.lock().unwrap() = vec![published("before")];
+    let mut older = Box::pin(keys.read(now));
+    assert!(futures_util::poll!(&mut older).is_pending());
+    *directory.keys.lock().unwrap() = vec![published("after")];
+    let mut newer = Box::pin(keys.read(now));
+    assert!(futures_util::poll!(&mut newer).is_pending());
+    directory.gate.add_permits(2);
+    // Whichever goes on first.
+    let newer_first = futures_util::poll!(&mut newer);
+    older.await.unwrap();
+    if newer_first.is_pending() {
+        newer.await.unwrap();
+    }
+    let known = keys.last_known();
+    assert!(known.verifier("after").is_some() && known.verifier("before").is_none());
 }
 
 #[test]

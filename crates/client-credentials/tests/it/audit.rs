@@ -1,5 +1,10 @@
 //! `GET /audit`, and what gets there.
 
+use std::io::Write;
+use std::net::TcpStream;
+use std::thread;
+use std::time::{Duration, Instant};
+
 use client_credentials::http::MANAGEMENT;
 use common::Clock;
 use serde_json::{Value, json};
@@ -58,6 +63,96 @@ fn r_22_each_change_and_each_token_has_one_event() {
 }
 
 #[test]
+fn r_22_what_a_client_changes_about_itself_has_an_event() {
+    let service = Service::standard(&[]);
+    let client = service.register(&json!({"client_name": "before"})).json();
+    let id = &client["client_id"];
+    let path = format!("/register/{}", id.as_str().unwrap());
+    let token = format!("Bearer {}", client["registration_access_token"].as_str().unwrap());
+    let replacement = json!({"client_id": id, "client_name": "after", "no member of ours": 1}).to_string();
+    for authorization in ["Bearer wrong", &token] {
+        service.call("PUT", &path, &[("Authorization", authorization), JSON], &replacement);
+    }
+    for authorization in ["Bearer wrong", &token] {
+        service.call("DELETE", &path, &[("Authorization", authorization)], "");
+    }
+    assert_eq!(actions(&service, "").len(), 3);
+    for action in ["client.changed", "client.deleted"] {
+        let found = events(&service, &format!("?action={action}"));
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert_eq!(found[0]["actor"], json!({"kind": "client", "clientId": id}));
+        assert_eq!(found[0]["clientId"], *id);
+    }
+    let changed = &events(&service, "?action=client.changed")[0]["subject"];
+    let names: Vec<&str> = changed.as_str().unwrap().split(',').collect();
+    assert!(names.contains(&"client_name") && !names.contains(&"no member of ours"), "{names:?}");
+}
+
+#[test]
+fn r_22_an_initial_access_token_has_an_event_when_it_is_made_used_and_ended() {
+    let service = Service::standard(&[("REGISTRATION", "token")]);
+    let made = service.manage("POST", "/registration-tokens", Some(&json!({"uses": 2}))).json();
+    let (id, token) = (&made["id"], format!("Bearer {}", made["initial_access_token"].as_str().unwrap()));
+    for (body, status) in [(r#"{"client_name":"c"}"#, 201), ("{}", 400)] {
+        assert_eq!(
+            service.call("POST", "/register", &[JSON, ("Authorization", &token)], body).status,
+            status
+        );
+    }
+    let path = format!("/registration-tokens/{}", id.as_str().unwrap());
+    assert_eq!(service.manage("DELETE", &path, None).status, 204);
+    let (bootstrap, anybody) = (json!({"kind": "bootstrap"}), json!({"kind": "anybody"}));
+    let found = events(&service, "");
+    assert_eq!(found.len(), 3, "{found:?}");
+    for (action, actor) in [
+        ("registration_token.added", &bootstrap),
+        ("client.registered", &anybody),
+        ("registration_token.retired", &bootstrap),
+    ] {
+        let event = &events(&service, &format!("?action={action}"))[0];
+        assert_eq!((&event["actor"], &event["subject"]), (actor, id), "{action}");
+    }
+}
+
+/// A connection that is closed while there is something to read on it is reset, and the server drops what it was doing.
+#[test]
+fn r_22_t_reg_11_who_leaves_before_the_answer_keeps_nothing_out_of_the_log() {
+    let service = Service::standard(&[]);
+    let client = service.register(&json!({"client_name": "c"})).json();
+    let id = client["client_id"].as_str().unwrap();
+    let token = client["registration_access_token"].as_str().unwrap();
+    let made = service.basic_client(&json!({})).id;
+    actions(&service, "");
+    for (address, target, token) in [
+        (service.public, format!("/register/{id}"), token),
+        (service.management, format!("/clients/{made}"), BOOTSTRAP_TOKEN),
+    ] {
+        let before = service.stores.audit.calls();
+        let gate = service.stores.audit.hold();
+        let mut connection = TcpStream::connect(address).unwrap();
+        connection.write_all(b"GET /-/healthz HTTP/1.1\r\nHost: auth\r\n\r\n").unwrap();
+        connection.peek(&mut [0]).unwrap();
+        let authorization = format!("Authorization: Bearer {token}");
+        write!(connection, "DELETE {target} HTTP/1.1\r\nHost: auth\r\n{authorization}\r\n\r\n").unwrap();
+        while service.stores.audit.calls() == before {
+            thread::yield_now();
+        }
+        drop(connection);
+        // Every worker takes some of these, and so has seen the reset.
+        for _ in 0..64 {
+            assert_eq!(call(address, "GET", "/-/healthz", &[], "").status, 200);
+        }
+        drop(gate);
+        let client = target.rsplit('/').next().unwrap();
+        let query = format!("?action=client.deleted&client={client}");
+        let start = Instant::now();
+        while events(&service, &query).is_empty() {
+            assert!(start.elapsed() < Duration::from_secs(20), "no event of {target}");
+        }
+    }
+}
+
+#[test]
 fn a_request_that_changes_nothing_has_no_event() {
     let service = Service::standard(&[]);
     let client = service.basic_client(&json!({}));
@@ -68,7 +163,6 @@ fn a_request_that_changes_nothing_has_no_event() {
     service.manage("POST", "/clients", Some(&json!({})));
     service.register(&json!({}));
     service.manage("GET", &path, None);
-    call(service.management, "DELETE", &path, &[("Authorization", "Bearer wrong")], "");
     assert_eq!(actions(&service, ""), ["client.created"]);
 }
 

@@ -241,7 +241,8 @@ fn t_ops_02_a_forged_page_and_an_empty_condition_are_refused_and_say_why() {
     let next = page["next"].as_str().unwrap();
     let (id, mark) = next.rsplit_once('.').unwrap();
     let other = ids.iter().find(|other| *other != id).unwrap();
-    let forged = [id, "x", "$gt", "'", &format!("{other}.{mark}"), &format!("{id}."), &next[..next.len() - 1]];
+    let forged =
+        [id, "x", "$gt", "'", &format!("{other}.{mark}"), &format!("{id}."), &next[..next.len() - 1]];
     for after in forged {
         let answer = service.manage("GET", &format!("/clients?after={after}"), None);
         assert_eq!(answer.refusal(), (400, "invalid_request".to_owned()), "{after}");
@@ -265,7 +266,10 @@ fn t_ops_02_a_forged_page_and_an_empty_condition_are_refused_and_say_why() {
     let forced = service.manage("DELETE", &format!("{path}?force=yes"), None);
     assert!(forced.body.contains("force must be true or false"), "{forced:?}");
     for (body, sentence) in [
-        (json!({"graceseconds": 1}), "the body has a member that this path does not know: it takes graceSeconds"),
+        (
+            json!({"graceseconds": 1}),
+            "the body has a member that this path does not know: it takes graceSeconds",
+        ),
         (json!({"graceSeconds": -1}), "graceSeconds must be a whole number of seconds from 0 to 7776000"),
     ] {
         let answer = service.manage("POST", &format!("/clients/{id}/secrets"), Some(&body));

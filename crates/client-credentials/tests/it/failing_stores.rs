@@ -54,7 +54,7 @@ impl Switch {
         self.down.store(false, Ordering::SeqCst);
     }
 
-    /// Nothing is looked up until the guard is dropped.
+    /// No secret is looked up, or no event stored, until the guard is dropped.
     pub(crate) fn hold(&self) -> RwLockWriteGuard<'_, ()> {
         self.gate.blocking_write()
     }
@@ -306,7 +306,8 @@ impl DeploymentStore for FailingStores {
 #[async_trait]
 impl AuditLog for FailingStores {
     async fn append(&self, events: &[AuditEvent], keep_until: Timestamp) -> Result<(), StoreError> {
-        self.audit.pass()?;
+        let call = self.audit.pass()?;
+        self.audit.let_in(call).await;
         self.store.append(events, keep_until).await
     }
 

@@ -32,6 +32,8 @@ mod process;
 mod profiles;
 mod rate_limits;
 mod register;
+mod registration_modes;
+mod registration_of_one;
 mod replicas;
 mod revocation_feed;
 mod revoke;

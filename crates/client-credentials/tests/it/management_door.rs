@@ -36,12 +36,17 @@ fn t_api_03_who_was_demoted_cannot_give_the_power_back_to_themselves() {
     }
     let keys = with_token(&service, &token, "POST", "/keys", &json!({"algorithm": "RS256"}));
     assert_eq!(keys.refusal(), (403, "insufficient_scope".to_owned()));
-    assert_eq!(with_token(&service, &token, "PATCH", &own, &json!({"name": "n"})).status, 200, "what is left");
+    assert_eq!(
+        with_token(&service, &token, "PATCH", &own, &json!({"name": "n"})).status,
+        200,
+        "what is left"
+    );
 
     service.manage("PATCH", &own, Some(&json!({"permissions": []})));
-    for (method, path, body) in
-        [("PATCH", own.as_str(), json!({"permissions": ["gettone:clients:write"]})), ("POST", "/clients", both)]
-    {
+    for (method, path, body) in [
+        ("PATCH", own.as_str(), json!({"permissions": ["gettone:clients:write"]})),
+        ("POST", "/clients", both),
+    ] {
         let answer = with_token(&service, &token, method, path, &body);
         assert_eq!(answer.refusal(), (403, "insufficient_scope".to_owned()), "{method}");
     }

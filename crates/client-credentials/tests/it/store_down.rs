@@ -65,7 +65,7 @@ fn a_registration_that_fails_half_way_leaves_no_client() {
     let before = service.stores.secrets.calls();
     service.stores.clients.fail();
     assert_unavailable(&service.register(&json!({"client_name": "c"})), "clients");
-    assert_eq!(service.stores.secrets.calls() - before, 2, "one to add it, one to forget it");
+    assert_eq!(service.stores.secrets.calls() - before, 4, "secret and token are added and forgotten");
 }
 
 #[test]

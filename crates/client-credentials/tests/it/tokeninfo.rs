@@ -136,7 +136,7 @@ fn t_tok_07_the_path_is_exact_and_the_answer_is_not_kept() {
 
 #[test]
 fn t_tok_08_known_keys_need_no_store_and_unknown_ones_at_most_one_look_a_second() {
-    let service = Service::standard(&[]);
+    let service = Service::standard(&[("UNUSED_CLIENT_DAYS", "0")]);
     let client = service.basic_client(&json!({}));
     let token = service.token_of(&client);
     // What a token leaves behind is written a moment later.

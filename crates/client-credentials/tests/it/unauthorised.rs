@@ -16,7 +16,12 @@ fn ask(service: &Service, endpoint: &Endpoint, id: &str, authorization: &[&str])
     call(
         service.management,
         endpoint.method.as_str(),
-        &endpoint.path.replace("{client_id}", id).replace("{secret_id}", "x").replace("{kid}", id),
+        &endpoint
+            .path
+            .replace("{client_id}", id)
+            .replace("{secret_id}", "x")
+            .replace("{token_id}", "token")
+            .replace("{kid}", id),
         &headers,
         "",
     )

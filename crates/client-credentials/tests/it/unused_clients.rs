@@ -5,7 +5,7 @@ use common::Clock;
 use credentials::secret::Pepper;
 use serde_json::json;
 
-use crate::service::{BasicClient, GRANT, SALT, Service};
+use crate::service::{BasicClient, GRANT, JSON, SALT, Service};
 
 const DAY: i64 = 86_400;
 
@@ -45,6 +45,43 @@ fn t_reg_11_who_was_never_used_is_forgotten_and_nobody_else() {
     for client in [granted, used, &made, &late] {
         service.token_of(client);
     }
+}
+
+/// A PUT is a new version, as what an operator changes is.
+#[test]
+fn t_reg_11_what_a_client_changes_itself_does_not_keep_it() {
+    let service = Service::standard(&[]);
+    let changed_by = |operators: &[&str]| {
+        let client = service.register(&json!({"client_name": "c"})).json();
+        let (id, token) = (&client["client_id"], &client["registration_access_token"]);
+        let [on_public, on_management] =
+            ["register", "clients"].map(|path| format!("/{path}/{}", id.as_str().unwrap()));
+        let authorization = format!("Bearer {}", token.as_str().unwrap());
+        let replacement = json!({"client_id": id, "client_name": "mine"}).to_string();
+        for name in operators {
+            let answer = match *name {
+                "client" => {
+                    service.call("PUT", &on_public, &[JSON, ("Authorization", &authorization)], &replacement)
+                }
+                name => service.manage("PATCH", &on_management, Some(&json!({ "name": name }))),
+            };
+            assert_eq!(answer.status, 200, "{answer:?}");
+        }
+        on_management
+    };
+    let gone = [&["client"][..], &["client", "client"]].map(changed_by);
+    let kept = [
+        &["operator"][..],
+        &["client", "operator"],
+        &["operator", "client"],
+        &["operator", "client", "client"],
+    ]
+    .map(changed_by);
+    service.clock.advance_seconds(30 * DAY + 1);
+    assert_eq!(sweep(&service), 2);
+    let status = |path: &String| service.manage("GET", path, None).status;
+    assert_eq!(gone.each_ref().map(status), [404; 2]);
+    assert_eq!(kept.each_ref().map(status), [200; 4]);
 }
 
 #[test]

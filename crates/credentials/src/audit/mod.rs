@@ -26,7 +26,7 @@ const MAX_TEXT_LENGTH: usize = 256;
 /// What happened. The words are part of the API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum AuditAction {
-    /// Somebody registered it at `/register`.
+    /// Somebody registered it at `/register`. Subject: the id of the initial access token, if that was needed.
     #[serde(rename = "client.registered")]
     ClientRegistered,
     /// An operator made it.
@@ -67,6 +67,11 @@ pub enum AuditAction {
     SigningKeyAdded,
     #[serde(rename = "signing_key.changed")]
     SigningKeyChanged,
+    /// Subject of this and the next: the id of the initial access token.
+    #[serde(rename = "registration_token.added")]
+    RegistrationTokenAdded,
+    #[serde(rename = "registration_token.retired")]
+    RegistrationTokenRetired,
 }
 
 /// Who did it.
@@ -148,7 +153,7 @@ impl AuditEvent {
 
 impl AuditAction {
     /// Every action.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::ClientRegistered,
         Self::ClientCreated,
         Self::ClientChanged,
@@ -164,6 +169,8 @@ impl AuditAction {
         Self::ManagementRefused,
         Self::SigningKeyAdded,
         Self::SigningKeyChanged,
+        Self::RegistrationTokenAdded,
+        Self::RegistrationTokenRetired,
     ];
 
     /// The action's word.
@@ -185,6 +192,8 @@ impl AuditAction {
             Self::ManagementRefused => "management.refused",
             Self::SigningKeyAdded => "signing_key.added",
             Self::SigningKeyChanged => "signing_key.changed",
+            Self::RegistrationTokenAdded => "registration_token.added",
+            Self::RegistrationTokenRetired => "registration_token.retired",
         }
     }
 

@@ -31,9 +31,10 @@ impl ClientFilter {
             && self.unused_since.is_none_or(|since| client.last_login.unwrap_or(client.created_at) < since)
             && self.permission.as_ref().is_none_or(|permission| client.permissions.contains(permission))
             && self.name_contains.as_ref().is_none_or(|part| contains_in_any_case(&client.name, part))
-            && self.metadata.iter().all(|(name, text)| {
-                client.metadata.get(name).and_then(Value::as_str) == Some(text.as_str())
-            })
+            && self
+                .metadata
+                .iter()
+                .all(|(name, text)| client.metadata.get(name).and_then(Value::as_str) == Some(text.as_str()))
     }
 }
 
@@ -50,8 +51,7 @@ mod tests {
     use crate::client::{Client, ClientId, ClientOrigin, ClientState, NewClient, RegisteredKeys};
 
     fn client() -> Client {
-        let members =
-            json!({"client_name": "Ordini È", "permissions": ["read:orders"], "metadata": {"team": "a", "stage": "b"}});
+        let members = json!({"client_name": "Ordini È", "permissions": ["read:orders"], "metadata": {"team": "a", "stage": "b"}});
         NewClient::by_operator(members.as_object().unwrap(), "issuer").unwrap().into_client(
             ClientId::parse("id").unwrap(),
             RegisteredKeys::default(),
@@ -80,8 +80,14 @@ mod tests {
             (ClientFilter { metadata: pair("team", "a"), ..all.clone() }, true),
             (ClientFilter { metadata: pair("team", "b"), ..all.clone() }, false),
             (ClientFilter { metadata: pair("Team", "a"), ..all.clone() }, false),
-            (ClientFilter { metadata: [pair("team", "a"), pair("stage", "b")].concat(), ..all.clone() }, true),
-            (ClientFilter { metadata: [pair("team", "a"), pair("stage", "c")].concat(), ..all.clone() }, false),
+            (
+                ClientFilter { metadata: [pair("team", "a"), pair("stage", "b")].concat(), ..all.clone() },
+                true,
+            ),
+            (
+                ClientFilter { metadata: [pair("team", "a"), pair("stage", "c")].concat(), ..all.clone() },
+                false,
+            ),
             (ClientFilter { created_before: at(101), ..all.clone() }, true),
             (ClientFilter { created_before: at(100), ..all.clone() }, false),
             (ClientFilter { unused_since: at(101), ..all.clone() }, true),

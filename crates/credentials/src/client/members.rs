@@ -67,6 +67,18 @@ localhost, or the scheme of an app, with a dot in it"
     RedirectUris,
     #[error("at most 20 members may have a language tag")]
     TooManyLanguages,
+    #[error("client_id must be there, and be the id of this client")]
+    OtherId,
+    #[error("{0} must be left out: it is not for clients to choose")]
+    Ours(&'static str),
+    #[error("client_secret must be left out, or be the secret of this client: clients do not choose secrets")]
+    SecretChosen,
+    #[error("a client cannot go from {} to {}: ask an operator", from.as_str(), to.as_str())]
+    MethodWeaker { from: AuthMethod, to: AuthMethod },
+    #[error(
+        "an operator chose the algorithm of this client: token_endpoint_auth_signing_alg must be left out, or be {0}"
+    )]
+    AlgorithmPinned(String),
     #[error("software_statement must be a JWT that another issuer signed")]
     SoftwareStatementInvalid,
     #[error("software_statement comes from an issuer that is not trusted here: leave it out")]

@@ -9,6 +9,7 @@ mod presented_keys;
 mod record;
 mod registered_metadata;
 mod registration;
+mod replacement;
 mod self_description;
 mod store;
 

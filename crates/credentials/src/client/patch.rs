@@ -40,9 +40,13 @@ impl Client {
                 ("tokenLifetimeSeconds", value) => {
                     client.token_lifetime_seconds = Some(members::token_lifetime_seconds(value)?);
                 }
-                ("assertionAlgorithm", Value::Null) => client.assertion_algorithm = None,
+                ("assertionAlgorithm", Value::Null) => {
+                    client.assertion_algorithm = None;
+                    client.assertion_algorithm_pinned = false;
+                }
                 ("assertionAlgorithm", value) => {
                     client.assertion_algorithm = Some(members::assertion_algorithm(value)?);
+                    client.assertion_algorithm_pinned = true;
                 }
                 ("metadata", Value::Null) => client.metadata = Map::new(),
                 ("metadata", value) => {
@@ -123,6 +127,7 @@ mod tests {
         expected.static_claims.insert("tenant".to_owned(), json!("a"));
         expected.token_lifetime_seconds = Some(60);
         expected.assertion_algorithm = Some("ES256".to_owned());
+        expected.assertion_algorithm_pinned = true;
         expected.state = ClientState::Draft;
         expected.updated_at = Timestamp::from_unix_seconds(2);
         expected.version = 2;

@@ -73,6 +73,9 @@ pub struct Client {
     /// 7591 by way of OIDC Registration §2).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub assertion_algorithm: Option<String>,
+    /// An operator set it: the client's own replacement of its registration leaves it as it is.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub assertion_algorithm_pinned: bool,
     pub permissions: Vec<String>,
     /// Audiences the client may ask for. Empty: none.
     #[serde(default)]
@@ -100,6 +103,13 @@ pub struct Client {
     pub updated_at: Timestamp,
     /// Grows by one with each change; a change names the version it is based on.
     pub version: u64,
+    /// How many of the changes were the client's own (RFC 7592). All others are an operator's, who has use for it then.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub own_changes: u64,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 impl Client {
@@ -115,6 +125,7 @@ impl Client {
             keys: Vec::new(),
             jwks_uri: None,
             assertion_algorithm: None,
+            assertion_algorithm_pinned: false,
             permissions: Vec::new(),
             audience: Vec::new(),
             allowed_custom_claims: Vec::new(),
@@ -127,6 +138,7 @@ impl Client {
             created_at: now,
             updated_at: now,
             version: 1,
+            own_changes: 0,
         }
     }
 

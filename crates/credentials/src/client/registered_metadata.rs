@@ -4,10 +4,11 @@ use serde_json::{Map, Value, json};
 
 use super::Client;
 use super::self_description::GRANT_TYPE;
+use crate::scope;
 
 impl Client {
     /// Everything that is registered about the client, in the names of RFC 7591 §2, with what we put in place of what was
-    /// asked for (C-7591-03). Its id, its secret and its powers are not among them.
+    /// asked for (C-7591-03). Its id and its secret are not among them.
     #[must_use]
     pub fn registered_metadata(&self) -> Map<String, Value> {
         let mut members = Map::new();
@@ -19,6 +20,8 @@ impl Client {
         }
         tell("grant_types", json!([GRANT_TYPE]));
         tell("response_types", json!([]));
+        // Whatever was asked for: what a token request may ask for now (ADR 10).
+        tell("scope", json!(self.scope()));
         match (&self.public_key, self.keys.as_slice()) {
             (Some(key), []) => {
                 tell("public_key", json!(key));
@@ -37,5 +40,30 @@ impl Client {
         }
         members.extend(self.registration.clone());
         members
+    }
+
+    /// The permissions of the client as a scope, without those whose names no scope can hold.
+    fn scope(&self) -> String {
+        let names = self.permissions.iter().map(String::as_str).filter(|name| scope::is_name(name));
+        names.collect::<Vec<_>>().join(" ")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use common::Timestamp;
+
+    use super::*;
+    use crate::client::{AuthMethod, ClientId};
+
+    #[test]
+    fn c_7591_03_the_scope_is_what_was_granted() {
+        let id = ClientId::parse("id").unwrap();
+        let client =
+            Client::new(id, "c".to_owned(), AuthMethod::ClientSecretBasic, Timestamp::from_unix_seconds(0));
+        assert_eq!(client.registered_metadata()["scope"], "");
+        let permissions = ["read:orders", "my permission", "è", "write:orders"].map(str::to_owned).to_vec();
+        let client = Client { permissions, ..client };
+        assert_eq!(client.registered_metadata()["scope"], "read:orders write:orders");
     }
 }

@@ -25,6 +25,15 @@ pub struct SecretHash(String);
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct SecretLookup(String);
 
+/// What a token of registration is for. They are stored like secrets, each kind apart from them and from the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TokenKind {
+    /// Of a client, for its own registration (RFC 7592).
+    Registration,
+    /// Of an operator, to register a client with (RFC 7591 §3).
+    InitialAccess,
+}
+
 impl Pepper {
     /// From key bytes of any length; 32 random bytes are right.
     #[must_use]
@@ -64,6 +73,36 @@ impl Pepper {
         let mut mark = self.keyed("page after", client.as_str());
         mark.truncate(32);
         mark
+    }
+
+    /// The hash under which a token is stored.
+    #[must_use]
+    pub fn token_hash(&self, kind: TokenKind, token: &str) -> SecretHash {
+        SecretHash(self.keyed(
+            match kind {
+                TokenKind::Registration => "registration access token",
+                TokenKind::InitialAccess => "initial access token",
+            },
+            token,
+        ))
+    }
+
+    /// The key under which the tokens of a client, or the initial access token of this id, are stored.
+    #[must_use]
+    pub fn token_owner(&self, kind: TokenKind, id: &str) -> SecretLookup {
+        SecretLookup(self.keyed(
+            match kind {
+                TokenKind::Registration => "client id of a registration access token",
+                TokenKind::InitialAccess => "id of an initial access token",
+            },
+            id,
+        ))
+    }
+
+    /// Every key under which something of `client` is stored: what is to be forgotten with it.
+    #[must_use]
+    pub fn owners_of(&self, client: &ClientId) -> [SecretLookup; 2] {
+        [self.lookup(client), self.token_owner(TokenKind::Registration, client.as_str())]
     }
 
     /// The purpose is part of the input, so that a hash for one purpose is never one for another.
@@ -140,7 +179,7 @@ impl fmt::Debug for SecretHash {
 
 #[cfg(test)]
 mod tests {
-    use super::Pepper;
+    use super::{Pepper, TokenKind};
     use crate::client::ClientId;
 
     fn pepper(key: &[u8]) -> Pepper {
@@ -171,6 +210,14 @@ mod tests {
         assert!(!hash.matches(&pepper(b"a").hash("texT")));
         assert!(!hash.matches(&pepper(b"a").hash("")));
         assert_ne!(hash.0, pepper(b"a").lookup(&id).0);
+        let mut all = vec![hash.0, pepper(b"a").lookup(&id).0];
+        for kind in [TokenKind::Registration, TokenKind::InitialAccess] {
+            all.push(pepper(b"a").token_hash(kind, "text").0);
+            all.push(pepper(b"a").token_owner(kind, "text").0);
+        }
+        all.sort();
+        all.dedup();
+        assert_eq!(all.len(), 6, "T-REG-05: what is good for one thing is good for no other");
     }
 
     #[test]

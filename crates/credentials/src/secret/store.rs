@@ -52,6 +52,12 @@ impl StoredSecret {
         Self { hash, last_four: None, guessable: true, created_at: now, expires_at: None }
     }
 
+    /// A token that opens something beside tokens of a client: see [`TokenKind`](super::TokenKind).
+    #[must_use]
+    pub const fn of_token(hash: SecretHash, now: Timestamp, expires_at: Option<Timestamp>) -> Self {
+        Self { hash, last_four: None, guessable: false, created_at: now, expires_at }
+    }
+
     /// Its id.
     #[must_use]
     pub fn id(&self) -> SecretId {

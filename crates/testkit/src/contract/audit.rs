@@ -98,14 +98,14 @@ pub async fn a_filter_leaves_out_exactly_the_other_events<S: Storage<Store: Audi
     let events = events(start);
     store.append(&events, start.plus_seconds(600)).await.unwrap();
     let at = |seconds| Some(start.plus_seconds(seconds));
-    let all = AuditFilter::default();
+    let (all, actions) = (AuditFilter::default(), AuditAction::ALL.len());
     for (filter, expected) in [
-        (AuditFilter { client: Some(client_id("odd")), ..all.clone() }, 6),
+        (AuditFilter { client: Some(client_id("odd")), ..all.clone() }, actions / 2),
         (AuditFilter { client: Some(client_id("ODD")), ..all.clone() }, 0),
         (AuditFilter { client: Some(client_id("$where")), ..all.clone() }, 2),
         (AuditFilter { action: Some(AuditAction::TokenRefused), ..all.clone() }, 2),
         (AuditFilter { since: at(100), ..all.clone() }, 3),
-        (AuditFilter { until: at(100), ..all.clone() }, 13),
+        (AuditFilter { until: at(100), ..all.clone() }, actions),
         (AuditFilter { since: at(2), until: at(4), ..all.clone() }, 2),
         (AuditFilter { since: at(4), until: at(4), ..all.clone() }, 0),
         (
@@ -117,7 +117,7 @@ pub async fn a_filter_leaves_out_exactly_the_other_events<S: Storage<Store: Audi
             },
             1,
         ),
-        (all.clone(), 16),
+        (all.clone(), actions + 3),
     ] {
         let matching: Vec<_> = events.iter().filter(|event| filter.matches(event)).cloned().collect();
         assert_eq!(matching.len(), expected, "{filter:?}");

@@ -35,9 +35,9 @@ impl<'a> Happened<'a> {
         Self { action, client: Some(client), subject: None, reason: None }
     }
 
-    /// Something that was done to a signing key.
-    pub(in crate::http) const fn to_key(action: AuditAction, kid: &'a str) -> Self {
-        Self { action, client: None, subject: Some(kid), reason: None }
+    /// Something that was done to what is no client's: a signing key, an initial access token.
+    pub(in crate::http) const fn to_ours(action: AuditAction, subject: &'a str) -> Self {
+        Self { action, client: None, subject: Some(subject), reason: None }
     }
 
     /// The same, to one of the client's things.

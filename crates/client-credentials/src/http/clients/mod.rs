@@ -10,6 +10,7 @@ use actix_web::web::{Data, Payload};
 use actix_web::{HttpMessage, HttpRequest, HttpResponse};
 use credentials::client::{Client, ClientFilter, ClientOrigin, ClientState};
 use serde::Serialize;
+use service_kit::to_the_end::to_the_end;
 
 use super::error::{Refusal, respond};
 use super::query::{ManagementRequestDefect, Query};
@@ -41,8 +42,11 @@ struct PageAnswer {
 /// Registers a client with the powers it is given.
 pub async fn post(request: HttpRequest, payload: Payload, deps: Data<Deps>) -> HttpResponse {
     let registrant = Registrant::Operator(operator(&request));
-    let outcome = register(&request, payload, &deps, registrant).await;
-    respond(&request, &deps, outcome)
+    to_the_end(async move {
+        let outcome = register(&request, payload, &deps, registrant, None).await;
+        respond(&request, &deps, outcome)
+    })
+    .await
 }
 
 /// Who asks, as the door of the management listener found out.
@@ -62,12 +66,10 @@ async fn list(request: &HttpRequest, deps: &Deps) -> Result<HttpResponse, Refusa
     let after = query.get("after").map(|place| deps.pepper.after_of_page(place));
     let after = after.map(|client| client.ok_or(ManagementRequestDefect::After)).transpose()?;
     let page = administer_clients::list(deps, &filter(&query)?, after.as_ref(), limit).await?;
-    Ok(HttpResponse::Ok()
-        .insert_header((CACHE_CONTROL, "no-store"))
-        .json(PageAnswer {
-            clients: page.clients,
-            next: page.next.map(|last| deps.pepper.page_after(&last)),
-        }))
+    Ok(HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(PageAnswer {
+        clients: page.clients,
+        next: page.next.map(|last| deps.pepper.page_after(&last)),
+    }))
 }
 
 fn filter(query: &Query) -> Result<ClientFilter, ManagementRequestDefect> {

@@ -48,7 +48,7 @@ pub(super) fn missing_permission(permission: &'static str) -> Answer {
     .challenging(format!("{BEARER_CHALLENGE}, error=\"insufficient_scope\", scope=\"{permission}\""))
 }
 
-fn bad_token(reason: &'static str) -> Answer {
+pub(super) fn bad_token(reason: &'static str) -> Answer {
     new(401, "invalid_token", "the token is not valid here, or has expired: get a new one", reason)
         .challenging(BEARER_CHALLENGE_BAD_TOKEN)
 }

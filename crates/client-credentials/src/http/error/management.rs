@@ -6,6 +6,7 @@ use crate::administer_clients::{AdministerClientsError, Privileged};
 use crate::administer_secrets::AdministerSecretsError;
 use crate::http::json_body::JsonBodyDefect;
 use crate::http::query::ManagementRequestDefect;
+use crate::registration_tokens::MakeTokenError;
 
 pub(super) fn patch_body(defect: JsonBodyDefect) -> Answer {
     match defect {
@@ -16,6 +17,25 @@ pub(super) fn patch_body(defect: JsonBodyDefect) -> Answer {
             "content_type",
         ),
         JsonBodyDefect::NotAnObject => bad_request(NOT_AN_OBJECT, "json_malformed"),
+    }
+}
+
+pub(super) fn token_body(defect: JsonBodyDefect) -> Answer {
+    match defect {
+        JsonBodyDefect::ContentType => {
+            new(415, "invalid_request", "send uses and expires_in as application/json", "content_type")
+        }
+        JsonBodyDefect::NotAnObject => bad_request(NOT_AN_OBJECT, "json_malformed"),
+    }
+}
+
+pub(super) fn make_token(error: &MakeTokenError) -> Answer {
+    match error {
+        MakeTokenError::Member { .. } | MakeTokenError::UnknownMember => {
+            bad_request(error.to_string(), "registration_token_request")
+        }
+        MakeTokenError::Store(_) => store_unavailable(),
+        MakeTokenError::Random(_) => no_randomness(),
     }
 }
 

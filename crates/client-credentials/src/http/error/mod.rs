@@ -32,8 +32,10 @@ use crate::authenticate_client::AuthenticateClientError;
 use crate::describe_token::DescribeTokenError;
 use crate::introspect_token::IntrospectTokenError;
 use crate::issue_token::IssueTokenError;
+use crate::manage_registration::ManageRegistrationError;
 use crate::rate_limit::LimitReached;
 use crate::register_client::RegisterClientError;
+use crate::registration_tokens::MakeTokenError;
 use crate::revocations::TooManyReaders;
 use crate::revoke_token::RevokeTokenError;
 use answer::{Answer, STORE_UNAVAILABLE, new, no_randomness, store_unavailable};
@@ -51,6 +53,12 @@ pub(super) enum Refusal {
     Body(#[from] BodyError),
     #[error(transparent)]
     RegistrationBody(JsonBodyDefect),
+    #[error("registration is closed")]
+    RegistrationClosed,
+    #[error(transparent)]
+    ReplacementBody(JsonBodyDefect),
+    #[error(transparent)]
+    InitialTokenBody(JsonBodyDefect),
     #[error(transparent)]
     PatchBody(JsonBodyDefect),
     #[error(transparent)]
@@ -79,6 +87,10 @@ pub(super) enum Refusal {
     RevocationFeed(#[from] TooManyReaders),
     #[error(transparent)]
     RegisterClient(#[from] RegisterClientError),
+    #[error(transparent)]
+    ManageRegistration(#[from] ManageRegistrationError),
+    #[error(transparent)]
+    MakeToken(#[from] MakeTokenError),
     #[error(transparent)]
     AdministerClients(#[from] AdministerClientsError),
     #[error(transparent)]
@@ -165,6 +177,10 @@ fn answer(refusal: &Refusal, profile: Profile) -> Answer {
         ),
         Refusal::Body(defect) => request::body(*defect),
         Refusal::RegistrationBody(defect) => registration::registration_body(*defect, profile),
+        Refusal::RegistrationClosed => registration::closed(),
+        // Ours alone: the service we replace knows no such path, so that both profiles follow RFC 7592.
+        Refusal::ReplacementBody(defect) => registration::registration_body(*defect, Profile::Standard),
+        Refusal::InitialTokenBody(defect) => management::token_body(*defect),
         Refusal::PatchBody(defect) => management::patch_body(*defect),
         Refusal::Bearer(defect) => bearer::bearer(*defect),
         Refusal::TooManyWrongTokens(reached) => bearer::too_many_wrong_tokens(*reached),
@@ -184,6 +200,8 @@ fn answer(refusal: &Refusal, profile: Profile) -> Answer {
             "too_many_readers",
         ),
         Refusal::RegisterClient(error) => registration::register_client(error, profile),
+        Refusal::ManageRegistration(error) => registration::manage_registration(error),
+        Refusal::MakeToken(error) => management::make_token(error),
         Refusal::AdministerClients(error) => management::administer_clients(error),
         Refusal::AdministerSecrets(error) => management::administer_secrets(error),
         Refusal::Record(RecordError::Store(_)) | Refusal::ReadAudit(_) => store_unavailable(),

@@ -7,11 +7,14 @@ use credentials::client::ClientDefect;
 use jose::KeyDefect;
 
 use super::answer::{Answer, BEARER_CHALLENGE, new, no_randomness, store_unavailable, too_many};
-use super::management::privileged;
+use super::bearer::bad_token;
+use super::management::{administer_clients, privileged};
 use super::request::NOT_AN_OBJECT;
 use crate::client_keys::RegisterKeysError;
 use crate::http::json_body::JsonBodyDefect;
+use crate::manage_registration::ManageRegistrationError;
 use crate::register_client::RegisterClientError;
+use crate::registration_tokens::AdmissionError;
 
 const BUSY: &str = "the key cannot be checked just now: send the request again a little later";
 
@@ -29,6 +32,7 @@ pub(super) fn register_client(error: &RegisterClientError, profile: Profile) -> 
         RegisterClientError::Client(defect) => client(defect, profile),
         RegisterClientError::Privileged(_) => privileged(),
         RegisterClientError::Keys(error) => keys(error, profile),
+        RegisterClientError::Admission(error) => admission(error),
         RegisterClientError::TooMany(reached) => too_many(
             "too many clients are being registered: wait before the next one",
             *reached,
@@ -45,6 +49,37 @@ pub(super) fn register_client(error: &RegisterClientError, profile: Profile) -> 
         ),
         RegisterClientError::Store(_) => store_unavailable(),
         RegisterClientError::Random(_) => no_randomness(),
+    }
+}
+
+pub(super) fn closed() -> Answer {
+    new(
+        403,
+        "access_denied",
+        "registration is closed here: ask an operator for a client",
+        "registration_closed",
+    )
+}
+
+/// RFC 7591 §3.2.2: like any bearer token that does not do.
+fn admission(error: &AdmissionError) -> Answer {
+    match error {
+        AdmissionError::WrongToken => bad_token("initial_token_wrong"),
+        AdmissionError::UsedUp => bad_token("initial_token_used_up"),
+        AdmissionError::Store(_) => store_unavailable(),
+    }
+}
+
+pub(super) fn manage_registration(error: &ManageRegistrationError) -> Answer {
+    match error {
+        ManageRegistrationError::NotTheHolder => bad_token("registration_token_wrong"),
+        ManageRegistrationError::Client(defect) => client(defect, Profile::Standard),
+        ManageRegistrationError::Keys(error) => keys(error, Profile::Standard),
+        ManageRegistrationError::Conflict => {
+            new(409, "conflict", "the client has been changed meanwhile: read it again", "conflict")
+        }
+        ManageRegistrationError::Remove(error) => administer_clients(error),
+        ManageRegistrationError::Store(_) => store_unavailable(),
     }
 }
 

@@ -10,6 +10,7 @@ use crate::administer_clients::Privileged;
 use crate::authenticate_client::{AssertionRefusal, CredentialDefect};
 use crate::client_keys::{JwksUriDefect, KeysUnknown, RegisterKeysError};
 use crate::rate_limit::LimitReached;
+use crate::registration_tokens::AdmissionError;
 use crate::revocations::RevokeError;
 use crate::signing_keys::{KeyStepError, NoSigner};
 use crate::slow_work::Busy;
@@ -36,7 +37,12 @@ fn every_refusal() -> Vec<Refusal> {
             .map(Refusal::from),
     );
     for defect in [JsonBodyDefect::ContentType, JsonBodyDefect::NotAnObject] {
-        all.extend([Refusal::RegistrationBody(defect), Refusal::PatchBody(defect)]);
+        all.extend([
+            Refusal::RegistrationBody(defect),
+            Refusal::ReplacementBody(defect),
+            Refusal::InitialTokenBody(defect),
+            Refusal::PatchBody(defect),
+        ]);
     }
     let bearer = [BearerDefect::Missing, BearerDefect::Several, BearerDefect::Malformed, BearerDefect::Wrong];
     all.extend(bearer.map(Refusal::from));
@@ -70,6 +76,7 @@ fn every_refusal() -> Vec<Refusal> {
         ]
         .map(Refusal::from),
     );
+    all.extend(around_registration());
     all.extend(unauthenticated().into_iter().map(Refusal::from));
     all.extend(ungranted().into_iter().map(Refusal::from));
     all.extend(
@@ -120,6 +127,9 @@ fn every_refusal() -> Vec<Refusal> {
             RegisterKeysError::Store(down()).into(),
             RegisterClientError::Privileged(Privileged),
             RegisterClientError::TooMany(REACHED),
+            AdmissionError::WrongToken.into(),
+            AdmissionError::UsedUp.into(),
+            AdmissionError::Store(down()).into(),
             RegisterClientError::Duplicate,
             RegisterClientError::Taken,
             RegisterClientError::Store(down()),
@@ -164,6 +174,32 @@ fn every_refusal() -> Vec<Refusal> {
             AdministerClientsError::OtherVersion,
             AdministerClientsError::Conflict,
             AdministerClientsError::Store(down()),
+        ]
+        .map(Refusal::from),
+    );
+    all
+}
+
+/// Of a client that looks after its registration, and of an operator who lets others register.
+fn around_registration() -> Vec<Refusal> {
+    let mut all = vec![Refusal::RegistrationClosed];
+    all.extend(
+        [
+            ManageRegistrationError::NotTheHolder,
+            ManageRegistrationError::Client(ClientDefect::SecretChosen),
+            ManageRegistrationError::Keys(RegisterKeysError::OurKey),
+            ManageRegistrationError::Conflict,
+            ManageRegistrationError::Remove(AdministerClientsError::Store(down())),
+            ManageRegistrationError::Store(down()),
+        ]
+        .map(Refusal::from),
+    );
+    all.extend(
+        [
+            MakeTokenError::Member { member: "uses", most: 100 },
+            MakeTokenError::UnknownMember,
+            MakeTokenError::Store(down()),
+            MakeTokenError::Random(RandomError),
         ]
         .map(Refusal::from),
     );

@@ -51,6 +51,6 @@ async fn make(request: &HttpRequest, payload: Payload, deps: &Deps) -> Result<Ht
         return Err(KeyRequestDefect::UnknownMember.into());
     }
     let made = administer_keys::make(deps, algorithm).await?;
-    audit::record(request, deps, Happened::to_key(AuditAction::SigningKeyAdded, &made.kid)).await?;
+    audit::record(request, deps, Happened::to_ours(AuditAction::SigningKeyAdded, &made.kid)).await?;
     Ok(HttpResponse::Created().insert_header((CACHE_CONTROL, "no-store")).json(made))
 }

@@ -43,7 +43,7 @@ async fn recorded(
     outcome: Result<KeyReport, Refusal>,
 ) -> Result<HttpResponse, Refusal> {
     let key = outcome?;
-    audit::record(request, deps, Happened::to_key(AuditAction::SigningKeyChanged, &key.kid)).await?;
+    audit::record(request, deps, Happened::to_ours(AuditAction::SigningKeyChanged, &key.kid)).await?;
     Ok(HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(key))
 }
 

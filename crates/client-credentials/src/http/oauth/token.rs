@@ -6,6 +6,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use credentials::audit::{Actor, AuditAction};
 use credentials::client::ClientId;
 use credentials::form::Form;
+use credentials::scope;
 use serde::Serialize;
 
 use super::client_request::{self, ClientRequestDefect};
@@ -17,9 +18,6 @@ use crate::issue_token::{self, TokenRequest};
 
 /// The one grant (RFC 6749 §4.4).
 pub(crate) const GRANT_TYPE: &str = "client_credentials";
-
-/// More names than any client has permissions.
-const MAX_SCOPE_NAMES: usize = 1000;
 
 /// Why a form is not a token request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -92,8 +90,10 @@ fn read(request: &HttpRequest, form: &Form) -> Result<TokenRequest, TokenRequest
         Some(_) => return Err(TokenRequestDefect::GrantTypeUnsupported),
         None => return Err(TokenRequestDefect::GrantTypeMissing),
     }
-    let scope =
-        form.get("scope").map(|text| scope(text).ok_or(TokenRequestDefect::ScopeMalformed)).transpose()?;
+    let scope = form
+        .get("scope")
+        .map(|text| scope::names(text).ok_or(TokenRequestDefect::ScopeMalformed))
+        .transpose()?;
     Ok(TokenRequest {
         credential: client_request::credential(request, form)?,
         client_id: form.get("client_id").map(str::to_owned),
@@ -101,19 +101,4 @@ fn read(request: &HttpRequest, form: &Form) -> Result<TokenRequest, TokenRequest
         resources: form.all("resource").map(str::to_owned).collect(),
         scope,
     })
-}
-
-/// The names in a scope (RFC 6749 appendix A.4), each once.
-fn scope(text: &str) -> Option<Vec<String>> {
-    let legal = |byte: u8| matches!(byte, b'!' | b'#'..=b'[' | b']'..=b'~');
-    let mut names: Vec<String> = Vec::new();
-    for name in text.split(' ') {
-        if name.is_empty() || names.len() == MAX_SCOPE_NAMES || !name.bytes().all(legal) {
-            return None;
-        }
-        if !names.iter().any(|known| known == name) {
-            names.push(name.to_owned());
-        }
-    }
-    Some(names)
 }

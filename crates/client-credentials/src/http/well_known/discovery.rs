@@ -2,12 +2,12 @@
 //! from the configuration alone: whatever host a request names, they stay the same (C-8414-03, T-REG-09).
 
 use actix_web::web::Bytes;
-use credentials::client::AuthMethod;
+use credentials::client::{AuthMethod, ClientId};
 use jose::Algorithm;
 use serde_json::{Map, Value, json};
 
 use super::{AUTHORIZATION_SERVER, JWKS, OPENID_CONFIGURATION};
-use crate::config::issuer_url;
+use crate::config::{RegistrationMode, issuer_url};
 use crate::http::oauth::token::GRANT_TYPE;
 use crate::http::{INTROSPECT, REGISTER, REVOKE, TOKEN};
 
@@ -17,29 +17,52 @@ pub struct Discovery {
     pub openid_configuration: Option<Bytes>,
     /// Path of the issuer, as it stands there but for slashes at its end (RFC 8414 §3.1). `None`: it is no URL.
     issuer_path: Option<String>,
+    /// What stands before every path.
+    base: Option<String>,
 }
 
 impl Discovery {
     /// Describes the service. The operator's file takes the place of the generated `openid-configuration`. If the issuer
     /// is no URL, as upstream's samples have it, no client can look for it, and nothing is generated.
-    pub(crate) fn new(issuer: &str, service_prefix: &str, operators_file: Option<Bytes>) -> Self {
+    pub(crate) fn new(
+        issuer: &str,
+        service_prefix: &str,
+        operators_file: Option<Bytes>,
+        registration: RegistrationMode,
+    ) -> Self {
         let Some(url) = issuer_url(issuer) else {
             return Self {
                 authorization_server: None,
                 openid_configuration: operators_file,
                 issuer_path: None,
+                base: None,
             };
         };
         // Gateways hand on paths as they are, so that the prefix is all that stands before a path, inside and outside.
         let base = format!("{}{service_prefix}", url.origin().ascii_serialization());
         let mut members = metadata(issuer, &base);
+        if registration == RegistrationMode::Closed {
+            members.shift_remove("registration_endpoint");
+        }
         let authorization_server = json_bytes(&members);
         members.extend(openid_members());
         Self {
             authorization_server: Some(authorization_server),
             openid_configuration: operators_file.or_else(|| Some(json_bytes(&members))),
             issuer_path: Some(url.path().trim_end_matches('/').to_owned()),
+            base: Some(base),
         }
+    }
+
+    /// Whether we know under which URL we are reached.
+    pub(crate) const fn is_generated(&self) -> bool {
+        self.base.is_some()
+    }
+
+    /// Where a client looks after its registration (RFC 7592 §3). `None` if the issuer is no URL.
+    pub(crate) fn registration_client_uri(&self, id: &ClientId) -> Option<String> {
+        // An id that we made is letters.
+        self.base.as_ref().map(|base| format!("{base}{REGISTER}/{id}"))
     }
 
     /// Where clients that know the issuer alone look for the documents: raw path, and the path of the route. None of
@@ -119,7 +142,7 @@ mod tests {
             ("https://h/t1/", "/auth/v1", "https://h/auth/v1/oauth/token"),
             ("http://[::1]:3000", "", "http://[::1]:3000/oauth/token"),
         ] {
-            let discovery = Discovery::new(issuer, prefix, None);
+            let discovery = Discovery::new(issuer, prefix, None, RegistrationMode::Open);
             for document in [&discovery.authorization_server, &discovery.openid_configuration] {
                 let members = members(document.as_ref()).unwrap();
                 assert_eq!(members["token_endpoint"], token_endpoint, "{issuer} {prefix}");
@@ -137,7 +160,7 @@ mod tests {
             ("https://h/t1/", "/t1"),
             ("https://h/a/b%20c", "/a/b%20c"),
         ] {
-            let places = Discovery::new(issuer, "/auth", None).places();
+            let places = Discovery::new(issuer, "/auth", None, RegistrationMode::Open).places();
             let places: Vec<_> = places.into_iter().map(|(place, _)| place).collect();
             assert_eq!(
                 places,
@@ -173,7 +196,7 @@ mod tests {
             "http://[::1",
             "è\u{202e}💥",
         ] {
-            let discovery = Discovery::new(issuer, "/auth", None);
+            let discovery = Discovery::new(issuer, "/auth", None, RegistrationMode::Open);
             assert_eq!(
                 (discovery.authorization_server, discovery.openid_configuration),
                 (None, None),
@@ -181,7 +204,7 @@ mod tests {
             );
         }
         let file = Bytes::from_static(b"{}");
-        let discovery = Discovery::new("mia-issuer", "", Some(file.clone()));
+        let discovery = Discovery::new("mia-issuer", "", Some(file.clone()), RegistrationMode::Open);
         assert_eq!((discovery.authorization_server, discovery.openid_configuration), (None, Some(file)));
     }
 }

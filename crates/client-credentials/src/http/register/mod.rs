@@ -1,56 +1,72 @@
-//! `POST /register` (RFC 7591 §3, upstream contract §1.1): anybody gets a client, and it can do nothing.
+//! `POST /register` (RFC 7591 §3, upstream contract §1.1): anybody gets a client, unless `REGISTRATION` says otherwise, and
+//! it can do nothing.
+
+pub mod one;
 
 use actix_web::http::header::{CACHE_CONTROL, PRAGMA};
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use common::Profile;
-use credentials::StoreError;
 use credentials::audit::AuditAction;
 use serde_json::{Map, Value, json};
 use service_kit::access_log::annotate;
+use service_kit::to_the_end::to_the_end;
 
 use super::audit::{self, Happened};
 use super::error::{Refusal, respond};
-use super::{json_body, source};
+use super::{bearer, json_body, source};
 use crate::Deps;
+use crate::config::RegistrationMode;
 use crate::register_client::{self, RegisterClientError, RegisteredClient, Registrant};
+use crate::registration_tokens::{self, Admission};
 
 /// Registers a powerless client.
 pub async fn post(request: HttpRequest, payload: Payload, deps: Data<Deps>) -> HttpResponse {
-    let outcome = register(&request, payload, &deps, Registrant::Stranger).await;
-    respond(&request, &deps, outcome)
+    // Else a caller who leaves half-way would leave a secret without its client behind.
+    to_the_end(async move {
+        let outcome = admit_and_register(&request, payload, &deps).await;
+        respond(&request, &deps, outcome)
+    })
+    .await
 }
 
-/// Goes on if the caller leaves half-way: else it would leave a secret without its client behind (T-REG-11).
-async fn register_to_the_end(
-    deps: &Data<Deps>,
-    registrant: Registrant,
-    members: Map<String, Value>,
-) -> Result<RegisteredClient, RegisterClientError> {
-    let deps = Data::clone(deps);
-    let registering =
-        actix_web::rt::spawn(async move { register_client::run(&deps, &registrant, &members).await });
-    registering.await.unwrap_or_else(|error| Err(StoreError::Unavailable(error.into()).into()))
+async fn admit_and_register(
+    request: &HttpRequest,
+    payload: Payload,
+    deps: &Deps,
+) -> Result<HttpResponse, Refusal> {
+    let admission = match deps.registration {
+        RegistrationMode::Open => None,
+        RegistrationMode::Token => {
+            let token = bearer::token(request.headers())?;
+            Some(registration_tokens::admit(deps, token).await.map_err(RegisterClientError::from)?)
+        }
+        RegistrationMode::Closed => return Err(Refusal::RegistrationClosed),
+    };
+    register(request, payload, deps, Registrant::Stranger, admission).await
 }
 
 /// Makes a client of the body, as far as the registrant may.
 pub(super) async fn register(
     request: &HttpRequest,
     payload: Payload,
-    deps: &Data<Deps>,
+    deps: &Deps,
     registrant: Registrant,
+    admission: Option<Admission>,
 ) -> Result<HttpResponse, Refusal> {
     let members = json_body::read(request, payload, &["application/json"], Refusal::RegistrationBody).await?;
     if registrant == Registrant::Stranger {
         register_client::admit(deps, source::of(request, &deps.trusted_proxies))?;
     }
-    let registered = register_to_the_end(deps, registrant.clone(), members).await?;
+    let token_id = admission.as_ref().map(|admission| admission.token_id().to_owned());
+    let registered = register_client::run(deps, &registrant, admission, &members).await?;
     deps.metrics.clients_registered.inc();
     let id = registered.client.id.to_string();
     match registrant {
         Registrant::Stranger => {
             annotate(request, |line| line.client_id = Some(id));
-            audit::note(request, deps, Happened::to(AuditAction::ClientRegistered, &registered.client.id));
+            let happened = Happened::to(AuditAction::ClientRegistered, &registered.client.id);
+            audit::note(request, deps, Happened { subject: token_id.as_deref(), ..happened });
         }
         Registrant::Operator(_) => {
             annotate(request, |line| line.target_client = Some(id));
@@ -59,7 +75,7 @@ pub(super) async fn register(
         }
     }
     let members = match (registrant, deps.profile) {
-        (Registrant::Stranger, Profile::Standard) => full_answer(&registered),
+        (Registrant::Stranger, Profile::Standard) => full_answer(deps, &registered),
         // Upstream contract §1.1: these members and no others, in this order.
         (Registrant::Stranger, Profile::DropIn) | (Registrant::Operator(_), _) => brief_answer(&registered),
     };
@@ -82,8 +98,11 @@ fn brief_answer(registered: &RegisteredClient) -> Map<String, Value> {
 }
 
 /// The same, and everything that is registered (RFC 7591 §3.2.1).
-fn full_answer(registered: &RegisteredClient) -> Map<String, Value> {
+fn full_answer(deps: &Deps, registered: &RegisteredClient) -> Map<String, Value> {
     let mut members = brief_answer(registered);
+    if let Some(token) = &registered.registration_token {
+        members.extend(one::management(deps, &registered.client.id, token));
+    }
     members.extend(registered.client.registered_metadata());
     members
 }

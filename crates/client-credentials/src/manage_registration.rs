@@ -12,6 +12,8 @@ use serde_json::{Map, Value};
 use crate::Deps;
 use crate::administer_clients::{self, AdministerClientsError, Operator};
 use crate::client_keys::{self, RegisterKeysError};
+use crate::rate_limit::LimitReached;
+use crate::source::Source;
 
 /// Why the holder did not get what they asked for.
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +21,8 @@ pub enum ManageRegistrationError {
     /// No such client, or not its token: which of the two is not told (C-7592-09).
     #[error("the registration access token is not one of this client")]
     NotTheHolder,
+    #[error(transparent)]
+    TooMany(#[from] LimitReached),
     #[error(transparent)]
     Client(#[from] ClientDefect),
     #[error(transparent)]
@@ -52,6 +56,16 @@ async fn look_up(deps: &Deps, id: &ClientId, token: &str) -> Result<Option<Clien
     } else {
         Err(ManageRegistrationError::NotTheHolder)
     }
+}
+
+/// Counts the replacement as a registration: it leaves an audit event behind, and has us fetch keys from another place
+/// (T-REG-01, T-SSRF-06).
+///
+/// # Errors
+/// [`ManageRegistrationError::TooMany`].
+pub fn admit(deps: &Deps, source: Source) -> Result<(), ManageRegistrationError> {
+    let admitted = deps.limits.registration(source, deps.clock.now());
+    Ok(admitted.inspect_err(|reached| deps.metrics.limited(*reached))?)
 }
 
 /// Puts a new description in the place of the old one. Of several at one time, one is taken and the others are refused

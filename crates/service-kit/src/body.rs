@@ -50,8 +50,9 @@ impl BodyRoom {
 /// Why a body was not read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BodyError {
-    #[error("the body is larger than 64 KiB")]
-    TooLarge,
+    /// It may have this many bytes.
+    #[error("the body is larger than {0} bytes")]
+    TooLarge(usize),
     #[error("the body did not arrive within 10 seconds")]
     TooSlow,
     #[error("the body could not be read to its end")]
@@ -67,25 +68,39 @@ pub enum BodyError {
 /// # Errors
 /// [`BodyError`].
 pub async fn read(request: &HttpRequest, payload: Payload) -> Result<Bytes, BodyError> {
+    read_at_most(MAX_BYTES, request, payload).await
+}
+
+/// The same with less than [`MAX_BYTES`] for a body that we keep (T-REG-02).
+///
+/// # Errors
+/// [`BodyError`].
+pub async fn read_at_most(
+    max_bytes: usize,
+    request: &HttpRequest,
+    payload: Payload,
+) -> Result<Bytes, BodyError> {
     if request.headers().get(header::CONTENT_ENCODING).is_some_and(|value| value != "identity") {
         return Err(BodyError::Encoded);
     }
     let declared =
         request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
-    if declared.is_some_and(|length: u64| length > MAX_BYTES as u64) {
-        return Err(BodyError::TooLarge);
+    if declared.is_some_and(|length: u64| length > max_bytes as u64) {
+        return Err(BodyError::TooLarge(max_bytes));
     }
     let room = request.app_data::<BodyRoom>().cloned().unwrap_or_default();
-    tokio::time::timeout(MAX_TIME, collect(payload, &room)).await.unwrap_or(Err(BodyError::TooSlow))
+    tokio::time::timeout(MAX_TIME, collect(max_bytes, payload, &room))
+        .await
+        .unwrap_or(Err(BodyError::TooSlow))
 }
 
-async fn collect(mut payload: Payload, room: &BodyRoom) -> Result<Bytes, BodyError> {
+async fn collect(max_bytes: usize, mut payload: Payload, room: &BodyRoom) -> Result<Bytes, BodyError> {
     let (mut body, mut taken) = (BytesMut::new(), None);
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(|_| BodyError::Broken)?;
         let needed = body.len().saturating_add(chunk.len());
-        if needed > MAX_BYTES {
-            return Err(BodyError::TooLarge);
+        if needed > max_bytes {
+            return Err(BodyError::TooLarge(max_bytes));
         }
         room.grow(&mut taken, body.len(), needed)?;
         body.extend_from_slice(&chunk);

@@ -146,7 +146,8 @@ impl PublishedKeys {
         let _ = fetching.await;
     }
 
-    /// What we know of the client's keys. A client that publishes elsewhere now starts anew. When there is no room, the one
+    /// What we know of the client's keys. A client that publishes elsewhere now starts anew, but for the pause between two
+    /// fetches: else it would have us fetch as often as it says to have moved (T-SSRF-06). When there is no room, the one
     /// whose keys were asked for longest ago is forgotten.
     fn publication(&self, client: &Client, uri: &str) -> Arc<Publication> {
         let algorithm = client.assertion_algorithm.as_deref().and_then(Algorithm::named);
@@ -157,6 +158,7 @@ impl PublishedKeys {
         {
             return Arc::clone(known);
         }
+        let tried_at = clients.get(&client.id).and_then(|known| known.state().tried_at);
         if clients.len() >= MAX_CLIENTS {
             let oldest = clients.iter().min_by_key(|(_, known)| known.state().tried_at);
             let oldest = oldest.map(|(id, _)| id.clone());
@@ -165,7 +167,7 @@ impl PublishedKeys {
         let new = Arc::new(Publication {
             uri: uri.to_owned(),
             algorithm,
-            state: RwLock::default(),
+            state: RwLock::new(State { tried_at, ..State::default() }),
             fetching: Arc::default(),
         });
         clients.insert(client.id.clone(), Arc::clone(&new));

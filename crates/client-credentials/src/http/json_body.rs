@@ -8,6 +8,9 @@ use service_kit::body;
 
 use super::error::Refusal;
 
+/// The largest description of a client.
+const MAX_DESCRIPTION_BYTES: usize = 32 * 1024;
+
 /// Why a body is not a JSON object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(super) enum JsonBodyDefect {
@@ -27,14 +30,36 @@ pub(super) async fn read(
     media_types: &[&str],
     refusal: fn(JsonBodyDefect) -> Refusal,
 ) -> Result<Map<String, Value>, Refusal> {
+    read_at_most(body::MAX_BYTES, request, payload, media_types, refusal).await
+}
+
+/// The description of a client: we keep most of it, so it may have half of what others may (T-REG-02).
+///
+/// # Errors
+/// As [`read`].
+pub(super) async fn description(
+    request: &HttpRequest,
+    payload: Payload,
+    refusal: fn(JsonBodyDefect) -> Refusal,
+) -> Result<Map<String, Value>, Refusal> {
+    read_at_most(MAX_DESCRIPTION_BYTES, request, payload, &["application/json"], refusal).await
+}
+
+async fn read_at_most(
+    max_bytes: usize,
+    request: &HttpRequest,
+    payload: Payload,
+    media_types: &[&str],
+    refusal: fn(JsonBodyDefect) -> Refusal,
+) -> Result<Map<String, Value>, Refusal> {
     if !media_types.contains(&body::media_type(request).as_str()) {
         return Err(refusal(JsonBodyDefect::ContentType));
     }
-    let bytes = body::read(request, payload).await?;
+    let bytes = body::read_at_most(max_bytes, request, payload).await?;
     strict_json::object(&bytes).map_err(|_| refusal(JsonBodyDefect::NotAnObject))
 }
 
-/// The same, but a body may be left out: then the object is empty.
+/// The same as [`read`], but a body may be left out: then the object is empty.
 ///
 /// # Errors
 /// As [`read`].

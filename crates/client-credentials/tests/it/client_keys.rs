@@ -44,6 +44,33 @@ fn t_hdr_04_the_kid_says_which_of_several_keys() {
     assert_eq!(signed(&service, &client, &json!({"alg": "ES256", "kid": "old"})).status, 200);
 }
 
+/// However many keys there are, an assertion costs one verification, and which key it is for is never tried out.
+#[test]
+fn t_hdr_06_many_keys_cost_no_more_than_one() {
+    let service = Service::standard(&[]);
+    let keys: Vec<_> = (0..11).map(|n| ClientKey::generate(&format!("k{n}"))).collect();
+    let all: Vec<_> = keys.iter().collect();
+    assert_eq!(service.register(&with_set(&all)).refusal(), (400, "invalid_client_metadata".to_owned()));
+    let members = with_set(&all[..10]);
+    let same_kid = json!({"client_name": "c", "token_endpoint_auth_method": "private_key_jwt",
+        "jwks": {"keys": [keys[0].public_jwk(), ClientKey::generate("k0").public_jwk()]}});
+    assert_eq!(service.register(&same_kid).refusal(), (400, "invalid_client_metadata".to_owned()));
+    let last = keys.into_iter().nth(9).unwrap();
+    let client = registered(&service, &members, last);
+    for (header, status) in [
+        (json!({"alg": "ES256"}), 401),
+        (json!({"alg": "ES256", "kid": "k0"}), 401),
+        (json!({"alg": "ES256", "kid": "k9"}), 200),
+    ] {
+        let cost = verifications(&service, || {
+            let answer = signed(&service, &client, &header);
+            assert_eq!(answer.status, status, "{header}");
+            answer
+        });
+        assert_eq!(cost, 1.0, "{header}");
+    }
+}
+
 #[test]
 fn t_hdr_04_an_only_key_needs_no_kid() {
     let service = Service::standard(&[]);

@@ -233,6 +233,62 @@ fn a_list_shows_what_was_asked_for() {
     }
 }
 
+/// What comes from a page is not believed: it is compared as an id, and never as a part of a query.
+#[test]
+fn t_ops_02_forged_pages_and_filters_show_nothing_else() {
+    let service = Service::standard(&[]);
+    let mut ids = [(); 3].map(|()| service.basic_client(&json!({"permissions": ["p"]})).id);
+    ids.sort();
+    let shown = |query: &str| {
+        let answer = service.manage("GET", &format!("/clients?{query}"), None);
+        assert_eq!(answer.status, 200, "{query}: {answer:?}");
+        let clients = answer.json()["clients"].as_array().unwrap().clone();
+        clients.iter().map(|client| client["clientId"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    for (query, expected) in [
+        (format!("after={}", ids[0]), &ids[1..]),
+        (format!("after={}&permission=q", ids[0]), &[]),
+        ("after=0".to_owned(), &ids),
+        ("after=zzzz".to_owned(), &[]),
+        // As they are: text that is compared.
+        ("after=%7B%22%24gt%22%3A%22%22%7D".to_owned(), &[]),
+        ("name=%27%20OR%201%3D1--".to_owned(), &[]),
+        ("name=%25".to_owned(), &[]),
+        ("permission=%7B%22%24ne%22%3A1%7D".to_owned(), &[]),
+        ("metadata.%24where=1".to_owned(), &[]),
+        ("metadata.a%27%20OR%20%271%27%3D%271=x".to_owned(), &[]),
+    ] {
+        assert_eq!(shown(&query), expected, "{query}");
+    }
+    for forged in [
+        "after=%27%20OR%201%3D1--",
+        "after%5B%24gt%5D=",
+        "after=%00",
+        "after=%FF",
+        "after=a&after=b",
+        "permission%5B%24ne%5D=x",
+        "state%5B%24ne%5D=PUBLIC",
+        "state=PUBLIC%27--",
+        "origin=%24ne",
+        "limit=0",
+        "limit=1001",
+        "limit=-1",
+        "limit=1e3",
+        "limit=1%3BDROP%20TABLE%20clients",
+        "unused_since=1%20OR%201",
+        "created_before=99999999999999999999",
+        "_q=%7B%7D",
+        "%24where=1",
+    ] {
+        let answer = service.manage("GET", &format!("/clients?{forged}"), None);
+        assert_eq!(answer.refusal(), (400, "invalid_request".to_owned()), "{forged}");
+    }
+    for forged in ["after=x", "after=%27--", "client=%27%20OR%201", "action=%24ne", "until=x"] {
+        let answer = service.manage("GET", &format!("/audit?{forged}"), None);
+        assert_eq!(answer.refusal(), (400, "invalid_request".to_owned()), "{forged}");
+    }
+}
+
 #[test]
 fn t_ops_02_a_forged_page_and_an_empty_condition_are_refused_and_say_why() {
     let service = Service::standard(&[]);

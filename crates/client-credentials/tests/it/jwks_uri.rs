@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use testkit::ClientKey;
 use testkit::tls::Authority;
 
-use crate::service::{Answer, ISSUER, KeyClient, Service, jwt_part};
+use crate::service::{Answer, ISSUER, JSON, KeyClient, Service, jwt_part};
 
 /// Answers every request with the bytes it was given last, and counts connections and requests.
 struct KeyServer {
@@ -137,6 +137,35 @@ fn t_ssrf_06_keys_are_fetched_once_and_again_for_a_new_kid_after_a_minute() {
     service.clock.advance_seconds(300);
     assert_eq!(present(&service, &before).refusal(), (401, "invalid_client".to_owned()));
     assert_eq!(server.asked(), 3);
+}
+
+/// Else whoever may register would have us ask one server after the other.
+#[test]
+fn t_ssrf_06_a_client_that_moves_has_nothing_fetched_for_it() {
+    let authority = Authority::new();
+    let service = service(&authority);
+    let places = [(); 2].map(|()| KeyServer::start("127.0.0.1", &authority));
+    let told = service.register(&description(&places[0].uri())).json();
+    let key = ClientKey::generate("k");
+    places.iter().for_each(|place| place.publishes(&[key.public_jwk()]));
+    let client = KeyClient { id: told["client_id"].as_str().unwrap().to_owned(), key };
+    assert_eq!(present(&service, &client).status, 200);
+    let token = format!("Bearer {}", told["registration_access_token"].as_str().unwrap());
+    let moves = |place: &KeyServer| {
+        let mut body = description(&place.uri());
+        body["client_id"] = told["client_id"].clone();
+        let path = format!("/register/{}", client.id);
+        let answer = service.call("PUT", &path, &[JSON, ("Authorization", &token)], &body.to_string());
+        assert_eq!(answer.status, 200, "{answer:?}");
+    };
+    for place in [&places[1], &places[0], &places[1]] {
+        moves(place);
+        assert_eq!(present(&service, &client).refusal(), unknown());
+    }
+    assert_eq!(places.each_ref().map(KeyServer::asked), [1, 0]);
+    service.clock.advance_seconds(60);
+    assert_eq!(present(&service, &client).status, 200);
+    assert_eq!(places.each_ref().map(KeyServer::asked), [1, 1]);
 }
 
 #[test]

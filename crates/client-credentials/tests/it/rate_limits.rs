@@ -46,6 +46,27 @@ fn c_6749_06_t_bru_01_t_bru_02_wrong_secrets_are_limited_and_the_right_one_is_go
     }
 }
 
+/// Each replacement leaves an audit event behind.
+#[test]
+fn t_reg_01_replacements_count_as_registrations() {
+    let service = Service::standard(&[("REGISTRATIONS_PER_MINUTE_PER_SOURCE", "3")]);
+    let client = service.register(&json!({"client_name": "c"})).json();
+    let path = format!("/register/{}", client["client_id"].as_str().unwrap());
+    let token = format!("Bearer {}", client["registration_access_token"].as_str().unwrap());
+    let body = json!({"client_id": client["client_id"], "client_name": "c"}).to_string();
+    let ask = |method: &str, token: &str| {
+        let body = if method == "PUT" { &*body } else { "" };
+        service.call(method, &path, &[JSON, ("Authorization", token)], body)
+    };
+    assert_eq!([(); 3].map(|()| ask("PUT", "Bearer wrong").status), [401; 3], "they count for nobody");
+    assert_eq!([(); 3].map(|()| ask("PUT", &token).status), [200, 200, 429]);
+    assert_eq!(ask("PUT", &token).refusal(), (429, "too_many_requests".to_owned()));
+    assert_eq!((ask("GET", &token).status, named(&service, "1.1.1.1").status), (200, 429));
+    service.clock.advance_seconds(20);
+    assert_eq!([(); 2].map(|()| ask("PUT", &token).status), [200, 429]);
+    assert_eq!(ask("DELETE", &token).status, 204, "who leaves is not kept");
+}
+
 #[test]
 fn t_bru_03_guesses_at_many_clients_are_limited_by_their_source() {
     let service = Service::standard(&[("TRUSTED_PROXIES", "127.0.0.0/8")]);

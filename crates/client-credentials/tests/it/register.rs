@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use testkit::ClientKey;
 
-use crate::service::{Answer, FORM, GRANT, JSON, Service, basic, send};
+use crate::service::{Answer, FORM, GRANT, JSON, Service, basic, call, send};
 
 /// The drop-in profile answers these members in this order, whatever else was sent.
 #[test]
@@ -124,7 +124,7 @@ fn bad_registrations() -> Vec<(Answer, &'static str)> {
         (post(&[JSON], "[]"), "one JSON object"),
         (post(&[JSON], r#"{"client_name":"c""#), "one JSON object"),
         (post(&[JSON], r#"{"client_name":"c","client_name":"d"}"#), "one JSON object"),
-        (post(&[JSON], &"[".repeat(50_000)), "one JSON object"),
+        (post(&[JSON], &"[".repeat(30_000)), "one JSON object"),
         (post(&[JSON], "{}"), "client_name is missing"),
         (post(&[JSON], r#"{"client_name":["c"]}"#), "client_name must be"),
         (
@@ -196,6 +196,39 @@ fn t_frm_06_a_large_body_is_refused_before_it_is_read() {
         assert_eq!(answer.header("connection"), Some("close"));
     }
     assert!(started.elapsed().as_secs() < 15, "the connection was closed");
+}
+
+#[test]
+fn t_reg_02_a_description_of_a_client_has_at_most_32_kib() {
+    for service in [Service::standard(&[]), Service::drop_in(&[])] {
+        let description = |length: usize| {
+            let members =
+                |filling: usize| json!({"client_name": "c", "filling": "x".repeat(filling)}).to_string();
+            let text = members(length - members(0).len());
+            assert_eq!(text.len(), length);
+            text
+        };
+        let holder = service.register(&json!({"client_name": "c"})).json();
+        let own = format!("/register/{}", holder["client_id"].as_str().unwrap());
+        let token = format!("Bearer {}", holder["registration_access_token"].as_str().unwrap_or_default());
+        let bootstrap = format!("Bearer {}", crate::service::BOOTSTRAP_TOKEN);
+        for (length, expected) in [(32 * 1024, [201, 201, 400]), (32 * 1024 + 1, [413; 3])] {
+            let body = description(length);
+            let answers = [
+                (service.public, "POST", "/register", &bootstrap),
+                (service.management, "POST", "/clients", &bootstrap),
+                (service.public, "PUT", &*own, &token),
+            ]
+            .map(|(address, method, target, token)| {
+                call(address, method, target, &[JSON, ("Authorization", token)], &body)
+            });
+            let has_own = !token.ends_with(' ');
+            for (answer, expected) in answers.iter().zip(expected).take(if has_own { 3 } else { 2 }) {
+                assert_eq!(answer.status, expected, "{length}: {answer:?}");
+                assert!(expected != 413 || answer.body.contains("larger than 32 KiB"), "{answer:?}");
+            }
+        }
+    }
 }
 
 #[test]

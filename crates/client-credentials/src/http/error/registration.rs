@@ -13,6 +13,7 @@ use super::request::NOT_AN_OBJECT;
 use crate::client_keys::RegisterKeysError;
 use crate::http::json_body::JsonBodyDefect;
 use crate::manage_registration::ManageRegistrationError;
+use crate::rate_limit::LimitReached;
 use crate::register_client::RegisterClientError;
 use crate::registration_tokens::AdmissionError;
 
@@ -33,11 +34,7 @@ pub(super) fn register_client(error: &RegisterClientError, profile: Profile) -> 
         RegisterClientError::Privileged(_) => privileged(),
         RegisterClientError::Keys(error) => keys(error, profile),
         RegisterClientError::Admission(error) => admission(error),
-        RegisterClientError::TooMany(reached) => too_many(
-            "too many clients are being registered: wait before the next one",
-            *reached,
-            "too_many_registrations",
-        ),
+        RegisterClientError::TooMany(reached) => too_many_registrations(*reached),
         RegisterClientError::Duplicate => {
             new(409, "conflict", "the client could not be made: send the request again", "duplicate")
         }
@@ -50,6 +47,11 @@ pub(super) fn register_client(error: &RegisterClientError, profile: Profile) -> 
         RegisterClientError::Store(_) => store_unavailable(),
         RegisterClientError::Random(_) => no_randomness(),
     }
+}
+
+fn too_many_registrations(reached: LimitReached) -> Answer {
+    let sentence = "too many clients are being registered: wait before the next one";
+    too_many(sentence, reached, "too_many_registrations")
 }
 
 pub(super) fn closed() -> Answer {
@@ -73,6 +75,7 @@ fn admission(error: &AdmissionError) -> Answer {
 pub(super) fn manage_registration(error: &ManageRegistrationError) -> Answer {
     match error {
         ManageRegistrationError::NotTheHolder => bad_token("registration_token_wrong"),
+        ManageRegistrationError::TooMany(reached) => too_many_registrations(*reached),
         ManageRegistrationError::Client(defect) => client(defect, Profile::Standard),
         ManageRegistrationError::Keys(error) => keys(error, Profile::Standard),
         ManageRegistrationError::Conflict => {

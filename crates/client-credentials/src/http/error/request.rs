@@ -10,8 +10,9 @@ pub(super) const NOT_AN_OBJECT: &str = "the body must be one JSON object in UTF-
 
 pub(super) fn body(defect: BodyError) -> Answer {
     match defect {
-        BodyError::TooLarge => {
-            new(413, "invalid_request", "the body is larger than 64 KiB: send less", "body_too_large")
+        BodyError::TooLarge(bytes) => {
+            let sentence = format!("the body is larger than {} KiB: send less", bytes / 1024);
+            new(413, "invalid_request", sentence, "body_too_large")
         }
         BodyError::TooSlow => new(
             408,

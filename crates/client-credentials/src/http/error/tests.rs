@@ -33,8 +33,14 @@ fn every_refusal() -> Vec<Refusal> {
         Refusal::Overloaded,
     ];
     all.extend(
-        [BodyError::TooLarge, BodyError::TooSlow, BodyError::Broken, BodyError::NoRoom, BodyError::Encoded]
-            .map(Refusal::from),
+        [
+            BodyError::TooLarge(64 * 1024),
+            BodyError::TooSlow,
+            BodyError::Broken,
+            BodyError::NoRoom,
+            BodyError::Encoded,
+        ]
+        .map(Refusal::from),
     );
     for defect in [JsonBodyDefect::ContentType, JsonBodyDefect::NotAnObject] {
         all.extend([
@@ -186,6 +192,7 @@ fn around_registration() -> Vec<Refusal> {
     all.extend(
         [
             ManageRegistrationError::NotTheHolder,
+            ManageRegistrationError::TooMany(REACHED),
             ManageRegistrationError::Client(ClientDefect::SecretChosen),
             ManageRegistrationError::Keys(RegisterKeysError::OurKey),
             ManageRegistrationError::Conflict,

@@ -54,7 +54,7 @@ pub(super) async fn register(
     registrant: Registrant,
     admission: Option<Admission>,
 ) -> Result<HttpResponse, Refusal> {
-    let members = json_body::read(request, payload, &["application/json"], Refusal::RegistrationBody).await?;
+    let members = json_body::description(request, payload, Refusal::RegistrationBody).await?;
     if registrant == Registrant::Stranger {
         register_client::admit(deps, source::of(request, &deps.trusted_proxies))?;
     }

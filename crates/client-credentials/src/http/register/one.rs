@@ -14,7 +14,7 @@ use crate::Deps;
 use crate::http::audit::{self, Happened};
 use crate::http::bearer::{self, BearerDefect};
 use crate::http::error::{Refusal, respond};
-use crate::http::json_body;
+use crate::http::{json_body, source};
 use crate::manage_registration;
 
 /// Tells what is registered. Never the secret: it is stored as a hash (C-7592-03).
@@ -51,7 +51,8 @@ async fn replace(request: &HttpRequest, payload: Payload, deps: &Deps) -> Result
     let (id, token) = holder(request)?;
     // Strangers are sent away before their body is read.
     manage_registration::find(deps, &id, token).await?;
-    let members = json_body::read(request, payload, &["application/json"], Refusal::ReplacementBody).await?;
+    manage_registration::admit(deps, source::of(request, &deps.trusted_proxies))?;
+    let members = json_body::description(request, payload, Refusal::ReplacementBody).await?;
     let client = manage_registration::replace(deps, &id, token, &members).await?;
     // A replacement changes all of them. Not the names that were sent: they may be any text.
     let registered = client.registered_metadata();

@@ -18,8 +18,8 @@ pub(crate) struct Limits {
     wrong_secrets_per_client: Option<RateLimit>,
     wrong_secrets_per_source: Option<RateLimit>,
     wrong_management_tokens: Option<RateLimit>,
-    /// Not one that a caller sees: of audit events.
-    denials_noted: Option<RateLimit>,
+    /// How often it is told that a budget of wrong secrets is used up, or that somebody was sent away.
+    tellings: Option<RateLimit>,
 }
 
 impl Limits {
@@ -58,7 +58,7 @@ impl Limits {
                 wrong_management_tokens,
                 rates.wrong_secrets_per_source,
             ),
-            denials_noted: RateLimit::for_each_key("denials_noted", 1),
+            tellings: RateLimit::for_each_key("tellings", 1),
         }
     }
 
@@ -87,6 +87,11 @@ impl Limits {
         of_client.and(of_source)
     }
 
+    /// Whether it is time to tell of what strangers do, such as wrong secrets for one client: of each kind once a minute.
+    pub(crate) fn is_worth_telling(&self, kind: &impl Hash, now: Timestamp) -> bool {
+        spend(self.tellings.as_ref(), kind, now).is_ok()
+    }
+
     /// Whether one more secret may be tried that somebody could guess. Nothing is spent.
     ///
     /// # Errors
@@ -107,10 +112,5 @@ impl Limits {
     /// [`LimitReached`].
     pub(crate) fn wrong_management_token(&self, source: Source, now: Timestamp) -> Result<(), LimitReached> {
         spend(self.wrong_management_tokens.as_ref(), &source, now)
-    }
-
-    /// Whether the audit log gets another event of this kind: one a minute.
-    pub(crate) fn may_note_denial(&self, kind: &impl Hash, now: Timestamp) -> bool {
-        spend(self.denials_noted.as_ref(), kind, now).is_ok()
     }
 }

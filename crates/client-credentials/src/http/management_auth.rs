@@ -115,7 +115,7 @@ fn note_denial(request: &HttpRequest, deps: &Deps) {
     let Some(reason) = reason else { return };
     let who = request.extensions().get::<Actor>().map(Actor::to_text);
     let who = who.ok_or_else(|| source::of(request, &deps.trusted_proxies));
-    if deps.limits.may_note_denial(&(who, reason), deps.clock.now()) {
+    if deps.limits.is_worth_telling(&(who, reason), deps.clock.now()) {
         let route = request.app_data::<Route>().map(|route| route.0).unwrap_or_default();
         let asked = format!("{} {route}", request.method());
         let (action, subject) = (AuditAction::ManagementRefused, Some(asked.as_str()));

@@ -233,12 +233,11 @@ fn a_list_shows_what_was_asked_for() {
     }
 }
 
-/// What comes from a page is not believed: it is compared as an id, and never as a part of a query.
+/// What comes back from a page must be ours; conditions are compared as texts, and never as a part of a query.
 #[test]
 fn t_ops_02_forged_pages_and_filters_show_nothing_else() {
     let service = Service::standard(&[]);
-    let mut ids = [(); 3].map(|()| service.basic_client(&json!({"permissions": ["p"]})).id);
-    ids.sort();
+    let ids = [(); 3].map(|()| service.basic_client(&json!({"permissions": ["p"]})).id);
     let shown = |query: &str| {
         let answer = service.manage("GET", &format!("/clients?{query}"), None);
         assert_eq!(answer.status, 200, "{query}: {answer:?}");
@@ -246,13 +245,8 @@ fn t_ops_02_forged_pages_and_filters_show_nothing_else() {
         clients.iter().map(|client| client["clientId"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
     };
     for (query, expected) in [
-        (format!("after={}", ids[0]), &ids[1..]),
-        (format!("after={}&permission=q", ids[0]), &[]),
-        ("after=0".to_owned(), &ids),
-        ("after=zzzz".to_owned(), &[]),
         // As they are: text that is compared.
-        ("after=%7B%22%24gt%22%3A%22%22%7D".to_owned(), &[]),
-        ("name=%27%20OR%201%3D1--".to_owned(), &[]),
+        ("name=%27%20OR%201%3D1--".to_owned(), &[] as &[String]),
         ("name=%25".to_owned(), &[]),
         ("permission=%7B%22%24ne%22%3A1%7D".to_owned(), &[]),
         ("metadata.%24where=1".to_owned(), &[]),
@@ -261,6 +255,8 @@ fn t_ops_02_forged_pages_and_filters_show_nothing_else() {
         assert_eq!(shown(&query), expected, "{query}");
     }
     for forged in [
+        &*format!("after={}", ids[0]),
+        "after=%7B%22%24gt%22%3A%22%22%7D",
         "after=%27%20OR%201%3D1--",
         "after%5B%24gt%5D=",
         "after=%00",

@@ -62,6 +62,10 @@ pub enum AuditAction {
     /// Somebody was sent away from the management listener. Subject: method and route.
     #[serde(rename = "management.refused")]
     ManagementRefused,
+    /// More wrong secrets than the budget allows came from one source for the client that was claimed; told once a
+    /// minute. Subject: the limit.
+    #[serde(rename = "wrong_secrets.limited")]
+    WrongSecretsLimited,
     /// Subject of this and the next: the `kid`.
     #[serde(rename = "signing_key.added")]
     SigningKeyAdded,
@@ -110,7 +114,7 @@ pub struct AuditEvent {
     pub reason: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
-    /// The address that the request came from.
+    /// Where the request came from: an address, of IPv6 the network.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
 }
@@ -153,7 +157,7 @@ impl AuditEvent {
 
 impl AuditAction {
     /// Every action.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::ClientRegistered,
         Self::ClientCreated,
         Self::ClientChanged,
@@ -167,6 +171,7 @@ impl AuditAction {
         Self::TokenRefused,
         Self::TokenRevoked,
         Self::ManagementRefused,
+        Self::WrongSecretsLimited,
         Self::SigningKeyAdded,
         Self::SigningKeyChanged,
         Self::RegistrationTokenAdded,
@@ -190,6 +195,7 @@ impl AuditAction {
             Self::TokenRefused => "token.refused",
             Self::TokenRevoked => "token.revoked",
             Self::ManagementRefused => "management.refused",
+            Self::WrongSecretsLimited => "wrong_secrets.limited",
             Self::SigningKeyAdded => "signing_key.added",
             Self::SigningKeyChanged => "signing_key.changed",
             Self::RegistrationTokenAdded => "registration_token.added",
@@ -200,7 +206,10 @@ impl AuditAction {
     /// Whether it happens with every token, and so is kept for a shorter time.
     #[must_use]
     pub const fn is_frequent(self) -> bool {
-        matches!(self, Self::TokenIssued | Self::TokenRefused | Self::ManagementRefused)
+        matches!(
+            self,
+            Self::TokenIssued | Self::TokenRefused | Self::WrongSecretsLimited | Self::ManagementRefused
+        )
     }
 }
 

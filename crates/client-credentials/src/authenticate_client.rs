@@ -233,7 +233,7 @@ pub(crate) fn too_many_wrong_secrets(
     now: Timestamp,
 ) -> AuthenticateClientError {
     deps.metrics.limited(reached);
-    if deps.limits.is_worth_telling(id, source, now) {
+    if deps.limits.is_worth_telling(&(id, source), now) {
         tracing::warn!(client.id = id, source = %source, limit = reached.limit, "too many wrong secrets");
         match EventId::generate(now, &*deps.random) {
             Ok(event) => deps.audit.note(AuditEvent {

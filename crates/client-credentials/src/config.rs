@@ -70,7 +70,8 @@ variables! {
         /// Wrong secrets a minute for one client from one source before the answer is 429; 0 for no limit. The right
         /// secret is good at any time.
         wrong_secrets_per_minute_per_client: Count<0, 1_000_000> = "10",
-        /// Wrong secrets a minute from one source, whatever the client, before the answer is 429; 0 for no limit.
+        /// Wrong secrets a minute from one source, whatever the client, before the answer is 429; 0 for no limit. As many
+        /// wrong tokens at the management listener.
         wrong_secrets_per_minute_per_source: Count<0, 1_000_000> = "100",
         /// Prefix of all public routes but the status routes, for instance `/auth`. Discovery names every endpoint as the
         /// host of `MIA_JWT_ISSUER`, this prefix and the path.

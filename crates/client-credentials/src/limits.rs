@@ -1,5 +1,8 @@
-//! What strangers may do how often (ADR 11): register, and present wrong secrets. Nobody with the right secret is ever
+//! What strangers may do how often (ADR 11): register, and present wrong secrets or
+//! management tokens. Nobody with the right secret is ever
 //! refused by a limit, unless it is one that could be guessed. Each replica counts for itself.
+
+use std::hash::Hash;
 
 use common::Timestamp;
 
@@ -14,18 +17,29 @@ pub(crate) struct Limits {
     registrations_per_source: Option<RateLimit>,
     wrong_secrets_per_client: Option<RateLimit>,
     wrong_secrets_per_source: Option<RateLimit>,
-    /// How often it is told that a budget of wrong secrets is used up.
+    wrong_management_tokens: Option<RateLimit>,
+    /// How often it is told that a budget of wrong secrets is used up, or that somebody was sent away.
     tellings: Option<RateLimit>,
 }
 
 impl Limits {
     /// The labels of the metric.
-    pub(crate) const NAMES: [&'static str; 4] =
-        ["registrations", "registrations_per_source", "wrong_secrets_per_client", "wrong_secrets_per_source"];
+    pub(crate) const NAMES: [&'static str; 5] = [
+        "registrations",
+        "registrations_per_source",
+        "wrong_secrets_per_client",
+        "wrong_secrets_per_source",
+        "wrong_management_tokens_per_source",
+    ];
 
     pub(crate) fn new(rates: &RateLimits) -> Self {
-        let [registrations, registrations_per_source, wrong_secrets_per_client, wrong_secrets_per_source] =
-            Self::NAMES;
+        let [
+            registrations,
+            registrations_per_source,
+            wrong_secrets_per_client,
+            wrong_secrets_per_source,
+            wrong_management_tokens,
+        ] = Self::NAMES;
         Self {
             registrations: RateLimit::in_total(registrations, rates.registrations),
             registrations_per_source: RateLimit::for_each_key(
@@ -38,6 +52,10 @@ impl Limits {
             ),
             wrong_secrets_per_source: RateLimit::for_each_key(
                 wrong_secrets_per_source,
+                rates.wrong_secrets_per_source,
+            ),
+            wrong_management_tokens: RateLimit::for_each_key(
+                wrong_management_tokens,
                 rates.wrong_secrets_per_source,
             ),
             tellings: RateLimit::for_each_key("tellings", 1),
@@ -69,9 +87,9 @@ impl Limits {
         of_client.and(of_source)
     }
 
-    /// Whether it is time to tell that wrong secrets for this client are limited: once a minute, not for each of them.
-    pub(crate) fn is_worth_telling(&self, client_id: &str, source: Source, now: Timestamp) -> bool {
-        spend(self.tellings.as_ref(), &(client_id, source), now).is_ok()
+    /// Whether it is time to tell of what strangers do, such as wrong secrets for one client: of each kind once a minute.
+    pub(crate) fn is_worth_telling(&self, kind: &impl Hash, now: Timestamp) -> bool {
+        spend(self.tellings.as_ref(), kind, now).is_ok()
     }
 
     /// Whether one more secret may be tried that somebody could guess. Nothing is spent.
@@ -86,5 +104,13 @@ impl Limits {
     ) -> Result<(), LimitReached> {
         check(self.wrong_secrets_per_client.as_ref(), &(client_id, source), now)?;
         check(self.wrong_secrets_per_source.as_ref(), &source, now)
+    }
+
+    /// Counts a token at the management listener that is not one of ours.
+    ///
+    /// # Errors
+    /// [`LimitReached`].
+    pub(crate) fn wrong_management_token(&self, source: Source, now: Timestamp) -> Result<(), LimitReached> {
+        spend(self.wrong_management_tokens.as_ref(), &source, now)
     }
 }

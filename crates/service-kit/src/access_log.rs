@@ -20,6 +20,8 @@ const MAX_SENT_TEXT: usize = 256;
 #[derive(Debug, Default)]
 pub struct Annotations {
     pub client_id: Option<String>,
+    /// The client that an operator does something to.
+    pub target_client: Option<String>,
     /// The request that a decision is about: verb and path.
     pub asked: Option<String>,
     /// `allow` or `deny`.
@@ -123,6 +125,7 @@ fn completed(
                 span.id = span_id,
                 responseTime = took.as_secs_f64() * 1000.0,
                 client.id = noted.client_id,
+                client.target = noted.target_client,
                 decision.outcome = noted.decision,
                 decision.request = noted.asked,
                 decision.rule = noted.rule,

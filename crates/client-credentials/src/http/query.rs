@@ -13,10 +13,20 @@ const MAX_LIMIT: u32 = 1000;
 pub(super) enum ManagementRequestDefect {
     #[error("the query cannot be read: {0}")]
     Query(#[from] FormDefect),
+    /// With those that the path knows.
     #[error("the query has a parameter that this path does not know")]
-    UnknownParameter,
-    #[error("the query parameter {0} has no such value")]
-    Parameter(&'static str),
+    UnknownParameter(&'static [&'static str]),
+    #[error("the query parameter {0} is empty")]
+    Empty(&'static str),
+    #[error("{name} has no such value")]
+    Value {
+        name: &'static str,
+        /// What would do, after "must be".
+        allowed: &'static str,
+    },
+    /// With the one that the path knows.
+    #[error("the body has a member that this path does not know")]
+    UnknownMember(&'static str),
     #[error("limit is not a number from 1 to {MAX_LIMIT}")]
     Limit,
     #[error("after is not the next of a page")]
@@ -25,77 +35,76 @@ pub(super) enum ManagementRequestDefect {
     IfMatch,
 }
 
-/// A query, of which only the names are checked.
+/// A query, of which only the names are checked, and that none of them is without a value.
 #[derive(Debug)]
 pub(super) struct Query(Form);
 
 impl Query {
     /// The query of a request to a path that knows these parameters. A name that ends in a dot stands for all names that
-    /// begin with it.
+    /// begin with it. An empty value is refused: it is a variable of a script that was never set, and must not be
+    /// answered with everything either.
     ///
     /// # Errors
-    /// [`ManagementRequestDefect::Query`] or [`ManagementRequestDefect::UnknownParameter`].
-    pub(super) fn read(request: &HttpRequest, known: &[&str]) -> Result<Self, ManagementRequestDefect> {
+    /// [`ManagementRequestDefect::Query`], [`ManagementRequestDefect::UnknownParameter`] or
+    /// [`ManagementRequestDefect::Empty`].
+    pub(super) fn read(
+        request: &HttpRequest,
+        known: &'static [&'static str],
+    ) -> Result<Self, ManagementRequestDefect> {
         let form = Form::parse(request.uri().query().unwrap_or_default().as_bytes())?;
-        let is_known = |name: &str| {
-            known.iter().any(|known| name == *known || (known.ends_with('.') && name.starts_with(known)))
-        };
-        if form.each_name().all(is_known) {
-            Ok(Self(form))
-        } else {
-            Err(ManagementRequestDefect::UnknownParameter)
+        for name in form.each_name() {
+            let parameter = known.iter().find(|known| match name.strip_prefix(**known) {
+                Some(rest) => rest.is_empty() != known.ends_with('.'),
+                None => false,
+            });
+            let parameter = parameter.ok_or(ManagementRequestDefect::UnknownParameter(known))?;
+            if form.get(name).is_none() {
+                return Err(ManagementRequestDefect::Empty(parameter));
+            }
         }
+        Ok(Self(form))
     }
 
-    /// The value of a parameter; an empty one is absent.
+    /// The value of a parameter.
     pub(super) fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name)
     }
 
-    /// What `read` makes of the parameter, if it is there.
+    /// What `read` makes of the parameter, if it is there. `allowed` says what it may be, after "must be".
     ///
     /// # Errors
-    /// [`ManagementRequestDefect::Parameter`] if `read` makes nothing of it.
+    /// [`ManagementRequestDefect::Value`] if `read` makes nothing of it.
     pub(super) fn parsed<T>(
         &self,
         name: &'static str,
+        allowed: &'static str,
         read: impl FnOnce(&str) -> Option<T>,
     ) -> Result<Option<T>, ManagementRequestDefect> {
-        self.get(name).map(|text| read(text).ok_or(ManagementRequestDefect::Parameter(name))).transpose()
+        let read = |text| read(text).ok_or(ManagementRequestDefect::Value { name, allowed });
+        self.get(name).map(read).transpose()
     }
 
-    /// The rest of the name, and the value, of the one parameter whose name begins with `prefix`.
-    ///
-    /// # Errors
-    /// [`ManagementRequestDefect::Parameter`] if there are several, or the name ends there.
-    pub(super) fn one_below(
-        &self,
-        prefix: &'static str,
-    ) -> Result<Option<(String, String)>, ManagementRequestDefect> {
-        let mut found = self.0.each_name().filter_map(|name| Some((name, name.strip_prefix(prefix)?)));
-        match (found.next(), found.next()) {
-            (None, _) => Ok(None),
-            (Some((name, rest)), None) if !rest.is_empty() => {
-                Ok(Some((rest.to_owned(), self.get(name).unwrap_or_default().to_owned())))
-            }
-            _ => Err(ManagementRequestDefect::Parameter(prefix)),
-        }
+    /// The rest of the name, and the value, of each parameter whose name begins with `prefix`.
+    pub(super) fn each_below(&self, prefix: &str) -> Vec<(String, String)> {
+        let below = self.0.each_name().filter_map(|name| Some((name.strip_prefix(prefix)?, self.get(name)?)));
+        below.map(|(rest, value)| (rest.to_owned(), value.to_owned())).collect()
     }
 
     /// `true` or `false`; absent, `false`.
     ///
     /// # Errors
-    /// [`ManagementRequestDefect::Parameter`] if it is neither.
+    /// [`ManagementRequestDefect::Value`] if it is neither.
     pub(super) fn flag(&self, name: &'static str) -> Result<bool, ManagementRequestDefect> {
-        Ok(self.parsed(name, |text| text.parse().ok())?.unwrap_or(false))
+        Ok(self.parsed(name, "true or false", |text| text.parse().ok())?.unwrap_or(false))
     }
 
     /// A moment in Unix milliseconds, as all times of this API.
     ///
     /// # Errors
-    /// [`ManagementRequestDefect::Parameter`] if it is no number.
+    /// [`ManagementRequestDefect::Value`] if it is no number.
     pub(super) fn moment(&self, name: &'static str) -> Result<Option<Timestamp>, ManagementRequestDefect> {
-        self.parsed(name, |text| text.parse().ok().map(Timestamp::from_unix_millis))
+        let moment = |text: &str| text.parse().ok().map(Timestamp::from_unix_millis);
+        self.parsed(name, "a whole number: Unix time in milliseconds", moment)
     }
 
     /// The size of a page.

@@ -25,6 +25,7 @@ mod jwks_uri;
 mod keys;
 mod keys_of_a_client;
 mod limits;
+mod management_door;
 mod metrics;
 mod oauth_token;
 mod openapi;

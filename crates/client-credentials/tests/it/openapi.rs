@@ -329,12 +329,15 @@ fn walk_refusals(service: &Service, profile: Profile) {
     let key_client = service.key_client(&json!({}));
     let (right, poor) = (format!("Bearer {BOOTSTRAP_TOKEN}"), format!("Bearer {poor}"));
     let right = ("Authorization", right.as_str());
+    let wrong = ("Authorization", "Bearer wrong");
+    while call(service.management, "GET", "/clients", &[wrong], "").status != 429 {}
     for operation in management.operations().into_iter().filter(|one| !one.roles.is_empty()) {
         let target = operation.path.replace(['{', '}'], "");
         let ask = |headers: &[(&str, &str)], body: &str| {
             call(service.management, &operation.method, &target, headers, body).refusal().0
         };
         assert_eq!(ask(&[], ""), 401);
+        assert_eq!(ask(&[wrong], ""), 429);
         assert_eq!(ask(&[right, right], ""), 400);
         assert_eq!(ask(&[("Authorization", &poor)], ""), 403);
         if operation.statuses.contains(&413) {

@@ -59,6 +59,9 @@ pub enum AuditAction {
     /// Subject: the `jti`, or what stands for all tokens of the client.
     #[serde(rename = "token.revoked")]
     TokenRevoked,
+    /// Somebody was sent away from the management listener. Subject: method and route.
+    #[serde(rename = "management.refused")]
+    ManagementRefused,
     /// More wrong secrets than the budget allows came from one source for the client that was claimed; told once a
     /// minute. Subject: the limit.
     #[serde(rename = "wrong_secrets.limited")]
@@ -154,7 +157,7 @@ impl AuditEvent {
 
 impl AuditAction {
     /// Every action.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::ClientRegistered,
         Self::ClientCreated,
         Self::ClientChanged,
@@ -167,6 +170,7 @@ impl AuditAction {
         Self::TokenIssued,
         Self::TokenRefused,
         Self::TokenRevoked,
+        Self::ManagementRefused,
         Self::WrongSecretsLimited,
         Self::SigningKeyAdded,
         Self::SigningKeyChanged,
@@ -190,6 +194,7 @@ impl AuditAction {
             Self::TokenIssued => "token.issued",
             Self::TokenRefused => "token.refused",
             Self::TokenRevoked => "token.revoked",
+            Self::ManagementRefused => "management.refused",
             Self::WrongSecretsLimited => "wrong_secrets.limited",
             Self::SigningKeyAdded => "signing_key.added",
             Self::SigningKeyChanged => "signing_key.changed",
@@ -201,7 +206,10 @@ impl AuditAction {
     /// Whether it happens with every token, and so is kept for a shorter time.
     #[must_use]
     pub const fn is_frequent(self) -> bool {
-        matches!(self, Self::TokenIssued | Self::TokenRefused | Self::WrongSecretsLimited)
+        matches!(
+            self,
+            Self::TokenIssued | Self::TokenRefused | Self::WrongSecretsLimited | Self::ManagementRefused
+        )
     }
 }
 

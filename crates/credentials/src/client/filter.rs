@@ -14,8 +14,8 @@ pub struct ClientFilter {
     pub name_contains: Option<String>,
     /// A permission it has.
     pub permission: Option<String>,
-    /// A member of its metadata, and the text that is its value.
-    pub metadata: Option<(String, String)>,
+    /// Members of its metadata, and the texts that are their values.
+    pub metadata: Vec<(String, String)>,
     pub created_before: Option<Timestamp>,
     /// Its last token, or its making if it never got one, is older.
     pub unused_since: Option<Timestamp>,
@@ -31,9 +31,10 @@ impl ClientFilter {
             && self.unused_since.is_none_or(|since| client.last_login.unwrap_or(client.created_at) < since)
             && self.permission.as_ref().is_none_or(|permission| client.permissions.contains(permission))
             && self.name_contains.as_ref().is_none_or(|part| contains_in_any_case(&client.name, part))
-            && self.metadata.as_ref().is_none_or(|(name, text)| {
-                client.metadata.get(name).and_then(Value::as_str) == Some(text.as_str())
-            })
+            && self
+                .metadata
+                .iter()
+                .all(|(name, text)| client.metadata.get(name).and_then(Value::as_str) == Some(text.as_str()))
     }
 }
 
@@ -50,8 +51,7 @@ mod tests {
     use crate::client::{Client, ClientId, ClientOrigin, ClientState, NewClient, RegisteredKeys};
 
     fn client() -> Client {
-        let members =
-            json!({"client_name": "Ordini È", "permissions": ["read:orders"], "metadata": {"team": "a"}});
+        let members = json!({"client_name": "Ordini È", "permissions": ["read:orders"], "metadata": {"team": "a", "stage": "b"}});
         NewClient::by_operator(members.as_object().unwrap(), "issuer").unwrap().into_client(
             ClientId::parse("id").unwrap(),
             RegisteredKeys::default(),
@@ -64,7 +64,7 @@ mod tests {
     fn each_condition_counts() {
         let at = |seconds| Some(Timestamp::from_unix_seconds(seconds));
         let text = |text: &str| Some(text.to_owned());
-        let pair = |name: &str, value: &str| Some((name.to_owned(), value.to_owned()));
+        let pair = |name: &str, value: &str| vec![(name.to_owned(), value.to_owned())];
         let all = ClientFilter::default();
         assert!(all.matches(&client()));
         for (filter, expected) in [
@@ -80,6 +80,14 @@ mod tests {
             (ClientFilter { metadata: pair("team", "a"), ..all.clone() }, true),
             (ClientFilter { metadata: pair("team", "b"), ..all.clone() }, false),
             (ClientFilter { metadata: pair("Team", "a"), ..all.clone() }, false),
+            (
+                ClientFilter { metadata: [pair("team", "a"), pair("stage", "b")].concat(), ..all.clone() },
+                true,
+            ),
+            (
+                ClientFilter { metadata: [pair("team", "a"), pair("stage", "c")].concat(), ..all.clone() },
+                false,
+            ),
             (ClientFilter { created_before: at(101), ..all.clone() }, true),
             (ClientFilter { created_before: at(100), ..all.clone() }, false),
             (ClientFilter { unused_since: at(101), ..all.clone() }, true),

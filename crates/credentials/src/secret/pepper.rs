@@ -53,6 +53,28 @@ impl Pepper {
         SecretLookup(self.keyed("client id", client.as_str()))
     }
 
+    /// The place in a list after `client`, to be handed back to us. Nobody but us can make one (T-OPS-02).
+    #[must_use]
+    pub fn page_after(&self, client: &ClientId) -> String {
+        format!("{client}.{}", self.page_mark(client))
+    }
+
+    /// The client in a place that [`Self::page_after`] made; `None` if it was made by somebody else.
+    #[must_use]
+    pub fn after_of_page(&self, place: &str) -> Option<ClientId> {
+        let (client, mark) = place.rsplit_once('.')?;
+        let client = ClientId::parse(client).ok()?;
+        let ours: bool = self.page_mark(&client).as_bytes().ct_eq(mark.as_bytes()).into();
+        ours.then_some(client)
+    }
+
+    /// 128 bits.
+    fn page_mark(&self, client: &ClientId) -> String {
+        let mut mark = self.keyed("page after", client.as_str());
+        mark.truncate(32);
+        mark
+    }
+
     /// The hash under which a token is stored.
     #[must_use]
     pub fn token_hash(&self, kind: TokenKind, token: &str) -> SecretHash {

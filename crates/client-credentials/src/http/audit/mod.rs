@@ -5,6 +5,8 @@ mod record;
 pub use record::RecordError;
 pub(super) use record::{Happened, acting, note, record};
 
+use std::sync::LazyLock;
+
 use actix_web::http::header::CACHE_CONTROL;
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
@@ -37,8 +39,10 @@ pub async fn get(request: HttpRequest, deps: Data<Deps>) -> HttpResponse {
 async fn list(request: &HttpRequest, deps: &Deps) -> Result<HttpResponse, Refusal> {
     let query = Query::read(request, &["client", "action", "since", "until", "after", "limit"])?;
     let filter = AuditFilter {
-        client: query.parsed("client", |text| ClientId::parse(text).ok())?,
-        action: query.parsed("action", action)?,
+        client: query.parsed("client", "a client id, of visible ASCII characters", |text| {
+            ClientId::parse(text).ok()
+        })?,
+        action: query.parsed("action", &ACTIONS, action)?,
         since: query.moment("since")?,
         until: query.moment("until")?,
     };
@@ -52,6 +56,10 @@ async fn list(request: &HttpRequest, deps: &Deps) -> Result<HttpResponse, Refusa
         .insert_header((CACHE_CONTROL, "no-store"))
         .json(PageAnswer { events: page.events, next: page.next }))
 }
+
+/// The words of all actions, for whoever sent another one.
+static ACTIONS: LazyLock<String> =
+    LazyLock::new(|| format!("one of {}", AuditAction::ALL.map(AuditAction::as_str).join(", ")));
 
 fn action(word: &str) -> Option<AuditAction> {
     AuditAction::ALL.into_iter().find(|action| action.as_str() == word)

@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 
 use super::one::client_id;
 use super::operator;
-use super::secrets::{GRACE_SECONDS, grace_seconds};
+use super::secrets::{GRACE_ALLOWED, GRACE_SECONDS, grace_seconds};
 use crate::Deps;
 use crate::administer_client_keys::{self, AdministerClientKeysError};
 use crate::http::audit::{self, Happened};
@@ -93,8 +93,9 @@ async fn add(request: &HttpRequest, payload: Payload, deps: &Deps) -> Result<Htt
 async fn retire(request: &HttpRequest, deps: &Deps) -> Result<HttpResponse, Refusal> {
     let id = client_id(request)?;
     let query = Query::read(request, &[GRACE_SECONDS])?;
-    let grace =
-        query.parsed(GRACE_SECONDS, |text| grace_seconds(&Value::from(text.parse::<u64>().ok()?)).ok())?;
+    let grace = query.parsed(GRACE_SECONDS, GRACE_ALLOWED, |text| {
+        grace_seconds(&Value::from(text.parse::<u64>().ok()?)).ok()
+    })?;
     let segment = request.uri().path().rsplit('/').next().unwrap_or_default();
     let kid = form::decode_path_segment(segment).ok_or(ClientKeyDefect::Missing);
     let kid = kid.map_err(AdministerClientKeysError::from)?;
@@ -106,10 +107,11 @@ async fn retire(request: &HttpRequest, deps: &Deps) -> Result<HttpResponse, Refu
 /// The key, and the grace of the others if they are to end.
 fn wanted(body: &Map<String, Value>) -> Result<(&Map<String, Value>, Option<u32>), ManagementRequestDefect> {
     if body.keys().any(|name| ![PUBLIC_KEY, GRACE_SECONDS].contains(&name.as_str())) {
-        return Err(ManagementRequestDefect::UnknownParameter);
+        return Err(ManagementRequestDefect::UnknownMember("publicKey and graceSeconds"));
     }
     let jwk = body.get(PUBLIC_KEY).and_then(Value::as_object);
-    let jwk = jwk.ok_or(ManagementRequestDefect::Parameter(PUBLIC_KEY))?;
+    let jwk =
+        jwk.ok_or(ManagementRequestDefect::Value { name: PUBLIC_KEY, allowed: "a JWK: a JSON object" })?;
     Ok((jwk, body.get(GRACE_SECONDS).map(grace_seconds).transpose()?))
 }
 

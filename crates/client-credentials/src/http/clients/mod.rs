@@ -9,7 +9,7 @@ pub mod usage;
 use actix_web::http::header::CACHE_CONTROL;
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpMessage, HttpRequest, HttpResponse};
-use credentials::client::{Client, ClientFilter, ClientId, ClientOrigin, ClientState};
+use credentials::client::{Client, ClientFilter, ClientOrigin, ClientState};
 use serde::Serialize;
 use service_kit::to_the_end::to_the_end;
 
@@ -37,7 +37,7 @@ const PARAMETERS: [&str; 9] = [
 struct PageAnswer {
     clients: Vec<Client>,
     /// Pass it as `after` to get the next page; null on the last one.
-    next: Option<ClientId>,
+    next: Option<String>,
 }
 
 /// Registers a client with the powers it is given.
@@ -64,12 +64,13 @@ pub async fn get(request: HttpRequest, deps: Data<Deps>) -> HttpResponse {
 async fn list(request: &HttpRequest, deps: &Deps) -> Result<HttpResponse, Refusal> {
     let query = Query::read(request, &PARAMETERS)?;
     let limit = query.limit()?;
-    let after = query.get("after").map(ClientId::parse).transpose();
-    let after = after.map_err(|_| ManagementRequestDefect::After)?;
+    let after = query.get("after").map(|place| deps.pepper.after_of_page(place));
+    let after = after.map(|client| client.ok_or(ManagementRequestDefect::After)).transpose()?;
     let page = administer_clients::list(deps, &filter(&query)?, after.as_ref(), limit).await?;
-    Ok(HttpResponse::Ok()
-        .insert_header((CACHE_CONTROL, "no-store"))
-        .json(PageAnswer { clients: page.clients, next: page.next }))
+    Ok(HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(PageAnswer {
+        clients: page.clients,
+        next: page.next.map(|last| deps.pepper.page_after(&last)),
+    }))
 }
 
 fn filter(query: &Query) -> Result<ClientFilter, ManagementRequestDefect> {
@@ -77,11 +78,11 @@ fn filter(query: &Query) -> Result<ClientFilter, ManagementRequestDefect> {
     let origin = |text: &str| ClientOrigin::ALL.into_iter().find(|origin| origin.as_str() == text);
     let text = |name| query.get(name).map(str::to_owned);
     Ok(ClientFilter {
-        state: query.parsed("state", state)?,
-        origin: query.parsed("origin", origin)?,
+        state: query.parsed("state", "PUBLIC, DRAFT, TRASH or DELETED", state)?,
+        origin: query.parsed("origin", "operator or registration", origin)?,
         name_contains: text("name"),
         permission: text("permission"),
-        metadata: query.one_below("metadata.")?,
+        metadata: query.each_below("metadata."),
         created_before: query.moment("created_before")?,
         unused_since: query.moment("unused_since")?,
     })

@@ -65,11 +65,11 @@ fn shown(client: &Client) -> HttpResponse {
 }
 
 /// The client that a path names, `/clients/{client_id}` or one below it. A segment that is no client id names none.
-pub(super) fn client_id(request: &HttpRequest) -> Result<ClientId, Refusal> {
+pub(in crate::http) fn client_id(request: &HttpRequest) -> Result<ClientId, Refusal> {
     let segment = request.uri().path().split('/').nth(2).unwrap_or_default();
     let id = form::decode_path_segment(segment).and_then(|text| ClientId::parse(&text).ok());
     let id = id.ok_or(AdministerClientsError::Missing)?;
-    annotate(request, |line| line.client_id = Some(id.to_string()));
+    annotate(request, |line| line.target_client = Some(id.to_string()));
     Ok(id)
 }
 

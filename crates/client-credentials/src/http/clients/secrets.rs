@@ -21,6 +21,8 @@ use crate::http::query::{ManagementRequestDefect, Query};
 pub(super) const GRACE_SECONDS: &str = "graceSeconds";
 /// How long the old secret goes on, unless the operator says otherwise: a day to roll out the new one.
 const DEFAULT_GRACE_SECONDS: u32 = 86_400;
+/// What `graceSeconds` must be.
+pub(super) const GRACE_ALLOWED: &str = "a whole number of seconds from 0 to 7776000, which is 90 days";
 /// 90 days.
 const MAX_GRACE_SECONDS: u64 = 7_776_000;
 
@@ -80,7 +82,7 @@ async fn rotate(request: &HttpRequest, payload: Payload, deps: &Deps) -> Result<
     let members =
         json_body::read_optional(request, payload, &["application/json"], Refusal::PatchBody).await?;
     if members.keys().any(|name| name != GRACE_SECONDS) {
-        return Err(ManagementRequestDefect::UnknownParameter.into());
+        return Err(ManagementRequestDefect::UnknownMember(GRACE_SECONDS).into());
     }
     let grace = members.get(GRACE_SECONDS).map_or(Ok(DEFAULT_GRACE_SECONDS), grace_seconds)?;
     let new = administer_secrets::rotate(deps, &operator(request), &id, grace).await?;
@@ -106,7 +108,7 @@ async fn remove(request: &HttpRequest, deps: &Deps) -> Result<HttpResponse, Refu
 pub(super) fn grace_seconds(value: &Value) -> Result<u32, ManagementRequestDefect> {
     let seconds = value.as_u64().filter(|seconds| *seconds <= MAX_GRACE_SECONDS);
     let seconds = seconds.and_then(|seconds| u32::try_from(seconds).ok());
-    seconds.ok_or(ManagementRequestDefect::Parameter(GRACE_SECONDS))
+    seconds.ok_or(ManagementRequestDefect::Value { name: GRACE_SECONDS, allowed: GRACE_ALLOWED })
 }
 
 impl From<StoredSecret> for ShownSecret {

@@ -2,10 +2,11 @@
 
 use super::answer::{
     Answer, BEARER_CHALLENGE, BEARER_CHALLENGE_BAD_REQUEST, BEARER_CHALLENGE_BAD_TOKEN, new,
-    store_unavailable,
+    store_unavailable, too_many,
 };
 use crate::describe_token::DescribeTokenError;
 use crate::http::bearer::BearerDefect;
+use crate::rate_limit::LimitReached;
 
 pub(super) fn bearer(defect: BearerDefect) -> Answer {
     match defect {
@@ -25,12 +26,23 @@ pub(super) fn bearer(defect: BearerDefect) -> Answer {
     }
 }
 
+pub(super) fn too_many_wrong_tokens(reached: LimitReached) -> Answer {
+    too_many(
+        "too many wrong tokens came from where you are: wait before the next one; the right one is good at any time",
+        reached,
+        "too_many_wrong_tokens",
+    )
+}
+
 /// The token is good and not enough (C-6750-05). `permission` is one of our own words: it needs no escape.
 pub(super) fn missing_permission(permission: &'static str) -> Answer {
     new(
         403,
         "insufficient_scope",
-        format!("the token has not the permission {permission}: ask an operator to give it to the client"),
+        format!(
+            "the token, or its client by now, has not the permission {permission}: ask an operator to give it to the \
+             client, then get a new token"
+        ),
         "permission_missing",
     )
     .challenging(format!("{BEARER_CHALLENGE}, error=\"insufficient_scope\", scope=\"{permission}\""))

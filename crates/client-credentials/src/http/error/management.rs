@@ -47,13 +47,25 @@ pub(super) fn make_token(error: &MakeTokenError) -> Answer {
 pub(super) fn management_request(defect: ManagementRequestDefect) -> Answer {
     match defect {
         ManagementRequestDefect::Query(defect) => form(defect),
-        ManagementRequestDefect::UnknownParameter => bad_request(
-            "the query has a parameter that this path does not know: check its spelling",
+        ManagementRequestDefect::UnknownParameter(known) => bad_request(
+            format!(
+                "the query has a parameter that this path does not know: it takes {}",
+                known.join(", ").replace("metadata.", "metadata.NAME")
+            ),
             "parameter_unknown",
         ),
-        ManagementRequestDefect::Parameter(name) => {
-            bad_request(format!("{name} cannot have this value: see the documentation"), "parameter_value")
+        ManagementRequestDefect::Empty(name) => bad_request(
+            format!("the parameter {name} is empty: give it a value, or leave it out")
+                .replace("metadata.", "metadata.NAME"),
+            "parameter_empty",
+        ),
+        ManagementRequestDefect::Value { name, allowed } => {
+            bad_request(format!("{name} must be {allowed}"), "parameter_value")
         }
+        ManagementRequestDefect::UnknownMember(known) => bad_request(
+            format!("the body has a member that this path does not know: it takes {known}"),
+            "member_unknown",
+        ),
         ManagementRequestDefect::Limit => bad_request("limit must be a number from 1 to 1000", "limit"),
         ManagementRequestDefect::After => bad_request("after must be the next of the page before", "after"),
         ManagementRequestDefect::IfMatch => {

@@ -34,6 +34,7 @@ use crate::describe_token::DescribeTokenError;
 use crate::introspect_token::IntrospectTokenError;
 use crate::issue_token::IssueTokenError;
 use crate::manage_registration::ManageRegistrationError;
+use crate::rate_limit::LimitReached;
 use crate::register_client::RegisterClientError;
 use crate::registration_tokens::MakeTokenError;
 use crate::revocations::TooManyReaders;
@@ -66,6 +67,8 @@ pub(super) enum Refusal {
     PatchBody(JsonBodyDefect),
     #[error(transparent)]
     Bearer(#[from] BearerDefect),
+    #[error(transparent)]
+    TooManyWrongTokens(#[from] LimitReached),
     #[error(transparent)]
     MissingPermission(#[from] MissingPermission),
     #[error(transparent)]
@@ -181,6 +184,7 @@ fn answer(refusal: &Refusal, profile: Profile) -> Answer {
         Refusal::InitialTokenBody(defect) => management::token_body(*defect),
         Refusal::PatchBody(defect) => management::patch_body(*defect),
         Refusal::Bearer(defect) => bearer::bearer(*defect),
+        Refusal::TooManyWrongTokens(reached) => bearer::too_many_wrong_tokens(*reached),
         Refusal::MissingPermission(MissingPermission(permission)) => bearer::missing_permission(permission),
         Refusal::ClientRequest(defect) => authentication::client_request(*defect, profile),
         Refusal::TokenRequest(defect) => token::token_request(*defect, profile),

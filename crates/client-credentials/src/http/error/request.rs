@@ -5,7 +5,8 @@ use service_kit::body::BodyError;
 
 use super::answer::{Answer, bad_request, new};
 
-pub(super) const NOT_AN_OBJECT: &str = "the body must be one JSON object in UTF-8 with distinct member names";
+pub(super) const NOT_AN_OBJECT: &str = "the body must be one JSON object in UTF-8, with distinct member names, numbers \
+                                        within the range of a double, and at most 128 levels";
 
 pub(super) fn body(defect: BodyError) -> Answer {
     match defect {

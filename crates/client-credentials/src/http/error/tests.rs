@@ -72,8 +72,10 @@ fn every_refusal() -> Vec<Refusal> {
     );
     all.extend(
         [
-            ManagementRequestDefect::UnknownParameter,
-            ManagementRequestDefect::Parameter("since"),
+            ManagementRequestDefect::UnknownParameter(&["limit", "metadata."]),
+            ManagementRequestDefect::Empty("metadata."),
+            ManagementRequestDefect::Value { name: "force", allowed: "true or false" },
+            ManagementRequestDefect::UnknownMember("graceSeconds"),
             ManagementRequestDefect::Limit,
             ManagementRequestDefect::After,
             ManagementRequestDefect::IfMatch,
@@ -93,6 +95,7 @@ fn every_refusal() -> Vec<Refusal> {
         .map(Refusal::from),
     );
     all.push(TooManyReaders.into());
+    all.push(REACHED.into());
     all.extend(
         [
             IntrospectTokenError::Authenticate(CredentialDefect::Missing.into()),

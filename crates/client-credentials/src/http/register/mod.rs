@@ -61,13 +61,15 @@ pub(super) async fn register(
     let token_id = admission.as_ref().map(|admission| admission.token_id().to_owned());
     let registered = register_client::run(deps, &registrant, admission, &members).await?;
     deps.metrics.clients_registered.inc();
-    annotate(request, |line| line.client_id = Some(registered.client.id.to_string()));
+    let id = registered.client.id.to_string();
     match registrant {
         Registrant::Stranger => {
+            annotate(request, |line| line.client_id = Some(id));
             let happened = Happened::to(AuditAction::ClientRegistered, &registered.client.id);
             audit::note(request, deps, Happened { subject: token_id.as_deref(), ..happened });
         }
         Registrant::Operator(_) => {
+            annotate(request, |line| line.target_client = Some(id));
             let happened = Happened::to(AuditAction::ClientCreated, &registered.client.id);
             audit::record(request, deps, happened).await?;
         }

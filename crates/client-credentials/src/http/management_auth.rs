@@ -74,12 +74,14 @@ async fn check(request: &ServiceRequest, deps: &Deps) -> Result<(), Refusal> {
     describe_token::check_revocation(deps, &claims)?;
     let id = ClientId::parse(&claims.sub).map_err(|_| BearerDefect::Wrong)?;
     audit::acting(request.request(), Actor::Client { id: id.clone() });
-    let permissions = rights(deps, &id, claims).await?;
+    let permissions = rights(deps, &id, &claims).await?;
     let wanted = wanted_permission(request);
     if !permissions.iter().any(|permission| permission == wanted) {
         return Err(MissingPermission(wanted).into());
     }
     request.extensions_mut().insert(Operator::Client { permissions });
+    // For answers that go on for longer than the token may.
+    request.extensions_mut().insert(claims);
     Ok(())
 }
 
@@ -98,13 +100,12 @@ async fn read(request: &ServiceRequest, deps: &Deps, token: &str) -> Result<Acce
 
 /// What the bearer may do: what the token says, as far as its client may still do it. A permission that was taken away
 /// counts no more at this door: else who was demoted could give it back to themselves (T-API-03).
-async fn rights(deps: &Deps, id: &ClientId, claims: AccessTokenClaims) -> Result<Vec<String>, Refusal> {
+async fn rights(deps: &Deps, id: &ClientId, claims: &AccessTokenClaims) -> Result<Vec<String>, Refusal> {
     let client = deps.stores.clients.find(id).await.map_err(AdministerClientsError::from)?;
     // Its revocation is on its way to this replica.
     let client = client.filter(|client| client.may_obtain_tokens()).ok_or(DescribeTokenError::Revoked)?;
-    let mut permissions = claims.permissions;
-    permissions.retain(|permission| client.permissions.contains(permission));
-    Ok(permissions)
+    let both = claims.permissions.iter().filter(|permission| client.permissions.contains(permission));
+    Ok(both.cloned().collect())
 }
 
 /// Tells who was sent away, from what and why: once a minute of each, so that nobody writes the audit log full.

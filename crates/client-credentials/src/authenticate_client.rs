@@ -20,6 +20,9 @@ use crate::rate_limit::LimitReached;
 use crate::slow_work::Busy;
 use crate::source::Source;
 
+/// How often the use of a credential is noted: a request costs no write.
+pub(crate) const NOTE_USE_SECONDS: i64 = 300;
+
 /// What a client presents to prove who it is. Not checked yet.
 pub enum PresentedCredential {
     Secret {
@@ -41,6 +44,8 @@ pub struct Authenticated {
     pub client: Client,
     /// What the assertion asks for. Taken by whoever grants it.
     pub assertion: Option<Assertion>,
+    /// The `kid` of the key that the assertion was signed with.
+    pub kid: Option<String>,
 }
 
 /// Why nobody was authenticated.
@@ -130,12 +135,9 @@ pub async fn run(
         PresentedCredential::Secret { method, client_id: id, secret, source } => {
             let outcome = client_with_secret(deps, method, &id, &secret, source, client_id, now).await;
             let client = outcome.map_err(|error| count_wrong_secret(deps, error, &id, source, now))?;
-            Ok(Authenticated { client, assertion: None })
+            Ok(Authenticated { client, assertion: None, kid: None })
         }
-        PresentedCredential::Assertion(jws) => {
-            let (client, assertion) = client_with_assertion(deps, &jws, client_id, now).await?;
-            Ok(Authenticated { client, assertion: Some(assertion) })
-        }
+        PresentedCredential::Assertion(jws) => client_with_assertion(deps, &jws, client_id, now).await,
         PresentedCredential::UnusableAssertion(refusal) => Err(refusal.into()),
         PresentedCredential::Unusable(defect) => Err(defect.into()),
     }
@@ -190,8 +192,10 @@ async fn client_with_secret(
     if !client.may_obtain_tokens() {
         return Err(CredentialDefect::NotPublic.into());
     }
-    if let Verdict::RightAndImported(imported) = verdict {
-        attempt.upgrade(deps, &imported).await;
+    match verdict {
+        Verdict::RightAndImported(imported) => attempt.upgrade(deps, &imported).await,
+        Verdict::Right(secret) => attempt.note_use(deps, &secret),
+        Verdict::Wrong => {}
     }
     Ok(client)
 }
@@ -248,7 +252,7 @@ async fn client_with_assertion(
     jws: &Jws,
     client_id: Option<&str>,
     now: Timestamp,
-) -> Result<(Client, Assertion), AuthenticateClientError> {
+) -> Result<Authenticated, AuthenticateClientError> {
     let id = assertion::claimed_client(jws).map_err(AssertionRefusal::from)?;
     if client_id.is_some_and(|client_id| client_id != id.as_str()) {
         return Err(AssertionRefusal::OtherClientId.into());
@@ -273,9 +277,12 @@ async fn client_with_assertion(
         jose::verify_decoy(jws);
         return Err(refusal.into());
     }
-    step("verify_assertion", client_keys::verify(deps, &signer, jws, now)).await?;
+    let kid = step("verify_assertion", client_keys::verify(deps, &signer, jws, now)).await?;
     let assertion = checked.map_err(AssertionRefusal::from)?;
-    if signer.may_obtain_tokens() { Ok((signer, assertion)) } else { Err(AssertionRefusal::NotPublic.into()) }
+    if !signer.may_obtain_tokens() {
+        return Err(AssertionRefusal::NotPublic.into());
+    }
+    Ok(Authenticated { client: signer, assertion: Some(assertion), kid })
 }
 
 /// What stands in for a client that cannot sign, so that its assertion is checked like anybody's.

@@ -281,9 +281,9 @@ mod tests {
                 assert_eq!(command.contains_key("txnNumber"), !of_many && !ends_others, "{command}");
             }
             // insert_new, replace, note_login, delete, add, delete_all, first_use, publish, forget_unseen, withdraw,
-            // replace_key_ring, agree, append, revoke; rotate, which is two,
+            // replace_key_ring, agree, append, revoke, upgrade, note_use; rotate, which is two,
             // and remove.
-            assert_eq!(writes.len(), 17);
+            assert_eq!(writes.len(), 19);
 
             let reads = named(&["find", "aggregate"]);
             for command in &reads {
@@ -297,9 +297,9 @@ mod tests {
                     .is_ok_and(|preference| preference.get_str("mode").unwrap() != "primary");
                 assert!(!elsewhere, "{command}");
             }
-            // find, list, find secrets, published, key_ring, events, count, revocations, watch, and the look after a
+            // find, list, find secrets, any_imported, published, key_ring, events, count, revocations, watch, and the look after a
             // replacement that met nothing.
-            assert_eq!(reads.len(), 10);
+            assert_eq!(reads.len(), 11);
             assert_eq!(commands.len(), writes.len() + reads.len() + 1, "and the ping");
         }
     }

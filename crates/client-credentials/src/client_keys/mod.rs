@@ -162,11 +162,16 @@ pub enum VerifyError {
     KeysUnknown(#[from] KeysUnknown),
 }
 
-/// Verifies the signature of an assertion with the one key of the client that it may be from.
+/// Verifies the signature of an assertion with the one key of the client that it may be from, and returns its `kid`.
 ///
 /// # Errors
 /// [`VerifyError`]. It takes as long as a verification, whatever it is, but for a fetch from the client's `jwks_uri`.
-pub async fn verify(deps: &Deps, client: &Client, jws: &Jws, now: Timestamp) -> Result<(), VerifyError> {
+pub async fn verify(
+    deps: &Deps,
+    client: &Client,
+    jws: &Jws,
+    now: Timestamp,
+) -> Result<Option<String>, VerifyError> {
     let algorithm = client.assertion_algorithm.as_deref();
     let published = match &client.jwks_uri {
         None => Arc::default(),
@@ -181,7 +186,10 @@ pub async fn verify(deps: &Deps, client: &Client, jws: &Jws, now: Timestamp) -> 
     let ours =
         |key: &PublicKey| client.jwks_uri.is_some() && deps.signing_keys.known(now).contain(key) != Ok(false);
     match key {
-        Ok(key) if !ours(key) => Ok(jose::verify(key, jws)?),
+        Ok(key) if !ours(key) => {
+            jose::verify(key, jws)?;
+            Ok(key.kid().map(str::to_owned))
+        }
         Ok(_) => Err(refused(jws, SignatureDefect::UnknownKey)),
         Err(defect) => Err(refused(jws, defect)),
     }

@@ -43,7 +43,7 @@ pub(crate) mod client_key_fields {
     pub(crate) const LAST_USED_AT: &str = "lastUsedAt";
 }
 
-/// Fields of the credentials collection.
+/// Fields of the credentials collection; the last one is that of the document whose `_id` is the owner.
 pub(crate) mod secret_fields {
     pub(crate) const OWNER: &str = "clientIdHash";
     pub(crate) const HASH: &str = "secretHash";
@@ -52,6 +52,7 @@ pub(crate) mod secret_fields {
     pub(crate) const CREATED_AT: &str = "createdAt";
     pub(crate) const EXPIRES_AT: &str = "expiresAt";
     pub(crate) const LAST_USED_AT: &str = "lastUsedAt";
+    pub(crate) const CHANGES: &str = "changes";
 }
 
 /// Fields of `used_assertions`; `_id` is the digest.

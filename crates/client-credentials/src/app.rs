@@ -34,6 +34,7 @@ use crate::client_keys::{AddressPolicy, KeySetFetcher, PublishedKeys};
 use crate::config::{Config, JwksUriSettings, Mongodb, RegistrationMode, TokenSettings, issuer_url};
 use crate::generated_file::{GeneratedFile, read_or_create};
 use crate::http;
+use crate::http::openapi::Documents;
 use crate::http::well_known::Discovery;
 use crate::imported_secrets::ImportedSecrets;
 use crate::key_checks::KeyChecks;
@@ -88,6 +89,7 @@ pub struct Deps {
     pub registration: RegistrationMode,
     pub bootstrap_token: Secret,
     pub discovery: Discovery,
+    pub documents: Documents,
     pub metrics: Metrics,
 }
 
@@ -239,7 +241,10 @@ impl ClientCredentials {
             Arc::clone(&clock),
             metrics.key_set_fetches.clone(),
         );
+        let documents = Documents::compose(&version, &config.service_prefix, config.profile)
+            .map_err(|error| StartError::new(format!("the OpenAPI documents are broken: {error}")))?;
         let deps = Deps {
+            documents,
             metrics,
             audit,
             stores,

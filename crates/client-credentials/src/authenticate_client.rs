@@ -21,6 +21,9 @@ use crate::slow_work::Busy;
 use crate::source::Source;
 use crate::token_places::{NoPlace, Place};
 
+/// How often the use of a credential is noted: a request costs no write.
+pub(crate) const NOTE_USE_SECONDS: i64 = 300;
+
 /// What a client presents to prove who it is. Not checked yet.
 pub enum PresentedCredential {
     Secret {
@@ -46,6 +49,8 @@ pub struct Authenticated {
     pub client: Client,
     /// What the assertion asks for. Taken by whoever grants it.
     pub assertion: Option<Assertion>,
+    /// The `kid` of the key that the assertion was signed with.
+    pub kid: Option<String>,
 }
 
 /// Why nobody was authenticated.
@@ -140,12 +145,10 @@ pub async fn run(
         PresentedCredential::Secret { method, client_id: id, secret, source } => {
             let outcome = client_with_secret(deps, method, &id, &secret, source, client_id, now).await;
             let client = outcome.map_err(|error| count_wrong_secret(deps, error, &id, source, now))?;
-            Ok(Authenticated { client, assertion: None })
+            Ok(Authenticated { client, assertion: None, kid: None })
         }
         PresentedCredential::Assertion { jws, source } => {
-            let (client, assertion) =
-                client_with_assertion(deps, &jws, source, client_id, place, now).await?;
-            Ok(Authenticated { client, assertion: Some(assertion) })
+            client_with_assertion(deps, &jws, source, client_id, place, now).await
         }
         PresentedCredential::UnusableAssertion(refusal) => Err(refusal.into()),
         PresentedCredential::Unusable(defect) => Err(defect.into()),
@@ -201,8 +204,10 @@ async fn client_with_secret(
     if !client.may_obtain_tokens() {
         return Err(CredentialDefect::NotPublic.into());
     }
-    if let Verdict::RightAndImported(imported) = verdict {
-        attempt.upgrade(deps, &imported).await;
+    match verdict {
+        Verdict::RightAndImported(imported) => attempt.upgrade(deps, &imported).await,
+        Verdict::Right(secret) => attempt.note_use(deps, &secret),
+        Verdict::Wrong => {}
     }
     Ok(client)
 }
@@ -261,7 +266,7 @@ async fn client_with_assertion(
     client_id: Option<&str>,
     place: &mut Place,
     now: Timestamp,
-) -> Result<(Client, Assertion), AuthenticateClientError> {
+) -> Result<Authenticated, AuthenticateClientError> {
     let id = assertion::claimed_client(jws).map_err(AssertionRefusal::from)?;
     if client_id.is_some_and(|client_id| client_id != id.as_str()) {
         return Err(AssertionRefusal::OtherClientId.into());
@@ -286,9 +291,13 @@ async fn client_with_assertion(
         jose::verify_decoy(jws);
         return Err(refusal.into());
     }
-    step("verify_assertion", client_keys::verify(deps, &signer, jws, source, place, now)).await?;
+    let verified = client_keys::verify(deps, &signer, jws, source, place, now);
+    let kid = step("verify_assertion", verified).await?;
     let assertion = checked.map_err(AssertionRefusal::from)?;
-    if signer.may_obtain_tokens() { Ok((signer, assertion)) } else { Err(AssertionRefusal::NotPublic.into()) }
+    if !signer.may_obtain_tokens() {
+        return Err(AssertionRefusal::NotPublic.into());
+    }
+    Ok(Authenticated { client: signer, assertion: Some(assertion), kid })
 }
 
 /// What stands in for a client that cannot sign, so that its assertion is checked like anybody's.

@@ -11,7 +11,7 @@ use service_kit::traces::step;
 use zeroize::Zeroizing;
 
 use crate::Deps;
-use crate::authenticate_client::{self, AuthenticateClientError, PresentedCredential};
+use crate::authenticate_client::{self, AuthenticateClientError, NOTE_USE_SECONDS, PresentedCredential};
 use crate::signing_keys::NoSigner;
 use crate::token_places::Place;
 
@@ -83,9 +83,10 @@ pub async fn run(
         grant::access_token_claims(&authenticated.client, grant_request, &policy, now, &*deps.random)?;
     // Before the assertion is used up.
     let signer = deps.signing_keys.signer(now)?;
+    let kid = authenticated.kid.take();
     let client = authenticated.spend(deps).await?;
     let token = step("sign_token", async { signer.sign(token_type(deps.profile), &claims) }).await?;
-    note_login(deps, &client, now);
+    note_login(deps, &client, kid, now);
     Ok(IssuedToken {
         token: Zeroizing::new(token),
         expires_in_seconds: claims.exp.saturating_sub(claims.iat),
@@ -96,15 +97,19 @@ pub async fn run(
     })
 }
 
-/// Lets the store know that the client is in use (upstream contract §1.3), once an hour at most: nobody waits for it, and
-/// a token costs no write.
-fn note_login(deps: &Deps, client: &Client, now: Timestamp) {
-    if client.last_login.is_some_and(|last| now < last.plus_seconds(NOTE_LOGIN_SECONDS)) {
+/// Lets the store know that the client is in use (upstream contract §1.3), once an hour at most, and which of several keys
+/// it uses, once in some minutes: nobody waits for it, and a token costs no write.
+fn note_login(deps: &Deps, client: &Client, kid: Option<String>, now: Timestamp) {
+    let is_due = |last: Option<Timestamp>, seconds| last.is_none_or(|last| now >= last.plus_seconds(seconds));
+    let key = client.keys.iter().find(|key| key.key.kid() == kid.as_deref());
+    let key_is_due = key.is_some_and(|key| is_due(key.last_used_at, NOTE_USE_SECONDS));
+    if !key_is_due && !is_due(client.last_login, NOTE_LOGIN_SECONDS) {
         return;
     }
+    let kid = kid.filter(|_| key_is_due);
     let (clients, id) = (Arc::clone(&deps.stores.clients), client.id.clone());
     tokio::spawn(async move {
-        if let Err(error) = clients.note_login(&id, now).await {
+        if let Err(error) = clients.note_login(&id, now, kid.as_deref()).await {
             tracing::warn!(client.id = id.as_str(), error.message = %error, "a login was not noted");
         }
     });

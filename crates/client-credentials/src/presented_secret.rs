@@ -2,6 +2,8 @@
 //! imported hash is known costs time, and one that somebody thought up can be guessed: both are looked at only as long as
 //! the budget of wrong secrets lasts (ADR 11).
 
+use std::sync::Arc;
+
 use common::Timestamp;
 use credentials::StoreError;
 use credentials::audit::AuditAction;
@@ -9,7 +11,7 @@ use credentials::client::ClientId;
 use credentials::secret::{ImportedHash, SecretHash, SecretLookup, StoredSecret};
 
 use crate::Deps;
-use crate::authenticate_client::{self, AuthenticateClientError, CredentialDefect};
+use crate::authenticate_client::{self, AuthenticateClientError, CredentialDefect, NOTE_USE_SECONDS};
 use crate::imported_secrets;
 use crate::source::Source;
 
@@ -29,7 +31,8 @@ pub(crate) struct Attempt<'a> {
 /// What the secret is.
 pub(crate) enum Verdict {
     Wrong,
-    Right,
+    /// It is this one.
+    Right(Box<StoredSecret>),
     /// It is the one with this imported hash, and we can keep it in our own way now.
     RightAndImported(ImportedHash),
 }
@@ -83,7 +86,7 @@ impl Attempt<'_> {
         if found.guessable {
             self.may_guess(deps)?;
         }
-        Ok(Some(Verdict::Right))
+        Ok(Some(Verdict::Right(Box::new(found.clone()))))
     }
 
     fn may_guess(&self, deps: &Deps) -> Result<(), AuthenticateClientError> {
@@ -98,13 +101,30 @@ impl Attempt<'_> {
     /// Keeps the secret in our own way from now on. If that fails the next use tries again; of several at once one is
     /// enough.
     pub(crate) async fn upgrade(&self, deps: &Deps, imported: &ImportedHash) {
-        let (old, new) =
-            (SecretHash::of_imported(imported), StoredSecret::new(self.secret, &deps.pepper, self.now));
+        let old = SecretHash::of_imported(imported);
+        let new = StoredSecret::new(self.secret, &deps.pepper, self.now);
+        let new = StoredSecret { last_used_at: Some(self.now), ..new };
         match deps.stores.secrets.upgrade(self.owner, &old, &new).await {
             Ok(true) => self.tell(deps, &new),
             Ok(false) => {}
             Err(error) => not_upgraded(self.client, &error),
         }
+    }
+
+    /// Lets the store know that the secret is in use, now and then: nobody waits for it.
+    pub(crate) fn note_use(&self, deps: &Deps, secret: &StoredSecret) {
+        let now = self.now;
+        if secret.last_used_at.is_some_and(|last| now < last.plus_seconds(NOTE_USE_SECONDS)) {
+            return;
+        }
+        let (secrets, owner, hash) =
+            (Arc::clone(&deps.stores.secrets), self.owner.clone(), secret.hash.clone());
+        let client = self.client.clone();
+        tokio::spawn(async move {
+            if let Err(error) = secrets.note_use(&owner, &hash, now).await {
+                tracing::warn!(client.id = client.as_str(), error.message = %error, "the use of a secret was not noted");
+            }
+        });
     }
 
     fn tell(&self, deps: &Deps, new: &StoredSecret) {

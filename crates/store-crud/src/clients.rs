@@ -174,8 +174,8 @@ impl ClientStore for CrudClients {
     }
 
     /// As the service we replace does it, best effort (contract §1.3, §7.4): the shipped collection has no such field.
-    /// The crud-service counts a note as a change, so it makes a new version.
-    async fn note_login(&self, id: &ClientId, at: Timestamp) -> Result<(), StoreError> {
+    /// The crud-service counts a note as a change, so it makes a new version; so which key it was is not noted.
+    async fn note_login(&self, id: &ClientId, at: Timestamp, _: Option<&str>) -> Result<(), StoreError> {
         let Some(date) = date::format(at).filter(|_| self.logins_are_kept.load(Ordering::Relaxed)) else {
             return Ok(());
         };

@@ -81,9 +81,15 @@ impl ClientStore for MongoStore {
         Ok(if conflict { DeleteOutcome::VersionConflict } else { DeleteOutcome::Missing })
     }
 
-    async fn note_login(&self, id: &ClientId, at: Timestamp) -> Result<(), StoreError> {
+    async fn note_login(&self, id: &ClientId, at: Timestamp, kid: Option<&str>) -> Result<(), StoreError> {
         let later = doc! { "$max": { fields::LAST_LOGIN: date(at) } };
-        within_limit(self.clients.update_one(by_client_id(id), later)).await.map(drop)
+        within_limit(self.clients.update_one(by_client_id(id), later)).await?;
+        let Some(kid) = kid else { return Ok(()) };
+        let mut with_key = by_client_id(id);
+        let of_key = |name: &str| format!("{}.{name}", fields::KEYS);
+        with_key.insert(of_key(&format!("{}.kid", key_fields::KEY)), kid);
+        let later = doc! { "$max": { of_key(&format!("$.{}", key_fields::LAST_USED_AT)): date(at) } };
+        within_limit(self.clients.update_one(with_key, later)).await.map(drop)
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
@@ -189,6 +195,7 @@ fn key_document(key: &ClientKey) -> Document {
         key_fields::KEY: json::to_bson(key.key.members()),
         key_fields::ADDED_AT: date(key.added_at),
         key_fields::EXPIRES_AT: key.expires_at.map(date).map_or(Bson::Null, Bson::DateTime),
+        key_fields::LAST_USED_AT: key.last_used_at.map(date).map_or(Bson::Null, Bson::DateTime),
     }
 }
 
@@ -204,6 +211,7 @@ fn key(document: &Document) -> Result<ClientKey, Unreadable> {
         key: PublicKey::from_checked(stored.object(key_fields::KEY)?),
         added_at: stored.date(key_fields::ADDED_AT)?,
         expires_at: stored.optional_date(key_fields::EXPIRES_AT)?,
+        last_used_at: stored.optional_date(key_fields::LAST_USED_AT)?,
     })
 }
 

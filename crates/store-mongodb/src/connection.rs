@@ -282,9 +282,9 @@ mod tests {
                 assert_eq!(command.contains_key("txnNumber"), !of_many, "{command}");
             }
             // insert_new, replace, note_login, delete, add, delete_all, first_use, publish, forget_unseen, withdraw,
-            // replace_key_ring, agree, append, revoke.
+            // replace_key_ring, agree, append, revoke, upgrade, note_use.
             let alone = writes.iter().filter(|command| !in_transaction(command)).count();
-            assert_eq!(alone, 14);
+            assert_eq!(alone, 16);
             assert!(writes.len() >= alone + 4, "rotate and remove each write two documents at least");
 
             for command in &reads {
@@ -297,9 +297,9 @@ mod tests {
                     .is_ok_and(|preference| preference.get_str("mode").unwrap() != "primary");
                 assert!(!elsewhere, "{command}");
             }
-            // find, list, find secrets, published, key_ring, events, count, revocations, watch, and the look after a
+            // find, list, find secrets, any_imported, published, key_ring, events, count, revocations, watch, and the look after a
             // replacement that met nothing.
-            assert_eq!(reads.iter().filter(|command| !in_transaction(command)).count(), 10);
+            assert_eq!(reads.iter().filter(|command| !in_transaction(command)).count(), 11);
             let first = |command: &&&Document| command.contains_key("startTransaction");
             for command in writes.iter().filter(first) {
                 let concern = command.get_document("readConcern").unwrap();

@@ -40,6 +40,7 @@ pub(crate) mod client_key_fields {
     pub(crate) const KEY: &str = "key";
     pub(crate) const ADDED_AT: &str = "addedAt";
     pub(crate) const EXPIRES_AT: &str = "expiresAt";
+    pub(crate) const LAST_USED_AT: &str = "lastUsedAt";
 }
 
 /// Fields of the credentials collection; the last one is that of the document whose `_id` is the owner.
@@ -50,6 +51,7 @@ pub(crate) mod secret_fields {
     pub(crate) const GUESSABLE: &str = "guessable";
     pub(crate) const CREATED_AT: &str = "createdAt";
     pub(crate) const EXPIRES_AT: &str = "expiresAt";
+    pub(crate) const LAST_USED_AT: &str = "lastUsedAt";
     pub(crate) const CHANGES: &str = "changes";
 }
 

@@ -60,6 +60,17 @@ impl SecretStore for MongoStore {
         Ok(upgraded.modified_count == 1)
     }
 
+    async fn note_use(
+        &self,
+        owner: &SecretLookup,
+        hash: &SecretHash,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        let this = doc! { fields::OWNER: owner.as_str(), fields::HASH: hash.as_str() };
+        let later = doc! { "$max": { fields::LAST_USED_AT: date(at) } };
+        within_limit(self.credentials.update_one(this, later)).await.map(drop)
+    }
+
     async fn any_imported(&self) -> Result<Option<SecretHash>, StoreError> {
         let imported = doc! { fields::HASH: { "$gte": "$", "$lt": "%" } };
         let found = within_limit(self.credentials.find_one(imported)).await?;
@@ -170,6 +181,9 @@ fn document(owner: &SecretLookup, secret: &StoredSecret) -> Document {
     if let Some(letters) = &secret.last_four {
         document.insert(fields::LAST_FOUR, letters);
     }
+    if let Some(at) = secret.last_used_at {
+        document.insert(fields::LAST_USED_AT, date(at));
+    }
     document
 }
 
@@ -181,5 +195,6 @@ fn secret(document: &Document) -> Result<StoredSecret, Unreadable> {
         last_four: stored.optional_text(fields::LAST_FOUR)?,
         created_at: stored.date(fields::CREATED_AT)?,
         expires_at: stored.optional_date(fields::EXPIRES_AT)?,
+        last_used_at: stored.optional_date(fields::LAST_USED_AT)?,
     })
 }

@@ -89,9 +89,12 @@ impl ClientStore for SqliteStore {
         Ok(outcome.await?)
     }
 
-    async fn note_login(&self, id: &ClientId, at: Timestamp) -> Result<(), StoreError> {
-        let id = id.as_str().to_owned();
+    async fn note_login(&self, id: &ClientId, at: Timestamp, kid: Option<&str>) -> Result<(), StoreError> {
+        let (id, kid) = (id.as_str().to_owned(), kid.map(str::to_owned));
         let noted = self.write(move |connection| {
+            if let Some(kid) = &kid {
+                note_key(connection, &id, at, kid)?;
+            }
             let mut update = connection.prepare_cached(
                 "UPDATE clients SET last_login = ?2 WHERE id = ?1 AND ifnull(last_login < ?2, TRUE)",
             )?;
@@ -165,6 +168,20 @@ fn page(
         page.clients.push(client);
     }
     Ok(page)
+}
+
+/// A key is a part of the record.
+fn note_key(connection: &Connection, id: &str, at: Timestamp, kid: &str) -> Result<(), Failure> {
+    let mut select = connection.prepare_cached("SELECT record FROM clients WHERE id = ?")?;
+    let record: Option<String> = select.query_row([id], |row| row.get(0)).optional()?;
+    let Some(record) = record else { return Ok(()) };
+    let mut client: Client = decode(|| format!("client {id}"), &record)?;
+    for key in client.keys.iter_mut().filter(|key| key.key.kid() == Some(kid)) {
+        key.last_used_at = key.last_used_at.max(Some(at));
+    }
+    let mut update = connection.prepare_cached("UPDATE clients SET record = ? WHERE id = ?")?;
+    update.execute(params![encode(&client)?, id])?;
+    Ok(())
 }
 
 fn exists(connection: &Connection, id: &str) -> Result<bool, Failure> {

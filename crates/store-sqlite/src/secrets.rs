@@ -64,6 +64,24 @@ impl SecretStore for SqliteStore {
         Ok(upgraded.await?)
     }
 
+    async fn note_use(
+        &self,
+        owner: &SecretLookup,
+        hash: &SecretHash,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        let (owner, hash) = (owner.as_str().to_owned(), hash.clone());
+        let noted = self.write(move |connection| {
+            let found = rows(connection, &owner)?.into_iter().find(|(_, secret)| secret.hash == hash);
+            let Some((row, secret)) = found else { return Ok(()) };
+            let record = encode(&StoredSecret { last_used_at: secret.last_used_at.max(Some(at)), ..secret })?;
+            let mut update = connection.prepare_cached("UPDATE secrets SET record = ? WHERE rowid = ?")?;
+            update.execute(params![record, row])?;
+            Ok(())
+        });
+        Ok(noted.await?)
+    }
+
     async fn any_imported(&self) -> Result<Option<SecretHash>, StoreError> {
         let found = self.read(|connection| {
             let mut statement = connection.prepare_cached(

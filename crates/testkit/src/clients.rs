@@ -139,8 +139,8 @@ fn with_everything() -> Client {
         auth_method: AuthMethod::PrivateKeyJwt,
         public_key: Some(public_key("first")),
         keys: vec![
-            ClientKey { key: public_key("second"), added_at: at(1), expires_at: None },
-            ClientKey { key: public_key("third"), added_at: at(-1), expires_at: Some(at(i64::MAX)) },
+            ClientKey { last_used_at: Some(at(7)), ..ClientKey::new(public_key("second"), at(1)) },
+            ClientKey { expires_at: Some(at(i64::MAX)), ..ClientKey::new(public_key("third"), at(-1)) },
         ],
         assertion_algorithm: Some("ES256".to_owned()),
         assertion_algorithm_pinned: true,

@@ -178,8 +178,8 @@ impl From<NoKeys> for VerifyError {
     }
 }
 
-/// Verifies the signature of an assertion with the one key of the client that it may be from. `place` is given back while
-/// keys are fetched, for a request from `source`.
+/// Verifies the signature of an assertion with the one key of the client that it may be from, and returns its `kid`.
+/// `place` is given back while keys are fetched, for a request from `source`.
 ///
 /// # Errors
 /// [`VerifyError`]. It takes as long as a verification, whatever it is, but for a fetch from the client's `jwks_uri`.
@@ -190,7 +190,7 @@ pub async fn verify(
     source: Source,
     place: &mut Place,
     now: Timestamp,
-) -> Result<(), VerifyError> {
+) -> Result<Option<String>, VerifyError> {
     let algorithm = client.assertion_algorithm.as_deref();
     let published = match &client.jwks_uri {
         None => None,
@@ -211,7 +211,7 @@ pub async fn verify(
             if let Some(published) = &published {
                 deps.published_keys.proved(client, published);
             }
-            Ok(())
+            Ok(key.kid().map(str::to_owned))
         }
         Ok(_) => Err(refused(jws, SignatureDefect::UnknownKey)),
         Err(defect) => Err(refused(jws, defect)),

@@ -2,6 +2,7 @@
 
 use std::thread;
 
+use common::Clock;
 use credentials::client::ClientId;
 use credentials::secret::{Pepper, SecretStore as _};
 use serde_json::{Value, json};
@@ -145,4 +146,30 @@ fn what_is_refused_changes_nothing() {
     assert_eq!(service.manage("POST", &path(&client), Some(&json!({}))).status, 503);
     service.stores.secrets.work();
     assert_eq!(statuses(&service, &client, &[&client.secret]), [200]);
+}
+
+#[test]
+fn it_is_told_when_each_secret_was_last_used() {
+    let service = Service::standard(&[]);
+    let client = service.basic_client(&json!({}));
+    let next = service.manage("POST", &path(&client), Some(&json!({}))).json()["clientSecret"].clone();
+    assert!(live(&service, &client).iter().all(|secret| secret.get("lastUsedAt").is_none()));
+    // It is noted after the answer.
+    let noted = |place: usize, at: i64| {
+        while live(&service, &client)[place]["lastUsedAt"].as_i64() != Some(at) {
+            std::thread::yield_now();
+        }
+    };
+    let now = || service.clock.now().unix_millis();
+    let first = now();
+    statuses(&service, &client, &[&client.secret, "wrong"]);
+    noted(0, first);
+    assert!(live(&service, &client)[1].get("lastUsedAt").is_none());
+    service.clock.advance_seconds(299);
+    statuses(&service, &client, &[&client.secret, next.as_str().unwrap()]);
+    noted(1, now());
+    assert_eq!(live(&service, &client)[0]["lastUsedAt"], first, "not for each request");
+    service.clock.advance_seconds(1);
+    statuses(&service, &client, &[&client.secret]);
+    noted(0, now());
 }

@@ -162,9 +162,9 @@ impl ClientStore for FailingStores {
         self.store.delete(id, expected_version).await
     }
 
-    async fn note_login(&self, id: &ClientId, at: Timestamp) -> Result<(), StoreError> {
+    async fn note_login(&self, id: &ClientId, at: Timestamp, kid: Option<&str>) -> Result<(), StoreError> {
         self.clients.pass()?;
-        self.store.note_login(id, at).await
+        self.store.note_login(id, at, kid).await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
@@ -200,6 +200,17 @@ impl SecretStore for FailingStores {
     ) -> Result<bool, StoreError> {
         self.upgrades.pass()?;
         self.store.upgrade(owner, old, new).await
+    }
+
+    /// No call that is counted: it comes now and then, and nobody waits for it.
+    async fn note_use(
+        &self,
+        owner: &SecretLookup,
+        hash: &SecretHash,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.secrets.check()?;
+        self.store.note_use(owner, hash, at).await
     }
 
     async fn any_imported(&self) -> Result<Option<SecretHash>, StoreError> {

@@ -1,5 +1,6 @@
 //! `/clients/{client_id}/keys` on the management listener.
 
+use common::Clock;
 use serde_json::{Value, json};
 use testkit::ClientKey;
 
@@ -149,4 +150,31 @@ fn clients_without_keys_of_their_own_are_told_so() {
     let rsa = jose::SigningKey::generate(jose::Algorithm::Rs256, None).unwrap();
     let body = json!({ "public_key": rsa.public() });
     assert_eq!(service.manage("POST", &path(&es256), Some(&body)).refusal().0, 400);
+}
+
+#[test]
+fn it_is_told_when_each_key_was_last_used() {
+    let service = Service::standard(&[]);
+    let client = service.key_client(&json!({}));
+    let second = ClientKey::generate("A2");
+    let noted = |place: usize, at: i64| {
+        while live(&service, &client)[place]["lastUsedAt"].as_i64() != Some(at) {
+            std::thread::yield_now();
+        }
+    };
+    let now = || service.clock.now().unix_millis();
+    let first = now();
+    status(&service, &client, &client.key);
+    noted(0, first);
+    add(&service, &client, &second, &json!({}));
+    assert!(live(&service, &client)[1].get("lastUsedAt").is_none());
+    service.clock.advance_seconds(300);
+    status(&service, &client, &second);
+    noted(1, now());
+    assert_eq!(live(&service, &client)[0]["lastUsedAt"], first);
+    status(&service, &client, &client.key);
+    noted(0, now());
+    let record = service.manage("GET", &format!("/clients/{}", client.id), None).json();
+    assert_eq!(record["keys"][1]["lastUsedAt"], now());
+    assert_eq!(record["version"], 2, "a note is no change");
 }

@@ -24,6 +24,12 @@ pub enum ClientKeyDefect {
 }
 
 impl ClientKey {
+    /// A key without an end.
+    #[must_use]
+    pub const fn new(key: PublicKey, now: Timestamp) -> Self {
+        Self { key, added_at: now, expires_at: None, last_used_at: None }
+    }
+
     /// Whether it verifies assertions at this time.
     #[must_use]
     pub fn is_live(&self, now: Timestamp) -> bool {
@@ -36,8 +42,8 @@ impl ClientKey {
 }
 
 impl Client {
-    /// The keys in the record that are live, oldest first. The one that it registered as `public_key` has neither a time
-    /// nor an end of its own.
+    /// The keys in the record that are live, oldest first. The one that it registered as `public_key` has no times of its
+    /// own, and needs none: it is the only one.
     #[must_use]
     pub fn live_keys(&self, now: Timestamp) -> Vec<ClientKey> {
         let first = self.first_key();
@@ -64,12 +70,12 @@ impl Client {
             return Err(ClientKeyDefect::TooMany);
         }
         let mut client = self.changed(now);
-        client.keys.retain(|other| other.is_live(now));
+        client.keys = live;
+        client.public_key = None;
         if let Some(end) = others_end {
-            client.give_first_key_an_end();
             client.keys.iter_mut().for_each(|other| other.end_by(end));
         }
-        client.keys.push(ClientKey { key, added_at: now, expires_at: None });
+        client.keys.push(ClientKey::new(key, now));
         Ok(client)
     }
 
@@ -88,7 +94,8 @@ impl Client {
             return Err(ClientKeyDefect::Last);
         }
         let mut client = self.changed(now);
-        client.give_first_key_an_end();
+        client.keys = live;
+        client.public_key = None;
         client.keys.iter_mut().filter(|key| is_it(key)).for_each(|key| key.end_by(end));
         client.keys.retain(|key| key.is_live(now));
         Ok(client)
@@ -106,15 +113,7 @@ impl Client {
 
     fn first_key(&self) -> Option<ClientKey> {
         let key = self.public_key.clone()?;
-        Some(ClientKey { key, added_at: self.created_at, expires_at: None })
-    }
-
-    /// Only the further keys can have one.
-    fn give_first_key_an_end(&mut self) {
-        if let Some(first) = self.first_key() {
-            self.public_key = None;
-            self.keys.insert(0, first);
-        }
+        Some(ClientKey { last_used_at: self.last_login, ..ClientKey::new(key, self.created_at) })
     }
 
     fn changed(&self, now: Timestamp) -> Self {
@@ -154,7 +153,7 @@ mod tests {
             (kids(&two, 2), two.version, two.updated_at),
             (vec!["first".into(), "second".into()], 2, at(2))
         );
-        assert!(two.public_key.is_some(), "who knows the platform's record finds the key where it was");
+        assert!(two.public_key.is_none(), "each has its own times now");
         let three = two.with_key(key("third"), Some(at(10)), at(3)).unwrap();
         assert_eq!(kids(&three, 9), ["first", "second", "third"]);
         assert_eq!(kids(&three, 10), ["third"]);

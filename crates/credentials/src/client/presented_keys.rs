@@ -37,7 +37,7 @@ impl RegisteredKeys {
     /// The checked keys of a `jwks`.
     #[must_use]
     pub fn of_set(keys: Vec<PublicKey>, now: Timestamp) -> Self {
-        let keys = keys.into_iter().map(|key| ClientKey { key, added_at: now, expires_at: None });
+        let keys = keys.into_iter().map(|key| ClientKey::new(key, now));
         Self { keys: keys.collect(), ..Self::default() }
     }
 }

@@ -47,6 +47,9 @@ pub struct ClientKey {
     /// From then on it verifies nothing. `None`: never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Timestamp>,
+    /// When it was last used, as [`ClientStore::note_login`](super::ClientStore::note_login) was told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_used_at: Option<Timestamp>,
 }
 
 /// A registered client.

@@ -169,13 +169,13 @@ mod tests {
             let jwk = json!({"kty": "EC", "kid": name});
             PublicKey::from_checked(jwk.as_object().unwrap().clone())
         };
-        let ending = ClientKey { key: key("old"), added_at: at(1), expires_at: Some(at(5)) };
+        let ending = ClientKey { expires_at: Some(at(5)), ..ClientKey::new(key("old"), at(1)) };
         let before = Client { keys: vec![ending.clone()], ..before(AuthMethod::PrivateKeyJwt) };
         let members = json!({"client_name": "c", "client_id": "id", "jwks": {"keys": [{}]},
             "token_endpoint_auth_method": "private_key_jwt"});
         let new = NewClient::replacing(&before, members.as_object().unwrap(), ISSUER).unwrap();
         let keys = RegisteredKeys::of_set(vec![key("new"), key("old")], at(9));
-        let added = ClientKey { key: key("new"), added_at: at(9), expires_at: None };
+        let added = ClientKey::new(key("new"), at(9));
         assert_eq!(new.into_replacement(&before, keys, at(9)).keys, [added, ending]);
     }
 

@@ -78,12 +78,13 @@ pub trait ClientStore: Send + Sync {
     async fn delete(&self, id: &ClientId, expected_version: Option<u64>)
     -> Result<DeleteOutcome, StoreError>;
 
-    /// Sets `last_login` to `at`, unless it is later already; changes nothing else, the version neither. A client that
-    /// is not there is nothing to note. Best effort: it may be lost in a crash.
+    /// Sets `last_login` to `at`, unless it is later already, and likewise `last_used_at` of the one of `keys` with this
+    /// `kid`; changes nothing else, the version neither. A client or key that is not there is nothing to note. Best effort:
+    /// it may be lost in a crash, and that of a key in a replacement that was read before.
     ///
     /// # Errors
     /// [`StoreError`] if it was not noted.
-    async fn note_login(&self, id: &ClientId, at: Timestamp) -> Result<(), StoreError>;
+    async fn note_login(&self, id: &ClientId, at: Timestamp, kid: Option<&str>) -> Result<(), StoreError>;
 
     /// Whether the store answers now. Not asked by `/-/ready`: replicas that all leave the gateway because their one
     /// store is down help nobody, and tokens are described without it (contract §8).

@@ -22,6 +22,9 @@ pub struct StoredSecret {
     /// `None`: never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Timestamp>,
+    /// When it was last used, as [`SecretStore::note_use`] was told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_used_at: Option<Timestamp>,
 }
 
 /// Names a secret of a client without telling anything about it: the beginning of a digest of its stored hash.
@@ -42,6 +45,7 @@ impl StoredSecret {
             guessable: is_guessable(secret),
             created_at: now,
             expires_at: None,
+            last_used_at: None,
         }
     }
 
@@ -49,13 +53,13 @@ impl StoredSecret {
     #[must_use]
     pub fn imported(hash: &ImportedHash, now: Timestamp) -> Self {
         let hash = SecretHash::of_imported(hash);
-        Self { hash, last_four: None, guessable: true, created_at: now, expires_at: None }
+        Self { guessable: true, ..Self::of_token(hash, now, None) }
     }
 
     /// A token that opens something beside tokens of a client: see [`TokenKind`](super::TokenKind).
     #[must_use]
     pub const fn of_token(hash: SecretHash, now: Timestamp, expires_at: Option<Timestamp>) -> Self {
-        Self { hash, last_four: None, guessable: false, created_at: now, expires_at }
+        Self { hash, last_four: None, guessable: false, created_at: now, expires_at, last_used_at: None }
     }
 
     /// Its id.
@@ -184,6 +188,18 @@ pub trait SecretStore: Send + Sync {
         old: &SecretHash,
         new: &StoredSecret,
     ) -> Result<bool, StoreError>;
+
+    /// Sets `last_used_at` of the secret with this hash to `at`, unless it is later already; changes nothing else. A
+    /// secret that is not there is nothing to note. Best effort: it may be lost in a crash.
+    ///
+    /// # Errors
+    /// [`StoreError`] if it was not noted.
+    async fn note_use(
+        &self,
+        owner: &SecretLookup,
+        hash: &SecretHash,
+        at: Timestamp,
+    ) -> Result<(), StoreError>;
 
     /// Any hash that was imported and not upgraded yet, whosever it is; `None` if there is none.
     ///

@@ -96,7 +96,7 @@ async fn contract_7_4_what_the_shipped_collection_lacks_is_left_out_if_it_is_for
     let shown = Client { metadata: json!({"team": "a"}).as_object().unwrap().clone(), ..client("shown") };
     store.insert_new(&shown).await.unwrap();
     assert!(store.find(&shown.id).await.unwrap().unwrap().metadata.is_empty());
-    store.note_login(&shown.id, Timestamp::from_unix_seconds(1)).await.unwrap();
+    store.note_login(&shown.id, Timestamp::from_unix_seconds(1), None).await.unwrap();
     let powers = [
         Client { token_lifetime_seconds: Some(5), ..client("power") },
         Client { jwks_uri: Some("https://c.example/jwks".to_owned()), ..client("power") },
@@ -116,7 +116,7 @@ async fn contract_7_4_what_the_shipped_collection_lacks_is_left_out_if_it_is_for
     store.insert_new(&full).await.unwrap();
     assert_eq!(as_sent(store.find(&full.id).await.unwrap(), &full), full);
     let at = Timestamp::from_unix_millis(1_795_291_200_123);
-    store.note_login(&full.id, at).await.unwrap();
+    store.note_login(&full.id, at, None).await.unwrap();
     assert_eq!(store.find(&full.id).await.unwrap().unwrap().last_login, Some(at));
 }
 

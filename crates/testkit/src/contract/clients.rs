@@ -5,13 +5,13 @@ use std::sync::Arc;
 use common::Timestamp;
 use credentials::InsertError;
 use credentials::client::{
-    Client, ClientFilter, ClientId, ClientOrigin, ClientPage, ClientState, ClientStore, DeleteOutcome,
-    ReplaceOutcome,
+    Client, ClientFilter, ClientId, ClientKey, ClientOrigin, ClientPage, ClientState, ClientStore,
+    DeleteOutcome, ReplaceOutcome,
 };
 use serde_json::json;
 
 use super::{CALLERS, Storage, all_at_once};
-use crate::clients::{client, client_id, demanding_clients};
+use crate::clients::{client, client_id, demanding_clients, public_key};
 
 async fn open<S: Storage<Store: ClientStore>>(storage: &S) -> Arc<dyn ClientStore> {
     storage.open().await
@@ -212,9 +212,9 @@ pub async fn a_login_is_noted_beside_the_version<S: Storage<Store: ClientStore>>
     let at = Timestamp::from_unix_seconds;
     let record = client("visitor");
     store.insert_new(&record).await.unwrap();
-    store.note_login(&client_id("nobody"), at(1)).await.unwrap();
+    store.note_login(&client_id("nobody"), at(1), Some("A1")).await.unwrap();
     for (noted, expected) in [(100, 100), (50, 100), (200, 200)] {
-        store.note_login(&record.id, at(noted)).await.unwrap();
+        store.note_login(&record.id, at(noted), None).await.unwrap();
         let found = store.find(&record.id).await.unwrap().unwrap();
         assert_eq!(found, Client { last_login: Some(at(expected)), ..record.clone() });
     }
@@ -223,6 +223,20 @@ pub async fn a_login_is_noted_beside_the_version<S: Storage<Store: ClientStore>>
     assert_eq!(store.replace(&change, 1).await.unwrap(), ReplaceOutcome::Replaced);
     let expected = Client { last_login: Some(at(200)), ..change };
     assert_eq!(store.list(&ClientFilter::default(), None, 10).await.unwrap().clients, [expected]);
+}
+
+pub async fn the_use_of_a_key_is_noted_beside_the_version<S: Storage<Store: ClientStore>>(storage: &S) {
+    let store = open(storage).await;
+    let at = Timestamp::from_unix_seconds;
+    let keys: Vec<_> = ["a.b", "$c"].map(|kid| ClientKey::new(public_key(kid), at(1))).into();
+    let record = Client { keys, ..client("signer") };
+    store.insert_new(&record).await.unwrap();
+    for (noted, kid) in [(100, "$c"), (50, "$c"), (60, "a.b"), (200, "gone")] {
+        store.note_login(&record.id, at(noted), Some(kid)).await.unwrap();
+    }
+    let found = store.find(&record.id).await.unwrap().unwrap();
+    assert_eq!([0, 1].map(|place| found.keys[place].last_used_at), [Some(at(60)), Some(at(100))]);
+    assert_eq!((found.last_login, found.version), (Some(at(200)), record.version));
 }
 
 pub async fn t_reg_10_an_acknowledged_client_outlives_a_restart<S: Storage<Store: ClientStore>>(storage: &S) {

@@ -126,6 +126,7 @@ macro_rules! store_contract {
             clients: only_the_expected_version_is_deleted,
             clients: a_filter_leaves_out_exactly_what_it_does_not_match,
             clients: a_login_is_noted_beside_the_version,
+            clients: the_use_of_a_key_is_noted_beside_the_version,
             clients: t_reg_10_an_acknowledged_client_outlives_a_restart,
             clients: another_replica_sees_each_acknowledged_write,
             clients: ping_answers,
@@ -156,6 +157,7 @@ macro_rules! store_contract {
             secrets: one_secret_is_removed_once_and_the_others_stay,
             secrets: an_imported_hash_is_upgraded_by_one_and_keeps_its_times,
             secrets: it_is_known_whether_an_imported_hash_is_left,
+            secrets: the_use_of_a_secret_is_noted,
         }
     };
     (@laws replay $storage:expr) => {

@@ -16,7 +16,7 @@ use super::Store;
 use crate::clients::{client, client_id, public_key};
 
 /// Methods of all ports.
-pub const METHODS: usize = 26;
+pub const METHODS: usize = 29;
 
 /// Asks every method of every port at the same time. Returns the names of those that did not answer `Unavailable`: a
 /// working store gives all of them, a broken one none.
@@ -41,12 +41,15 @@ pub async fn methods_that_answer(store: &impl Store) -> Vec<&'static str> {
         ("find", ClientStore::find(store, &id).map(done).boxed()),
         ("list", store.list(&everything, None, 10).map(done).boxed()),
         ("replace", store.replace(&changed, 1).map(done).boxed()),
-        ("note_login", store.note_login(&id, moment).map(done).boxed()),
+        ("note_login", store.note_login(&id, moment, None).map(done).boxed()),
         ("delete", store.delete(&id, None).map(done).boxed()),
         ("ping", store.ping().boxed()),
         ("add secret", store.add(&owner, &secret).boxed()),
         ("find secrets", SecretStore::find(store, &owner).map(done).boxed()),
         ("rotate secrets", store.rotate(&owner, &rotation).map(done).boxed()),
+        ("upgrade secret", store.upgrade(&owner, &secret.hash, &secret).map(done).boxed()),
+        ("note use of a secret", store.note_use(&owner, &secret.hash, moment).boxed()),
+        ("any imported secret", store.any_imported().map(done).boxed()),
         ("remove secret", store.remove(&owner, &secret.hash, None).map(done).boxed()),
         ("delete_all secrets", store.delete_all(&owner).boxed()),
         ("first_use", store.first_use(UseId::of(&id, "outage"), moment).map(done).boxed()),

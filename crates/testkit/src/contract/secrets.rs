@@ -30,6 +30,7 @@ fn secret(text: &str, created: i64, expires: Option<i64>) -> StoredSecret {
         guessable: expires.is_some(),
         created_at: Timestamp::from_unix_millis(created),
         expires_at: expires.map(Timestamp::from_unix_millis),
+        last_used_at: expires.map(Timestamp::from_unix_millis),
     }
 }
 
@@ -114,8 +115,8 @@ pub async fn a_rotation_ends_the_others_and_not_later_than_they_would<S: Storage
     let rotation = rotation("new", 4, 1_000);
     assert_eq!(store.rotate(&owner("a"), &rotation).await.unwrap(), RotateOutcome::Rotated);
     let ended = StoredSecret { expires_at: Some(end), ..secret("endless", 1, None) };
-    let expected =
-        [ended, secret("long", 2, Some(1_000)), secret("short", 3, Some(5)), secret("new", 4, None)];
+    let sooner = StoredSecret { expires_at: Some(end), ..secret("long", 2, Some(9_000)) };
+    let expected = [ended, sooner, secret("short", 3, Some(5)), secret("new", 4, None)];
     assert_eq!(store.find(&owner("a")).await.unwrap(), expected);
     assert_eq!(store.find(&owner("neighbour")).await.unwrap(), [secret("s", 1, None)]);
     assert_eq!(store.rotate(&owner("nobody"), &rotation).await.unwrap(), RotateOutcome::Rotated);
@@ -265,4 +266,21 @@ pub async fn it_is_known_whether_an_imported_hash_is_left<S: Storage<Store: Secr
     assert_eq!(store.any_imported().await.unwrap(), Some(old.hash.clone()));
     assert!(store.upgrade(&owner("a"), &old.hash, &secret("s", 1, None)).await.unwrap());
     assert_eq!(store.any_imported().await.unwrap(), None);
+}
+
+pub async fn the_use_of_a_secret_is_noted<S: Storage<Store: SecretStore>>(storage: &S) {
+    let store = open(storage).await;
+    let at = Timestamp::from_unix_millis;
+    store.add(&owner("a"), &secret("used", 1, None)).await.unwrap();
+    store.add(&owner("a"), &secret("unused", 2, None)).await.unwrap();
+    store.note_use(&owner("nobody"), &pepper().hash("used"), at(5)).await.unwrap();
+    store.note_use(&owner("a"), &pepper().hash("gone"), at(5)).await.unwrap();
+    for noted in [100, 50] {
+        store.note_use(&owner("a"), &pepper().hash("used"), at(noted)).await.unwrap();
+    }
+    let used = StoredSecret { last_used_at: Some(at(100)), ..secret("used", 1, None) };
+    assert_eq!(store.find(&owner("a")).await.unwrap(), [used.clone(), secret("unused", 2, None)]);
+    store.rotate(&owner("a"), &rotation("next", 3, 9)).await.unwrap();
+    let found = store.find(&owner("a")).await.unwrap();
+    assert_eq!(found[0], StoredSecret { expires_at: Some(at(9)), ..used }, "a rotation forgets no use");
 }

@@ -36,6 +36,8 @@ struct ShownKey<'key> {
     state: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     expires_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_used_at: Option<Timestamp>,
 }
 
 #[derive(Serialize)]
@@ -86,7 +88,7 @@ async fn add(request: &HttpRequest, payload: Payload, deps: &Deps) -> Result<Htt
     let added = administer_client_keys::add(deps, &operator(request), &id, jwk, grace).await?;
     let kid = added.kid().unwrap_or_default().to_owned();
     audit::record(request, deps, Happened::to(AuditAction::ClientKeyAdded, &id).subject(&kid)).await?;
-    let shown = ClientKey { key: added, added_at: deps.clock.now(), expires_at: None };
+    let shown = ClientKey::new(added, deps.clock.now());
     Ok(HttpResponse::Created().insert_header((CACHE_CONTROL, "no-store")).json(ShownKey::from(&shown)))
 }
 
@@ -123,6 +125,7 @@ impl<'key> From<&'key ClientKey> for ShownKey<'key> {
             added_at: key.added_at,
             state: if key.expires_at.is_some() { "retiring" } else { "active" },
             expires_at: key.expires_at,
+            last_used_at: key.last_used_at,
         }
     }
 }

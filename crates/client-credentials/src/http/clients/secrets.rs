@@ -36,6 +36,8 @@ struct ShownSecret {
     created_at: Timestamp,
     #[serde(skip_serializing_if = "Option::is_none")]
     expires_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_used_at: Option<Timestamp>,
 }
 
 #[derive(Serialize)]
@@ -118,6 +120,7 @@ impl From<StoredSecret> for ShownSecret {
             last_four: secret.last_four,
             created_at: secret.created_at,
             expires_at: secret.expires_at,
+            last_used_at: secret.last_used_at,
         }
     }
 }

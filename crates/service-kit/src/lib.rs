@@ -3,8 +3,10 @@
 
 pub mod access_log;
 pub mod body;
+pub mod carried;
 mod clock;
 mod connection;
+mod header_names;
 mod health;
 pub mod logging;
 pub mod metrics;
@@ -18,5 +20,6 @@ mod unread_body;
 pub mod variables;
 
 pub use clock::SystemClock;
+pub use header_names::{HeaderName, HeaderNames, is_token_byte};
 pub use service::{Service, StartError, Telemetry, run};
 pub use variables::{CommaList, Count, Problems, Secret, Variable, Vars};

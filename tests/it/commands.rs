@@ -58,6 +58,56 @@ async fn clients_are_made_listed_granted_and_revoked() {
 }
 
 #[tokio::test]
+async fn secrets_are_rotated_and_cancelled() {
+    let data = tempfile::tempdir().unwrap();
+    let tokens = TokenService::start(data.path(), &[]).await;
+    let made = json(&tokens, &["clients", "create", "orders"]).await;
+    let (id, first) = (made["client_id"].as_str().unwrap(), made["client_secret"].as_str().unwrap());
+    let rotated = json(&tokens, &["clients", "rotate-secret", id, "--grace", "600"]).await;
+    let second = rotated["clientSecret"].as_str().unwrap();
+    assert_eq!((second.len(), &rotated["lastFour"]), (48, &Value::from(&second[44..])));
+    let table = printed(&tokens, &["clients", "secrets", id]).await;
+    assert!(
+        table.starts_with("ID") && table.contains(&first[44..]) && table.contains(&second[44..]),
+        "{table}"
+    );
+    assert!(!table.contains(first) && !table.contains(second), "{table}");
+    let listed = json(&tokens, &["clients", "secrets", id]).await;
+    let [old, new] = [0, 1].map(|place| listed["secrets"][place]["id"].as_str().unwrap());
+    printed(&tokens, &["clients", "cancel-secret", id, old]).await;
+    let refused = command(&tokens, &["clients", "cancel-secret", id, new]).await;
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert!(refused.status.code() == Some(1) && said.contains("last live secret"), "{said}");
+    printed(&tokens, &["clients", "cancel-secret", id, new, "--force"]).await;
+    assert_eq!(json(&tokens, &["clients", "secrets", id]).await["secrets"], serde_json::json!([]));
+    let shown = printed(&tokens, &["clients", "rotate-secret", id]).await;
+    assert!(shown.starts_with("client_secret  ") && shown.contains("last four"), "{shown}");
+}
+
+#[tokio::test]
+async fn keys_of_a_client_are_added_and_retired() {
+    let data = tempfile::tempdir().unwrap();
+    let tokens = TokenService::start(data.path(), &[]).await;
+    let file = |kid: &str| {
+        let path = data.path().join(kid);
+        std::fs::write(&path, testkit::ClientKey::generate(kid).public_jwk().to_string()).unwrap();
+        path.display().to_string()
+    };
+    let made = json(&tokens, &["clients", "create", "partner", "--public-key", &file("first")]).await;
+    let id = made["client_id"].as_str().unwrap();
+    let added = json(&tokens, &["clients", "add-key", id, &file("second"), "--grace", "60"]).await;
+    assert_eq!((&added["kid"], &added["state"]), (&Value::from("second"), &Value::from("active")));
+    let table = printed(&tokens, &["clients", "keys", id]).await;
+    let rows: Vec<&str> = table.lines().map(str::trim).collect();
+    assert!(rows[1].starts_with("first") && rows[1].contains("retiring"), "{table}");
+    assert!(rows[2].starts_with("second") && rows[2].contains("active"), "{table}");
+    printed(&tokens, &["clients", "retire-key", id, "first"]).await;
+    let refused = command(&tokens, &["clients", "retire-key", id, "second"]).await;
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert!(refused.status.code() == Some(1) && said.contains("last key"), "{said}");
+}
+
+#[tokio::test]
 async fn the_doctor_finds_a_well_service_well() {
     let data = tempfile::tempdir().unwrap();
     let tokens = TokenService::start(data.path(), &[]).await;

@@ -1,5 +1,6 @@
 //! What an operator does with clients that exist: look, change, remove.
 
+use common::Timestamp;
 use credentials::StoreError;
 use credentials::client::{
     Client, ClientDefect, ClientFilter, ClientId, ClientPage, DeleteOutcome, ReplaceOutcome,
@@ -102,29 +103,47 @@ pub async fn change(
     patch: &Map<String, Value>,
     expected_version: Option<u64>,
 ) -> Result<Client, AdministerClientsError> {
+    let patched = |before: &Client, now| {
+        let after = before.patched(patch, &deps.tokens.issuer, now)?;
+        operator.check(&after.permissions)?;
+        after.check_lifetime(deps.tokens.max_lifetime_seconds)?;
+        Ok::<_, AdministerClientsError>(after)
+    };
+    let after = rewrite(deps, operator, id, expected_version, patched).await?;
+    if !after.may_obtain_tokens() {
+        // Also if it was so before: whoever repeats a change that failed half-way completes it.
+        deps.revocations.revoke_all_of(id, after.updated_at).await?;
+    }
+    Ok(after)
+}
+
+/// Replaces a client by what `rewritten` makes of it and of the time, again if another change comes in between.
+///
+/// # Errors
+/// Those of `rewritten`, and [`AdministerClientsError`].
+pub(crate) async fn rewrite<E: From<AdministerClientsError>>(
+    deps: &Deps,
+    operator: &Operator,
+    id: &ClientId,
+    expected_version: Option<u64>,
+    rewritten: impl Fn(&Client, Timestamp) -> Result<Client, E>,
+) -> Result<Client, E> {
     let now = deps.clock.now();
     for _ in 0..ATTEMPTS {
         let before = find(deps, id).await?;
         if expected_version.is_some_and(|expected| expected != before.version) {
-            return Err(AdministerClientsError::OtherVersion);
+            return Err(AdministerClientsError::OtherVersion.into());
         }
-        operator.check(&before.permissions)?;
-        let after = before.patched(patch, &deps.tokens.issuer, now)?;
-        operator.check(&after.permissions)?;
-        after.check_lifetime(deps.tokens.max_lifetime_seconds)?;
-        match deps.stores.clients.replace(&after, before.version).await? {
-            ReplaceOutcome::Replaced => {
-                if !after.may_obtain_tokens() {
-                    // Also if it was so before: whoever repeats a change that failed half-way completes it.
-                    deps.revocations.revoke_all_of(id, now).await?;
-                }
-                return Ok(after);
-            }
-            ReplaceOutcome::Missing => return Err(AdministerClientsError::Missing),
+        operator.check(&before.permissions).map_err(AdministerClientsError::from)?;
+        let after = rewritten(&before, now)?;
+        let replaced = deps.stores.clients.replace(&after, before.version).await;
+        match replaced.map_err(AdministerClientsError::from)? {
+            ReplaceOutcome::Replaced => return Ok(after),
+            ReplaceOutcome::Missing => return Err(AdministerClientsError::Missing.into()),
             ReplaceOutcome::VersionConflict => {}
         }
     }
-    Err(AdministerClientsError::Conflict)
+    Err(AdministerClientsError::Conflict.into())
 }
 
 /// Revokes every token that the client got until now; it may get new ones at once.

@@ -3,7 +3,7 @@
 
 use common::Timestamp;
 use credentials::client::{AuthMethod, Client, ClientId};
-use credentials::secret::{self, StoredSecret};
+use credentials::secret::{self, RemoveOutcome, RotateOutcome, Rotation, StoredSecret};
 use credentials::{RandomError, StoreError};
 use zeroize::Zeroizing;
 
@@ -67,19 +67,22 @@ pub async fn rotate(
         return Err(AdministerSecretsError::NoSecretMethod);
     }
     let owner = deps.pepper.lookup(id);
-    let (live, ended): (Vec<_>, Vec<_>) =
-        deps.stores.secrets.find(&owner).await?.into_iter().partition(|secret| secret.is_live(now));
-    if live.len() >= MAX_SECRETS && grace_seconds > 0 {
-        return Err(AdministerSecretsError::TooMany);
-    }
-    for secret in ended {
-        deps.stores.secrets.remove(&owner, &secret.hash).await?;
-    }
     let secret = secret::generate(&*deps.random)?;
-    let stored = StoredSecret::new(&secret, &deps.pepper, now);
+    let new = StoredSecret::new(&secret, &deps.pepper, now);
     let others_end = now.plus_seconds(grace_seconds.into());
-    deps.stores.secrets.rotate(&owner, &stored, others_end).await?;
-    Ok(NewSecret { stored, secret, others_end })
+    let rotation = Rotation { new, others_end, most_live: MAX_SECRETS };
+    match deps.stores.secrets.rotate(&owner, &rotation).await? {
+        RotateOutcome::Rotated => {}
+        RotateOutcome::TooMany => return Err(AdministerSecretsError::TooMany),
+    }
+    if let Err(gone) = administer_clients::find(deps, id).await {
+        if let AdministerClientsError::Missing = gone {
+            // It was removed meanwhile, its secrets perhaps before ours was there.
+            deps.stores.secrets.delete_all(&owner).await?;
+        }
+        return Err(gone.into());
+    }
+    Ok(NewSecret { stored: rotation.new, secret, others_end })
 }
 
 /// Forgets a secret at once. The last live one only with `force`: the client gets no token then.
@@ -99,12 +102,11 @@ pub async fn remove(
     let secrets = deps.stores.secrets.find(&owner).await?;
     let doomed = secrets.iter().find(|secret| secret.id().as_str() == secret_id);
     let doomed = doomed.ok_or(AdministerSecretsError::Missing)?;
-    let others_live = secrets.iter().any(|secret| secret.hash != doomed.hash && secret.is_live(now));
-    if doomed.is_live(now) && !others_live && !force {
-        return Err(AdministerSecretsError::Last);
+    match deps.stores.secrets.remove(&owner, &doomed.hash, (!force).then_some(now)).await? {
+        RemoveOutcome::Removed => Ok(()),
+        RemoveOutcome::Missing => Err(AdministerSecretsError::Missing),
+        RemoveOutcome::LastLive => Err(AdministerSecretsError::Last),
     }
-    let removed = deps.stores.secrets.remove(&owner, &doomed.hash).await?;
-    if removed { Ok(()) } else { Err(AdministerSecretsError::Missing) }
 }
 
 async fn overseen(deps: &Deps, operator: &Operator, id: &ClientId) -> Result<Client, AdministerSecretsError> {

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use actix_web::web::Bytes;
 use common::{Clock, Profile, Timestamp};
-use credentials::audit::AuditLog;
-use credentials::client::{ClientState, ClientStore};
+use credentials::audit::{AuditAction, AuditLog};
+use credentials::client::{ClientId, ClientState, ClientStore};
 use credentials::key::ring::RotationPlan;
 use credentials::key::{KeyDirectory, KeyRingStore};
 use credentials::random::letters;
@@ -48,6 +48,8 @@ use crate::source::TrustedProxies;
 
 /// Length of a generated bootstrap token, in letters: 273 bits.
 const BOOTSTRAP_TOKEN_LENGTH: usize = 48;
+/// What the audit log says of a client that was removed because nobody used it.
+const UNUSED: &str = "unused";
 /// How often unused clients are looked for.
 const SWEEP_EVERY: Duration = Duration::from_secs(3600);
 /// Length of a generated pepper, in bytes.
@@ -417,7 +419,11 @@ async fn remove_unused_clients_now_and_then(deps: Arc<Deps>, days: u32) {
     loop {
         times.tick().await;
         let now = deps.clock.now();
-        if let Err(error) = remove_unused_clients::run(&deps.stores, &deps.pepper, now, days).await {
+        let on_removed = |client: &ClientId| {
+            deps.audit.note_own(AuditAction::ClientDeleted, client, Some(UNUSED), now, &*deps.random);
+        };
+        let swept = remove_unused_clients::run(&deps.stores, &deps.pepper, now, days, on_removed).await;
+        if let Err(error) = swept {
             tracing::warn!(error.message = %error, "unused clients could not be removed: next try in an hour");
         }
     }

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use common::{Clock, Timestamp};
-use credentials::StoreError;
-use credentials::audit::{AuditEvent, AuditLog};
+use credentials::audit::{AuditAction, AuditEvent, AuditLog};
+use credentials::client::ClientId;
+use credentials::{Random, StoreError};
 use service_kit::metrics::Counter;
 use tokio::sync::{Notify, mpsc, oneshot};
 
@@ -82,6 +83,21 @@ impl Audit {
         let crowded = event.reason.is_some() && self.queue.capacity() <= RESERVED;
         if crowded || self.queue.try_send(Message::Event(Box::new(event.bounded()))).is_err() {
             self.lost.inc();
+        }
+    }
+
+    /// Notes what the service did to a client by itself.
+    pub fn note_own(
+        &self,
+        action: AuditAction,
+        client: &ClientId,
+        subject: Option<&str>,
+        at: Timestamp,
+        random: &dyn Random,
+    ) {
+        match AuditEvent::by_service(action, client, subject, at, random) {
+            Ok(event) => self.note(event),
+            Err(_) => self.lose(),
         }
     }
 
@@ -167,7 +183,7 @@ mod tests {
     use std::sync::Mutex;
 
     use async_trait::async_trait;
-    use credentials::audit::{Actor, AuditAction, AuditFilter, AuditPage, EventId};
+    use credentials::audit::{Actor, AuditFilter, AuditPage, EventId};
     use testkit::{FakeClock, SeededRandom};
 
     use super::*;

@@ -5,6 +5,7 @@
 use common::{Profile, Timestamp};
 use credentials::StoreError;
 use credentials::assertion::{self, Assertion, AssertionDefect, AssertionPolicy};
+use credentials::audit::{Actor, AuditAction, AuditEvent, EventId};
 use credentials::client::{AuthMethod, Client, ClientId};
 use credentials::jws::Jws;
 use credentials::replay::UseId;
@@ -207,11 +208,38 @@ fn count_wrong_secret(
     let AuthenticateClientError::Credential(defect) = error else { return error };
     match deps.limits.wrong_secret(id, source, now) {
         Ok(()) => error,
-        Err(reached) => {
-            deps.metrics.limited(reached);
-            AuthenticateClientError::TooManyWrongSecrets { defect, reached }
+        Err(reached) => too_many_wrong_secrets(deps, defect, reached, id, source, now),
+    }
+}
+
+/// The answer to a wrong secret beyond the budget, and its event once a minute (T-BRU-01).
+pub(crate) fn too_many_wrong_secrets(
+    deps: &Deps,
+    defect: CredentialDefect,
+    reached: LimitReached,
+    id: &str,
+    source: Source,
+    now: Timestamp,
+) -> AuthenticateClientError {
+    deps.metrics.limited(reached);
+    if deps.limits.is_worth_telling(id, source, now) {
+        tracing::warn!(client.id = id, source = %source, limit = reached.limit, "too many wrong secrets");
+        match EventId::generate(now, &*deps.random) {
+            Ok(event) => deps.audit.note(AuditEvent {
+                id: event,
+                at: now,
+                action: AuditAction::WrongSecretsLimited,
+                actor: Actor::Anybody,
+                client: ClientId::parse(id).ok(),
+                subject: Some(reached.limit.to_owned()),
+                reason: None,
+                request_id: None,
+                source: Some(source.to_string()),
+            }),
+            Err(_) => deps.audit.lose(),
         }
     }
+    AuthenticateClientError::TooManyWrongSecrets { defect, reached }
 }
 
 /// The client that made this assertion, and what it says. Its single use is not recorded yet.

@@ -4,6 +4,7 @@
 //! `administer_keys`. What they share and keep is in `signing_keys`, `revocations`, `client_keys`, `key_checks`,
 //! `imported_secrets`, `limits` and `audit`. The rules themselves are in `credentials`.
 
+pub mod administer_client_keys;
 pub mod administer_clients;
 pub mod administer_keys;
 pub mod administer_secrets;

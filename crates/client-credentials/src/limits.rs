@@ -14,6 +14,8 @@ pub(crate) struct Limits {
     registrations_per_source: Option<RateLimit>,
     wrong_secrets_per_client: Option<RateLimit>,
     wrong_secrets_per_source: Option<RateLimit>,
+    /// How often it is told that a budget of wrong secrets is used up.
+    tellings: Option<RateLimit>,
 }
 
 impl Limits {
@@ -38,6 +40,7 @@ impl Limits {
                 wrong_secrets_per_source,
                 rates.wrong_secrets_per_source,
             ),
+            tellings: RateLimit::for_each_key("tellings", 1),
         }
     }
 
@@ -64,6 +67,11 @@ impl Limits {
         let of_source = spend(self.wrong_secrets_per_source.as_ref(), &source, now);
         let of_client = spend(self.wrong_secrets_per_client.as_ref(), &(client_id, source), now);
         of_client.and(of_source)
+    }
+
+    /// Whether it is time to tell that wrong secrets for this client are limited: once a minute, not for each of them.
+    pub(crate) fn is_worth_telling(&self, client_id: &str, source: Source, now: Timestamp) -> bool {
+        spend(self.tellings.as_ref(), &(client_id, source), now).is_ok()
     }
 
     /// Whether one more secret may be tried that somebody could guess. Nothing is spent.

@@ -4,12 +4,12 @@
 
 use common::Timestamp;
 use credentials::StoreError;
-use credentials::audit::{AuditAction, AuditEvent};
+use credentials::audit::AuditAction;
 use credentials::client::ClientId;
 use credentials::secret::{ImportedHash, SecretHash, SecretLookup, StoredSecret};
 
 use crate::Deps;
-use crate::authenticate_client::{AuthenticateClientError, CredentialDefect};
+use crate::authenticate_client::{self, AuthenticateClientError, CredentialDefect};
 use crate::imported_secrets;
 use crate::source::Source;
 
@@ -87,10 +87,12 @@ impl Attempt<'_> {
     }
 
     fn may_guess(&self, deps: &Deps) -> Result<(), AuthenticateClientError> {
-        deps.limits.may_guess(self.client.as_str(), self.source, self.now).map_err(|reached| {
-            deps.metrics.limited(reached);
-            AuthenticateClientError::TooManyWrongSecrets { defect: CredentialDefect::NotLookedAt, reached }
-        })
+        let (client, source, now) = (self.client.as_str(), self.source, self.now);
+        let refused = |reached| {
+            let defect = CredentialDefect::NotLookedAt;
+            authenticate_client::too_many_wrong_secrets(deps, defect, reached, client, source, now)
+        };
+        deps.limits.may_guess(client, source, now).map_err(refused)
     }
 
     /// Keeps the secret in our own way from now on. If that fails the next use tries again; of several at once one is
@@ -107,11 +109,8 @@ impl Attempt<'_> {
 
     fn tell(&self, deps: &Deps, new: &StoredSecret) {
         tracing::info!(client.id = self.client.as_str(), "an imported secret is kept in our own way now");
-        let (action, subject) = (AuditAction::SecretUpgraded, new.id());
-        match AuditEvent::by_service(action, self.client, Some(subject.as_str()), self.now, &*deps.random) {
-            Ok(event) => deps.audit.note(event),
-            Err(_) => deps.audit.lose(),
-        }
+        let (action, id) = (AuditAction::SecretUpgraded, new.id());
+        deps.audit.note_own(action, self.client, Some(id.as_str()), self.now, &*deps.random);
     }
 }
 

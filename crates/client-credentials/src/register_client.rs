@@ -177,7 +177,7 @@ async fn store_wanted(
     match inserted {
         Ok(()) => {
             for stranger in stored.iter().filter(|secret| !ours(secret)) {
-                deps.stores.secrets.remove(&owner, &stranger.hash).await?;
+                deps.stores.secrets.remove(&owner, &stranger.hash, None).await?;
             }
             // Nobody looks after it with the token of another one that had its id.
             let owner = deps.pepper.token_owner(TokenKind::Registration, client.id.as_str());
@@ -186,7 +186,7 @@ async fn store_wanted(
         Err(InsertError::Duplicate) => {
             // Somebody was faster. What they brought along as well stays.
             for secret in secrets.iter().filter(|secret| times(&secret.hash) == 1) {
-                deps.stores.secrets.remove(&owner, &secret.hash).await?;
+                deps.stores.secrets.remove(&owner, &secret.hash, None).await?;
             }
             Err(RegisterClientError::Taken)
         }

@@ -5,7 +5,7 @@
 
 use common::Timestamp;
 use credentials::StoreError;
-use credentials::client::{Client, ClientFilter, ClientOrigin, DeleteOutcome};
+use credentials::client::{Client, ClientFilter, ClientId, ClientOrigin, DeleteOutcome};
 use credentials::secret::Pepper;
 
 use crate::Stores;
@@ -16,11 +16,17 @@ const PAGE: u32 = 100;
 /// The version of a client that no operator changed, but for the changes of its own: no PUT of its keeps it (RFC 7592).
 const AS_REGISTERED: u64 = 1;
 
-/// Removes those that registered `days` ago or earlier, and returns how many.
+/// Removes those that registered `days` ago or earlier, tells `on_removed` of each, and returns how many.
 ///
 /// # Errors
 /// [`StoreError`]; those before it are gone, and the rest is for the next time.
-pub async fn run(stores: &Stores, pepper: &Pepper, now: Timestamp, days: u32) -> Result<u64, StoreError> {
+pub async fn run(
+    stores: &Stores,
+    pepper: &Pepper,
+    now: Timestamp,
+    days: u32,
+    mut on_removed: impl FnMut(&ClientId),
+) -> Result<u64, StoreError> {
     let since = now.plus_seconds(DAY_SECONDS.saturating_mul(days.into()).saturating_neg());
     let filter = ClientFilter {
         origin: Some(ClientOrigin::Registration),
@@ -34,6 +40,7 @@ pub async fn run(stores: &Stores, pepper: &Pepper, now: Timestamp, days: u32) ->
             if remove(stores, pepper, client).await? {
                 removed = removed.saturating_add(1);
                 tracing::info!(client.id = client.id.as_str(), "removed a client that was never used");
+                on_removed(&client.id);
             }
         }
         after = page.next;

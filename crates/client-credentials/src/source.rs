@@ -1,6 +1,7 @@
 //! Where a request comes from, for the limits: the peer of the connection, or, behind a gateway that the operator named,
 //! who the gateway says it was. What a caller writes into `X-Forwarded-For` by itself never counts (T-BRU-04).
 
+use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 
 use ipnet::IpNet;
@@ -58,6 +59,12 @@ impl From<IpAddr> for Source {
             IpAddr::V4(address) => address.into(),
             IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into(),
         })
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(formatter)
     }
 }
 

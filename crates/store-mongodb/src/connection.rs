@@ -256,7 +256,14 @@ mod tests {
                     .collect()
             };
             let writes = named(&["insert", "update", "delete", "findAndModify"]);
-            for command in &writes {
+            let reads = named(&["find", "aggregate"]);
+            // A transaction is as durable as its commit, and repeated as a whole.
+            let in_transaction = |command: &&Document| command.contains_key("autocommit");
+            let commits = named(&["commitTransaction"]);
+            assert!(writes.iter().chain(&reads).copied().filter(in_transaction).all(|command| {
+                commits.iter().any(|commit| commit.get("txnNumber") == command.get("txnNumber"))
+            }));
+            for command in writes.iter().copied().filter(|command| !in_transaction(command)).chain(commits) {
                 let expected = doc! { "w": "majority", "wtimeout": 2000, "j": true };
                 let concern = command.get_document("writeConcern").unwrap();
                 assert!(
@@ -266,32 +273,25 @@ mod tests {
                     "{command}"
                 );
                 // All that concern one document can be repeated by the driver, and have their effect once.
-                let ends_others = command.get_array("updates").is_ok_and(|updates| {
-                    updates
-                        .iter()
-                        .filter_map(Bson::as_document)
-                        .any(|update| update.get_bool("multi").unwrap_or_default())
-                });
                 let deletes = command.get_array("deletes").ok().and_then(|deletes| deletes.first());
                 let of_many = deletes.is_some_and(|delete| {
                     delete
                         .as_document()
                         .is_some_and(|delete| delete.get_i32("limit").is_ok_and(|limit| limit == 0))
                 });
-                assert_eq!(command.contains_key("txnNumber"), !of_many && !ends_others, "{command}");
+                assert_eq!(command.contains_key("txnNumber"), !of_many, "{command}");
             }
             // insert_new, replace, note_login, delete, add, delete_all, first_use, publish, forget_unseen, withdraw,
-            // replace_key_ring, agree, append, revoke; rotate, which is two,
-            // and remove.
-            assert_eq!(writes.len(), 17);
+            // replace_key_ring, agree, append, revoke.
+            let alone = writes.iter().filter(|command| !in_transaction(command)).count();
+            assert_eq!(alone, 14);
+            assert!(writes.len() >= alone + 4, "rotate and remove each write two documents at least");
 
-            let reads = named(&["find", "aggregate"]);
             for command in &reads {
-                assert_eq!(
-                    command.get_document("readConcern").unwrap().get_str("level").unwrap(),
-                    "majority",
-                    "{command}"
-                );
+                // The first command of a transaction says how all of it read.
+                let level = if in_transaction(command) { None } else { Some("majority") };
+                let said = command.get_document("readConcern").ok();
+                assert_eq!(said.map(|concern| concern.get_str("level").unwrap()), level, "{command}");
                 let elsewhere = command
                     .get_document("$readPreference")
                     .is_ok_and(|preference| preference.get_str("mode").unwrap() != "primary");
@@ -299,8 +299,15 @@ mod tests {
             }
             // find, list, find secrets, published, key_ring, events, count, revocations, watch, and the look after a
             // replacement that met nothing.
-            assert_eq!(reads.len(), 10);
-            assert_eq!(commands.len(), writes.len() + reads.len() + 1, "and the ping");
+            assert_eq!(reads.iter().filter(|command| !in_transaction(command)).count(), 10);
+            let first = |command: &&&Document| command.contains_key("startTransaction");
+            for command in writes.iter().filter(first) {
+                let concern = command.get_document("readConcern").unwrap();
+                assert_eq!(concern.get_str("level").unwrap(), "snapshot", "{command}");
+            }
+            let others = commands.len() - writes.len() - reads.len();
+            let ends = named(&["commitTransaction", "abortTransaction"]).len();
+            assert_eq!(others, ends + 1, "and the ping");
         }
     }
 }

@@ -42,7 +42,7 @@ pub(crate) mod client_key_fields {
     pub(crate) const EXPIRES_AT: &str = "expiresAt";
 }
 
-/// Fields of the credentials collection.
+/// Fields of the credentials collection; the last one is that of the document whose `_id` is the owner.
 pub(crate) mod secret_fields {
     pub(crate) const OWNER: &str = "clientIdHash";
     pub(crate) const HASH: &str = "secretHash";
@@ -50,6 +50,7 @@ pub(crate) mod secret_fields {
     pub(crate) const GUESSABLE: &str = "guessable";
     pub(crate) const CREATED_AT: &str = "createdAt";
     pub(crate) const EXPIRES_AT: &str = "expiresAt";
+    pub(crate) const CHANGES: &str = "changes";
 }
 
 /// Fields of `used_assertions`; `_id` is the digest.

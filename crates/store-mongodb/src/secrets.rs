@@ -1,15 +1,22 @@
-//! Secret hashes: one document each, under the keyed hash of the client id.
+//! Secret hashes: one document each, under the keyed hash of the client id. Beside them stands a document per client that
+//! whoever rotates or removes writes first (its `_id` is the same keyed hash): of two transactions that write it, `mongod`
+//! lets one through, so that none decides upon secrets that another is about to change.
 
 use async_trait::async_trait;
 use common::Timestamp;
 use credentials::StoreError;
-use credentials::secret::{SecretHash, SecretLookup, SecretStore, StoredSecret};
-use futures_util::TryStreamExt;
+use credentials::secret::{
+    RemoveOutcome, RotateOutcome, Rotation, SecretHash, SecretLookup, SecretStore, StoredSecret,
+};
+use futures_util::{FutureExt, TryStreamExt};
 use mongodb::bson::{Bson, Document, doc};
+use mongodb::error::Error;
+use mongodb::options::ReadConcern;
+use mongodb::{ClientSession, Collection};
 
 use crate::MongoStore;
-use crate::document::{Stored, date, secret_fields as fields};
-use crate::failure::{Unreadable, within_limit};
+use crate::document::{Stored, by_id, date, secret_fields as fields};
+use crate::failure::{Unreadable, unless_duplicate, within_limit};
 
 #[async_trait]
 impl SecretStore for MongoStore {
@@ -23,19 +30,19 @@ impl SecretStore for MongoStore {
         Ok(documents.iter().map(secret).collect::<Result<_, _>>()?)
     }
 
-    async fn rotate(
-        &self,
-        owner: &SecretLookup,
-        new: &StoredSecret,
-        others_end: Timestamp,
-    ) -> Result<(), StoreError> {
-        // First the new one: between the two writes more secrets are good, never none.
-        let inserted = within_limit(self.credentials.insert_one(document(owner, new))).await?;
-        let others = doc! { fields::OWNER: owner.as_str(), "_id": { "$ne": inserted.inserted_id } };
-        // Of null, which is never, and a date, this is the date.
-        let earlier = doc! { "$min": [format!("${}", fields::EXPIRES_AT), date(others_end)] };
-        let update = vec![doc! { "$set": { fields::EXPIRES_AT: earlier } }];
-        within_limit(self.credentials.update_many(others, update)).await.map(drop)
+    async fn rotate(&self, owner: &SecretLookup, rotation: &Rotation) -> Result<RotateOutcome, StoreError> {
+        let rotate = |others: &[StoredSecret]| {
+            if !rotation.fits_beside(others) {
+                return (RotateOutcome::TooMany, Vec::new());
+            }
+            let edit = |other: &StoredSecret| match rotation.end_of(other) {
+                Some(end) => Edit::End(other.hash.clone(), end),
+                None => Edit::Forget(other.hash.clone()),
+            };
+            let edits = others.iter().map(edit).chain([Edit::Add(rotation.new.clone())]);
+            (RotateOutcome::Rotated, edits.collect())
+        };
+        self.alone(owner, rotate).await
     }
 
     async fn upgrade(
@@ -44,7 +51,7 @@ impl SecretStore for MongoStore {
         old: &SecretHash,
         new: &StoredSecret,
     ) -> Result<bool, StoreError> {
-        let this = doc! { fields::OWNER: owner.as_str(), fields::HASH: old.as_str() };
+        let this = by_hash(owner, old);
         let mut set = document(owner, new);
         for kept in [fields::OWNER, fields::CREATED_AT, fields::EXPIRES_AT] {
             set.remove(kept);
@@ -59,18 +66,97 @@ impl SecretStore for MongoStore {
         Ok(found.as_ref().map(secret).transpose()?.map(|secret| secret.hash))
     }
 
-    async fn remove(&self, owner: &SecretLookup, hash: &SecretHash) -> Result<bool, StoreError> {
-        let this = doc! { fields::OWNER: owner.as_str(), fields::HASH: hash.as_str() };
-        Ok(within_limit(self.credentials.delete_one(this)).await?.deleted_count > 0)
+    async fn remove(
+        &self,
+        owner: &SecretLookup,
+        hash: &SecretHash,
+        spare_last_at: Option<Timestamp>,
+    ) -> Result<RemoveOutcome, StoreError> {
+        let remove = |secrets: &[StoredSecret]| {
+            let outcome = RemoveOutcome::expected(secrets, hash, spare_last_at);
+            let edit = (outcome == RemoveOutcome::Removed).then(|| Edit::Forget(hash.clone()));
+            (outcome, edit.into_iter().collect())
+        };
+        self.alone(owner, remove).await
     }
 
     async fn delete_all(&self, owner: &SecretLookup) -> Result<(), StoreError> {
-        within_limit(self.credentials.delete_many(by_owner(owner))).await.map(drop)
+        let all = doc! { "$or": [by_owner(owner), by_id(owner.as_str())] };
+        within_limit(self.credentials.delete_many(all)).await.map(drop)
     }
+}
+
+/// A write on the secrets of one client.
+enum Edit {
+    Add(StoredSecret),
+    End(SecretHash, Timestamp),
+    Forget(SecretHash),
+}
+
+impl MongoStore {
+    /// Has `decide` look at the secrets of the client and writes what it says, all in one transaction that no other change
+    /// of them comes between.
+    async fn alone<T, D>(&self, owner: &SecretLookup, decide: D) -> Result<T, StoreError>
+    where
+        T: Send,
+        D: Fn(&[StoredSecret]) -> (T, Vec<Edit>) + Send + Sync,
+    {
+        let transaction = || async {
+            let mut session = self.database.client().start_session().await?;
+            let transaction = session.start_transaction().read_concern(ReadConcern::snapshot());
+            let context = (&self.credentials, owner, &decide);
+            let run = transaction.and_run(context, |session, (secrets, owner, decide)| {
+                change(session, secrets, owner, *decide).boxed()
+            });
+            run.await
+        };
+        let changed = match unless_duplicate(transaction()).await? {
+            Some(changed) => changed,
+            // Another replica made the document of the client in the same moment; now it is there to be written.
+            None => within_limit(transaction()).await?,
+        };
+        Ok(changed?)
+    }
+}
+
+async fn change<T>(
+    session: &mut ClientSession,
+    secrets: &Collection<Document>,
+    owner: &SecretLookup,
+    decide: &(impl Fn(&[StoredSecret]) -> (T, Vec<Edit>) + Sync),
+) -> Result<Result<T, Unreadable>, Error> {
+    let another = doc! { "$inc": { fields::CHANGES: 1_i64 } };
+    secrets.update_one(by_id(owner.as_str()), another).upsert(true).session(&mut *session).await?;
+    let mut found = secrets.find(by_owner(owner)).session(&mut *session).await?;
+    let documents: Vec<Document> = found.stream(session).try_collect().await?;
+    let before = match documents.iter().map(secret).collect::<Result<Vec<_>, _>>() {
+        Ok(before) => before,
+        Err(unreadable) => return Ok(Err(unreadable)),
+    };
+    let (outcome, edits) = decide(&before);
+    for edit in edits {
+        match edit {
+            Edit::Add(new) => {
+                secrets.insert_one(document(owner, &new)).session(&mut *session).await.map(drop)?;
+            }
+            Edit::End(hash, end) => {
+                let end = doc! { "$set": { fields::EXPIRES_AT: date(end) } };
+                secrets.update_many(by_hash(owner, &hash), end).session(&mut *session).await.map(drop)?;
+            }
+            Edit::Forget(hash) => {
+                secrets.delete_many(by_hash(owner, &hash)).session(&mut *session).await.map(drop)?;
+            }
+        }
+    }
+    Ok(Ok(outcome))
 }
 
 fn by_owner(owner: &SecretLookup) -> Document {
     doc! { fields::OWNER: owner.as_str() }
+}
+
+fn by_hash(owner: &SecretLookup, hash: &SecretHash) -> Document {
+    doc! { fields::OWNER: owner.as_str(), fields::HASH: hash.as_str() }
 }
 
 fn document(owner: &SecretLookup, secret: &StoredSecret) -> Document {

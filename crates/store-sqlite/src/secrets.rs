@@ -3,7 +3,9 @@
 use async_trait::async_trait;
 use common::Timestamp;
 use credentials::StoreError;
-use credentials::secret::{SecretHash, SecretLookup, SecretStore, StoredSecret};
+use credentials::secret::{
+    RemoveOutcome, RotateOutcome, Rotation, SecretHash, SecretLookup, SecretStore, StoredSecret,
+};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::SqliteStore;
@@ -22,23 +24,25 @@ impl SecretStore for SqliteStore {
         Ok(found.await?.into_iter().map(|(_, secret)| secret).collect())
     }
 
-    async fn rotate(
-        &self,
-        owner: &SecretLookup,
-        new: &StoredSecret,
-        others_end: Timestamp,
-    ) -> Result<(), StoreError> {
-        let owner = owner.as_str().to_owned();
-        let new = new.clone();
+    async fn rotate(&self, owner: &SecretLookup, rotation: &Rotation) -> Result<RotateOutcome, StoreError> {
+        let (owner, rotation) = (owner.as_str().to_owned(), rotation.clone());
         let rotated = self.write(move |connection| {
-            for (row, secret) in rows(connection, &owner)? {
-                let end = secret.expires_at.map_or(others_end, |end| end.min(others_end));
-                let ended = encode(&StoredSecret { expires_at: Some(end), ..secret })?;
+            let (numbers, others): (Vec<i64>, Vec<_>) = rows(connection, &owner)?.into_iter().unzip();
+            if !rotation.fits_beside(&others) {
+                return Ok(RotateOutcome::TooMany);
+            }
+            for (row, other) in numbers.into_iter().zip(others) {
+                let Some(end) = rotation.end_of(&other) else {
+                    delete(connection, row)?;
+                    continue;
+                };
+                let ended = encode(&StoredSecret { expires_at: Some(end), ..other })?;
                 let mut update =
                     connection.prepare_cached("UPDATE secrets SET record = ? WHERE rowid = ?")?;
                 update.execute(params![ended, row])?;
             }
-            insert(connection, &owner, &new)
+            insert(connection, &owner, &rotation.new)?;
+            Ok(RotateOutcome::Rotated)
         });
         Ok(rotated.await?)
     }
@@ -71,15 +75,21 @@ impl SecretStore for SqliteStore {
         Ok(found.await?.map(|secret: StoredSecret| secret.hash))
     }
 
-    async fn remove(&self, owner: &SecretLookup, hash: &SecretHash) -> Result<bool, StoreError> {
+    async fn remove(
+        &self,
+        owner: &SecretLookup,
+        hash: &SecretHash,
+        spare_last_at: Option<Timestamp>,
+    ) -> Result<RemoveOutcome, StoreError> {
         let (owner, hash) = (owner.as_str().to_owned(), hash.clone());
         let removed = self.write(move |connection| {
-            let mut removed = false;
-            for (row, _) in rows(connection, &owner)?.into_iter().filter(|(_, secret)| secret.hash == hash) {
-                let mut delete = connection.prepare_cached("DELETE FROM secrets WHERE rowid = ?")?;
-                removed |= delete.execute([row])? > 0;
+            let (numbers, secrets): (Vec<i64>, Vec<_>) = rows(connection, &owner)?.into_iter().unzip();
+            let outcome = RemoveOutcome::expected(&secrets, &hash, spare_last_at);
+            if outcome == RemoveOutcome::Removed {
+                let doomed = numbers.into_iter().zip(secrets).filter(|(_, secret)| secret.hash == hash);
+                doomed.into_iter().try_for_each(|(row, _)| delete(connection, row))?;
             }
-            Ok(removed)
+            Ok(outcome)
         });
         Ok(removed.await?)
     }
@@ -104,6 +114,11 @@ fn rows(connection: &Connection, owner: &str) -> Result<Vec<(i64, StoredSecret)>
         Ok((number, decode(|| "a client secret".to_owned(), &record)?))
     })
     .collect()
+}
+
+fn delete(connection: &Connection, row: i64) -> Result<(), Failure> {
+    connection.prepare_cached("DELETE FROM secrets WHERE rowid = ?")?.execute([row])?;
+    Ok(())
 }
 
 fn insert(connection: &Connection, owner: &str, secret: &StoredSecret) -> Result<(), Failure> {

@@ -6,6 +6,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 use service_kit::Vars;
 
+use super::client_credentials::{AddKey, CancelSecret, OfClient, RetireKey, RotateSecret};
 use super::import::Import;
 use super::management::Management;
 use super::output::Column;
@@ -22,6 +23,18 @@ pub(super) enum Command {
     Grant(Change),
     /// Take permissions or audiences from a client; tokens it has already keep them until they expire
     Revoke(Change),
+    /// Show the secrets of a client, none of them readable
+    Secrets(OfClient),
+    /// Give a client a new secret, shown once; the old ones go on for a while
+    RotateSecret(RotateSecret),
+    /// Take a secret from a client at once
+    CancelSecret(CancelSecret),
+    /// Show the public keys of a client
+    Keys(OfClient),
+    /// Give a client a public key beside the others
+    AddKey(AddKey),
+    /// Take a public key from a client, but never the last one
+    RetireKey(RetireKey),
     /// Make clients of another product's, with the ids and secrets that they have there
     Import(Import),
 }
@@ -95,6 +108,12 @@ pub(super) async fn run(command: Command, vars: &Vars) -> Result<(), CommandErro
         Command::List(list) => list.run(vars).await,
         Command::Grant(change) => change.run(vars, with).await,
         Command::Revoke(change) => change.run(vars, without).await,
+        Command::Secrets(client) => client.secrets(vars).await,
+        Command::RotateSecret(rotate) => rotate.run(vars).await,
+        Command::CancelSecret(cancel) => cancel.run(vars).await,
+        Command::Keys(client) => client.keys(vars).await,
+        Command::AddKey(add) => add.run(vars).await,
+        Command::RetireKey(retire) => retire.run(vars).await,
         Command::Import(import) => import.run(vars).await,
     }
 }
@@ -183,7 +202,7 @@ fn without(list: &[Value], items: &[String]) -> Vec<Value> {
     list.iter().filter(|known| !items.iter().any(|item| *known == item)).cloned().collect()
 }
 
-fn read_json(path: &Path) -> Result<Value, CommandError> {
+pub(super) fn read_json(path: &Path) -> Result<Value, CommandError> {
     let text = std::fs::read_to_string(path).map_err(|error| unusable(path, &error))?;
     serde_json::from_str(&text).map_err(|error| unusable(path, &error))
 }

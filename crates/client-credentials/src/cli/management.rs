@@ -88,6 +88,14 @@ impl Management {
         self.send(request.header(CONTENT_TYPE, "application/json").body(body.to_string())).await
     }
 
+    pub(super) async fn delete(
+        &self,
+        path: &[&str],
+        query: &[(&str, &str)],
+    ) -> Result<Value, ManagementError> {
+        self.send(self.request(Method::DELETE, path, query)?).await
+    }
+
     /// With `version`, only if it is still the one that is there.
     pub(super) async fn patch(
         &self,

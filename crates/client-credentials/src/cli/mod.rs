@@ -2,6 +2,7 @@
 //! the management listener of a running service and know nothing else of it. Without options they find the service of
 //! their own environment: the same `MANAGEMENT_PORT`, `DATA_DIR` and `BOOTSTRAP_TOKEN` that the service reads.
 
+mod client_credentials;
 mod clients;
 mod doctor;
 mod import;

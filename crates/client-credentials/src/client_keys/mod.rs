@@ -70,8 +70,7 @@ pub async fn registered(
     match presented {
         PresentedKeys::None => Ok(RegisteredKeys::default()),
         PresentedKeys::PublicKey(jwk) => {
-            let key = checked(deps, jwk, None, algorithm).await?;
-            check_together(deps, std::slice::from_ref(&key), algorithm).await?;
+            let key = one_more(deps, jwk, algorithm).await?;
             Ok(RegisteredKeys { public_key: Some(key), ..RegisteredKeys::default() })
         }
         PresentedKeys::Set(jwks) => {
@@ -88,6 +87,21 @@ pub async fn registered(
             Ok(RegisteredKeys { jwks_uri: Some(uri.clone()), ..RegisteredKeys::default() })
         }
     }
+}
+
+/// Checks a key that a client is to have beside others: it is good, not ours, and for the algorithm of the client's
+/// assertions, if they have one.
+///
+/// # Errors
+/// [`RegisterKeysError`].
+pub async fn one_more(
+    deps: &Deps,
+    jwk: &Map<String, Value>,
+    algorithm: Option<Algorithm>,
+) -> Result<PublicKey, RegisterKeysError> {
+    let key = checked(deps, jwk, None, algorithm).await?;
+    check_together(deps, std::slice::from_ref(&key), algorithm).await?;
+    Ok(key)
 }
 
 async fn checked(

@@ -234,6 +234,24 @@ pub const MANAGEMENT: &[Endpoint] = &[
     },
     Endpoint {
         method: Method::GET,
+        path: "/clients/{client_id}/keys",
+        permission: CLIENTS_READ,
+        route: |route| route.to(clients::keys::get),
+    },
+    Endpoint {
+        method: Method::POST,
+        path: "/clients/{client_id}/keys",
+        permission: CLIENTS_WRITE,
+        route: |route| route.to(clients::keys::post),
+    },
+    Endpoint {
+        method: Method::DELETE,
+        path: "/clients/{client_id}/keys/{kid}",
+        permission: CLIENTS_WRITE,
+        route: |route| route.to(clients::keys::delete),
+    },
+    Endpoint {
+        method: Method::GET,
         path: "/audit",
         permission: AUDIT_READ,
         route: |route| route.to(audit::get),

@@ -1,8 +1,12 @@
 //! `/clients/{client_id}/secrets` on the management listener.
 
+use std::thread;
+
+use credentials::client::ClientId;
+use credentials::secret::{Pepper, SecretStore as _};
 use serde_json::{Value, json};
 
-use crate::service::{BasicClient, GRANT, Service, basic};
+use crate::service::{BasicClient, GRANT, SALT, Service, basic};
 
 fn path(client: &BasicClient) -> String {
     format!("/clients/{}/secrets", client.id)
@@ -89,6 +93,27 @@ fn a_client_has_five_live_secrets_at_most() {
     assert_eq!(live(&service, &client).len(), 1);
     service.clock.advance_seconds(60);
     assert_eq!(rotate(60).status, 201);
+}
+
+#[test]
+fn no_secret_is_given_to_a_client_that_is_removed_meanwhile() {
+    let service = Service::drop_in(&[]);
+    let client = service.basic_client(&json!({}));
+    let calls = service.stores.secrets.calls();
+    let gate = service.stores.secrets.hold();
+    let late = thread::scope(|scope| {
+        let late = scope.spawn(|| service.manage("POST", &path(&client), Some(&json!({}))));
+        while service.stores.secrets.calls() == calls {
+            thread::yield_now();
+        }
+        assert_eq!(service.manage("DELETE", &format!("/clients/{}", client.id), None).status, 204);
+        drop(gate);
+        late.join().unwrap()
+    });
+    assert_eq!(late.status, 404);
+    let owner = Pepper::new(SALT.into()).lookup(&ClientId::parse(&client.id).unwrap());
+    let left = actix_web::rt::System::new().block_on(service.stores.find(&owner)).unwrap();
+    assert_eq!(left, []);
 }
 
 #[test]

@@ -14,7 +14,9 @@ use credentials::client::{
 use credentials::key::{KeyDirectory, KeyRing, KeyRingStore, PublishedKey, StoredRing};
 use credentials::replay::{ReplayGuard, UseId};
 use credentials::revocation::{RevocationStore, RevocationWatch};
-use credentials::secret::{SecretHash, SecretLookup, SecretStore, StoredSecret};
+use credentials::secret::{
+    RemoveOutcome, RotateOutcome, Rotation, SecretHash, SecretLookup, SecretStore, StoredSecret,
+};
 use credentials::store::DeploymentStore;
 use credentials::{InsertError, StoreError};
 use store_sqlite::SqliteStore;
@@ -54,7 +56,7 @@ impl Switch {
         self.down.store(false, Ordering::SeqCst);
     }
 
-    /// No secret is looked up, or no event stored, until the guard is dropped.
+    /// No secret is looked up or rotated, and no event stored, until the guard is dropped.
     pub(crate) fn hold(&self) -> RwLockWriteGuard<'_, ()> {
         self.gate.blocking_write()
     }
@@ -184,14 +186,10 @@ impl SecretStore for FailingStores {
         SecretStore::find(&self.store, owner).await
     }
 
-    async fn rotate(
-        &self,
-        owner: &SecretLookup,
-        new: &StoredSecret,
-        others_end: Timestamp,
-    ) -> Result<(), StoreError> {
-        self.secrets.pass()?;
-        self.store.rotate(owner, new, others_end).await
+    async fn rotate(&self, owner: &SecretLookup, rotation: &Rotation) -> Result<RotateOutcome, StoreError> {
+        let call = self.secrets.pass()?;
+        self.secrets.let_in(call).await;
+        self.store.rotate(owner, rotation).await
     }
 
     async fn upgrade(
@@ -209,9 +207,14 @@ impl SecretStore for FailingStores {
         self.store.any_imported().await
     }
 
-    async fn remove(&self, owner: &SecretLookup, hash: &SecretHash) -> Result<bool, StoreError> {
+    async fn remove(
+        &self,
+        owner: &SecretLookup,
+        hash: &SecretHash,
+        spare_last_at: Option<Timestamp>,
+    ) -> Result<RemoveOutcome, StoreError> {
         self.secrets.pass()?;
-        self.store.remove(owner, hash).await
+        self.store.remove(owner, hash, spare_last_at).await
     }
 
     async fn delete_all(&self, owner: &SecretLookup) -> Result<(), StoreError> {

@@ -21,6 +21,7 @@ mod imported_secrets;
 mod introspect;
 mod jwks_uri;
 mod keys;
+mod keys_of_a_client;
 mod limits;
 mod metrics;
 mod oauth_token;

@@ -68,6 +68,38 @@ fn t_reg_01_replacements_count_as_registrations() {
 }
 
 #[test]
+fn t_bru_01_a_flood_of_wrong_secrets_has_one_event_a_minute() {
+    let service = Service::standard(&[("TRUSTED_PROXIES", "127.0.0.1")]);
+    let BasicClient { id, .. } = service.basic_client(&json!({}));
+    let events = |action: &str| {
+        let page = service.manage("GET", &format!("/audit?client={id}&action={action}"), None).json();
+        page["events"].as_array().unwrap().clone()
+    };
+    for _ in 0..30 {
+        with_secret(&service, &id, "wrong", "6.6.6.6");
+    }
+    // Another endpoint is the same flood, another source is not.
+    let authorization = basic(&id, "wrong");
+    let headers = [crate::service::FORM, ("Authorization", &*authorization), ("X-Forwarded-For", "6.6.6.6")];
+    assert_eq!(service.call("POST", "/oauth/introspect", &headers, "token=x").status, 429);
+    with_secret(&service, &id, "wrong", "7.7.7.7");
+    let limited = events("wrong_secrets.limited");
+    assert_eq!(limited.len(), 1, "{limited:?}");
+    assert_eq!(
+        (&limited[0]["subject"], &limited[0]["source"], &limited[0]["actor"]),
+        (&json!("wrong_secrets_per_client"), &json!("6.6.6.6"), &json!({"kind": "anybody"}))
+    );
+    let refused = events("token.refused");
+    assert_eq!(refused.len(), 11, "those within the budget");
+    assert!(refused.iter().all(|event| event["source"] == "6.6.6.6" || event["source"] == "7.7.7.7"));
+    service.clock.advance_seconds(60);
+    for _ in 0..20 {
+        with_secret(&service, &id, "wrong", "6.6.6.6");
+    }
+    assert_eq!(events("wrong_secrets.limited").len(), 2);
+}
+
+#[test]
 fn t_bru_03_guesses_at_many_clients_are_limited_by_their_source() {
     let service = Service::standard(&[("TRUSTED_PROXIES", "127.0.0.0/8")]);
     let BasicClient { id, secret } = service.basic_client(&json!({}));

@@ -17,8 +17,11 @@ fn registered(service: &Service) -> BasicClient {
 
 fn sweep(service: &Service) -> u64 {
     let (stores, pepper) = (service.stores.ports(), Pepper::new(SALT.as_bytes().to_vec()));
-    let swept = remove_unused_clients::run(&stores, &pepper, service.clock.now(), 30);
-    actix_web::rt::System::new().block_on(swept).unwrap()
+    let mut told = 0;
+    let swept = remove_unused_clients::run(&stores, &pepper, service.clock.now(), 30, |_| told += 1);
+    let removed = actix_web::rt::System::new().block_on(swept).unwrap();
+    assert_eq!(removed, told, "each is told of");
+    removed
 }
 
 #[test]
@@ -45,6 +48,24 @@ fn t_reg_11_who_was_never_used_is_forgotten_and_nobody_else() {
     for client in [granted, used, &made, &late] {
         service.token_of(client);
     }
+}
+
+/// The sweep of the service itself, which it begins with.
+#[test]
+fn r_22_a_removal_by_the_service_itself_has_an_event() {
+    let service = Service::standard(&[]);
+    let client = registered(&service);
+    service.clock.advance_seconds(30 * DAY + 1);
+    let replica = service.replica(&[]);
+    let query = format!("/audit?client={}&action=client.deleted", client.id);
+    let event = loop {
+        let events = replica.manage("GET", &query, None).json()["events"].clone();
+        match events.get(0) {
+            Some(event) => break event.clone(),
+            None => std::thread::yield_now(),
+        }
+    };
+    assert_eq!((&event["actor"], &event["subject"]), (&json!({"kind": "service"}), &json!("unused")));
 }
 
 /// A PUT is a new version, as what an operator changes is.

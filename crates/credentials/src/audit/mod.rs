@@ -59,6 +59,10 @@ pub enum AuditAction {
     /// Subject: the `jti`, or what stands for all tokens of the client.
     #[serde(rename = "token.revoked")]
     TokenRevoked,
+    /// More wrong secrets than the budget allows came from one source for the client that was claimed; told once a
+    /// minute. Subject: the limit.
+    #[serde(rename = "wrong_secrets.limited")]
+    WrongSecretsLimited,
     /// Subject of this and the next: the `kid`.
     #[serde(rename = "signing_key.added")]
     SigningKeyAdded,
@@ -107,7 +111,7 @@ pub struct AuditEvent {
     pub reason: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
-    /// The address that the request came from.
+    /// Where the request came from: an address, of IPv6 the network.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
 }
@@ -150,7 +154,7 @@ impl AuditEvent {
 
 impl AuditAction {
     /// Every action.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::ClientRegistered,
         Self::ClientCreated,
         Self::ClientChanged,
@@ -163,6 +167,7 @@ impl AuditAction {
         Self::TokenIssued,
         Self::TokenRefused,
         Self::TokenRevoked,
+        Self::WrongSecretsLimited,
         Self::SigningKeyAdded,
         Self::SigningKeyChanged,
         Self::RegistrationTokenAdded,
@@ -185,6 +190,7 @@ impl AuditAction {
             Self::TokenIssued => "token.issued",
             Self::TokenRefused => "token.refused",
             Self::TokenRevoked => "token.revoked",
+            Self::WrongSecretsLimited => "wrong_secrets.limited",
             Self::SigningKeyAdded => "signing_key.added",
             Self::SigningKeyChanged => "signing_key.changed",
             Self::RegistrationTokenAdded => "registration_token.added",
@@ -195,7 +201,7 @@ impl AuditAction {
     /// Whether it happens with every token, and so is kept for a shorter time.
     #[must_use]
     pub const fn is_frequent(self) -> bool {
-        matches!(self, Self::TokenIssued | Self::TokenRefused)
+        matches!(self, Self::TokenIssued | Self::TokenRefused | Self::WrongSecretsLimited)
     }
 }
 

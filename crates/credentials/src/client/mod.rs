@@ -3,6 +3,7 @@
 mod brought_along;
 mod filter;
 mod id;
+mod keys;
 mod members;
 mod patch;
 mod presented_keys;
@@ -16,6 +17,7 @@ mod store;
 pub use brought_along::BroughtAlong;
 pub use filter::ClientFilter;
 pub use id::{ClientId, NotAClientId};
+pub use keys::ClientKeyDefect;
 pub use members::ClientDefect;
 pub use presented_keys::{PresentedKeys, RegisteredKeys};
 pub use record::{AuthMethod, Client, ClientKey, ClientOrigin, ClientState};

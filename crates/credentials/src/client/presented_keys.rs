@@ -8,8 +8,8 @@ use super::members::{ClientDefect, get};
 use super::{AuthMethod, ClientKey};
 use crate::key::{Algorithm, PublicKey};
 
-/// The most keys in a `jwks` (T-REG-02).
-const MAX_KEYS: usize = 10;
+/// The most keys of a client (T-REG-02).
+pub(super) const MAX_KEYS: usize = 10;
 
 /// What a registration says about keys (RFC 7591 §2, contract §1.1). JWKs are as they were sent, for `jose` to check.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -163,7 +163,7 @@ impl Client {
 
     /// The keys in the record that are good now. Those at its `jwks_uri` are not among them.
     pub fn keys_at(&self, now: Timestamp) -> impl Iterator<Item = &PublicKey> {
-        let live = self.keys.iter().filter(move |key| key.expires_at.is_none_or(|end| now < end));
+        let live = self.keys.iter().filter(move |key| key.is_live(now));
         self.public_key.iter().chain(live.map(|key| &key.key))
     }
 }

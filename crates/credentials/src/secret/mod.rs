@@ -7,7 +7,7 @@ mod store;
 
 pub use imported::{ImportedHash, ImportedHashDefect};
 pub use pepper::{Pepper, SecretHash, SecretLookup, TokenKind};
-pub use store::{SecretId, SecretStore, StoredSecret};
+pub use store::{RemoveOutcome, RotateOutcome, Rotation, SecretId, SecretStore, StoredSecret};
 
 use zeroize::Zeroizing;
 

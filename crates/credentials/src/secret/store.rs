@@ -71,6 +71,65 @@ impl StoredSecret {
     }
 }
 
+/// A new secret for a client, and what becomes of those before it.
+#[derive(Debug, Clone)]
+pub struct Rotation {
+    /// Made at the moment of the rotation.
+    pub new: StoredSecret,
+    /// The others end then, if they do not end before.
+    pub others_end: Timestamp,
+    /// Live secrets that the client may have after the rotation.
+    pub most_live: usize,
+}
+
+/// What became of a rotation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RotateOutcome {
+    Rotated,
+    /// Too many secrets would be live. Nothing was changed.
+    TooMany,
+}
+
+/// What became of a removal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RemoveOutcome {
+    Removed,
+    /// There is no such secret.
+    Missing,
+    /// It is the last live one, which was to be spared. Nothing was changed.
+    LastLive,
+}
+
+impl Rotation {
+    /// When a secret from before ends. `None`: it has ended, and is forgotten.
+    #[must_use]
+    pub fn end_of(&self, other: &StoredSecret) -> Option<Timestamp> {
+        let end = other.expires_at.map_or(self.others_end, |end| end.min(self.others_end));
+        other.is_live(self.new.created_at).then_some(end)
+    }
+
+    /// Whether the client may have the new secret beside the others.
+    #[must_use]
+    pub fn fits_beside(&self, others: &[StoredSecret]) -> bool {
+        let now = self.new.created_at;
+        let live = others.iter().filter(|other| self.end_of(other).is_some_and(|end| now < end));
+        live.count() < self.most_live
+    }
+}
+
+impl RemoveOutcome {
+    /// What is to become of the secret with this hash among `secrets`.
+    #[must_use]
+    pub fn expected(secrets: &[StoredSecret], hash: &SecretHash, spare_last_at: Option<Timestamp>) -> Self {
+        let Some(doomed) = secrets.iter().find(|secret| secret.hash == *hash) else { return Self::Missing };
+        let is_last = |now| {
+            let others_live = secrets.iter().any(|secret| secret.hash != *hash && secret.is_live(now));
+            doomed.is_live(now) && !others_live
+        };
+        if spare_last_at.is_some_and(is_last) { Self::LastLive } else { Self::Removed }
+    }
+}
+
 /// What people think up is shorter, or repeats itself; what programs make is neither. At the speed at which we answer,
 /// 24 characters of which 12 differ are beyond guessing, even if they are words.
 fn is_guessable(secret: &str) -> bool {
@@ -104,18 +163,14 @@ pub trait SecretStore: Send + Sync {
     /// [`StoreError`] if the store cannot tell.
     async fn find(&self, owner: &SecretLookup) -> Result<Vec<StoredSecret>, StoreError>;
 
-    /// Adds a secret and has all others of the client end at `others_end`, if they do not end before. Laws: whenever the
-    /// others have their new end, the new one is there; whoever repeats a call whose fate is not known may add a second
-    /// new one, and ends the first.
+    /// Adds a secret and sets an end to the others of the client. Laws: it is one step, which sees the secrets as all
+    /// rotations and removals before it left them, so that of concurrent rotations the last one's secret has no end and
+    /// never more than `most_live` are live; whoever repeats a call whose fate is not known may add a second new one, and
+    /// ends the first.
     ///
     /// # Errors
     /// [`StoreError`] if the store cannot tell.
-    async fn rotate(
-        &self,
-        owner: &SecretLookup,
-        new: &StoredSecret,
-        others_end: Timestamp,
-    ) -> Result<(), StoreError>;
+    async fn rotate(&self, owner: &SecretLookup, rotation: &Rotation) -> Result<RotateOutcome, StoreError>;
 
     /// Puts `new` in the place of the secret with the hash `old`; `false` if there is none. Laws: `created_at` and
     /// `expires_at` stay as they are stored, whatever `new` says, so that no rotation in between is undone; of concurrent
@@ -136,11 +191,18 @@ pub trait SecretStore: Send + Sync {
     /// [`StoreError`] if the store cannot tell.
     async fn any_imported(&self) -> Result<Option<SecretHash>, StoreError>;
 
-    /// Forgets the secret with this hash; `false` if there was none. Law: the others stay.
+    /// Forgets the secret with this hash, unless it is the only one that is live at `spare_last_at`. Laws: it is one step
+    /// as [`rotate`](Self::rotate) is, so that concurrent removals do not spare each other's secret and leave none; the
+    /// others stay.
     ///
     /// # Errors
     /// [`StoreError`] if the store cannot tell.
-    async fn remove(&self, owner: &SecretLookup, hash: &SecretHash) -> Result<bool, StoreError>;
+    async fn remove(
+        &self,
+        owner: &SecretLookup,
+        hash: &SecretHash,
+        spare_last_at: Option<Timestamp>,
+    ) -> Result<RemoveOutcome, StoreError>;
 
     /// Forgets all secrets of the client. Law: afterwards [`find`](Self::find) is empty.
     ///

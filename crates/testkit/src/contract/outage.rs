@@ -8,7 +8,7 @@ use credentials::client::{ClientFilter, ClientStore};
 use credentials::key::{KeyRing, PublishedKey};
 use credentials::replay::UseId;
 use credentials::revocation::all_tokens_of;
-use credentials::secret::{Pepper, SecretStore, StoredSecret};
+use credentials::secret::{Pepper, Rotation, SecretStore, StoredSecret};
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, join_all};
 
@@ -25,6 +25,7 @@ pub async fn methods_that_answer(store: &impl Store) -> Vec<&'static str> {
     let owner = Pepper::new(vec![1]).lookup(&id);
     let moment = Timestamp::from_unix_seconds(1_795_291_200);
     let secret = StoredSecret::new("s", &Pepper::new(vec![1]), moment);
+    let rotation = Rotation { new: secret.clone(), others_end: moment, most_live: 5 };
     let revoked = all_tokens_of(&id, moment);
     let key = PublishedKey {
         kid: "outage".to_owned(),
@@ -45,8 +46,8 @@ pub async fn methods_that_answer(store: &impl Store) -> Vec<&'static str> {
         ("ping", store.ping().boxed()),
         ("add secret", store.add(&owner, &secret).boxed()),
         ("find secrets", SecretStore::find(store, &owner).map(done).boxed()),
-        ("rotate secrets", store.rotate(&owner, &secret, moment).boxed()),
-        ("remove secret", store.remove(&owner, &secret.hash).map(done).boxed()),
+        ("rotate secrets", store.rotate(&owner, &rotation).map(done).boxed()),
+        ("remove secret", store.remove(&owner, &secret.hash, None).map(done).boxed()),
         ("delete_all secrets", store.delete_all(&owner).boxed()),
         ("first_use", store.first_use(UseId::of(&id, "outage"), moment).map(done).boxed()),
         ("revoke", store.revoke(&revoked).boxed()),

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use common::Timestamp;
-use credentials::secret::{ImportedHash, Pepper, SecretLookup, SecretStore, StoredSecret};
+use credentials::secret::{
+    ImportedHash, Pepper, RemoveOutcome, RotateOutcome, Rotation, SecretLookup, SecretStore, StoredSecret,
+};
+use futures_util::future::join_all;
 
 use super::{CALLERS, Storage, all_at_once};
 use crate::clients::client_id;
@@ -27,6 +30,15 @@ fn secret(text: &str, created: i64, expires: Option<i64>) -> StoredSecret {
         guessable: expires.is_some(),
         created_at: Timestamp::from_unix_millis(created),
         expires_at: expires.map(Timestamp::from_unix_millis),
+    }
+}
+
+/// A rotation to this secret that leaves room for five.
+fn rotation(text: &str, at: i64, others_end: i64) -> Rotation {
+    Rotation {
+        new: secret(text, at, None),
+        others_end: Timestamp::from_unix_millis(others_end),
+        most_live: 5,
     }
 }
 
@@ -99,14 +111,95 @@ pub async fn a_rotation_ends_the_others_and_not_later_than_they_would<S: Storage
         store.add(&owner("a"), &secret).await.unwrap();
     }
     let end = Timestamp::from_unix_millis(1_000);
-    store.rotate(&owner("a"), &secret("new", 4, None), end).await.unwrap();
+    let rotation = rotation("new", 4, 1_000);
+    assert_eq!(store.rotate(&owner("a"), &rotation).await.unwrap(), RotateOutcome::Rotated);
     let ended = StoredSecret { expires_at: Some(end), ..secret("endless", 1, None) };
     let expected =
         [ended, secret("long", 2, Some(1_000)), secret("short", 3, Some(5)), secret("new", 4, None)];
     assert_eq!(store.find(&owner("a")).await.unwrap(), expected);
     assert_eq!(store.find(&owner("neighbour")).await.unwrap(), [secret("s", 1, None)]);
-    store.rotate(&owner("nobody"), &secret("first", 4, None), end).await.unwrap();
-    assert_eq!(store.find(&owner("nobody")).await.unwrap(), [secret("first", 4, None)]);
+    assert_eq!(store.rotate(&owner("nobody"), &rotation).await.unwrap(), RotateOutcome::Rotated);
+    assert_eq!(store.find(&owner("nobody")).await.unwrap(), [secret("new", 4, None)]);
+}
+
+pub async fn a_rotation_forgets_what_has_ended_and_keeps_to_the_most<S: Storage<Store: SecretStore>>(
+    storage: &S,
+) {
+    let store = open(storage).await;
+    for secret in [secret("ended", 1, Some(4)), secret("first", 2, Some(5)), secret("second", 3, None)] {
+        store.add(&owner("a"), &secret).await.unwrap();
+    }
+    let before = store.find(&owner("a")).await.unwrap();
+    let most = |rotation: Rotation, most_live| Rotation { most_live, ..rotation };
+    let with_grace = most(rotation("new", 4, 1_000), 2);
+    assert_eq!(store.rotate(&owner("a"), &with_grace).await.unwrap(), RotateOutcome::TooMany);
+    assert_eq!(store.find(&owner("a")).await.unwrap(), before, "a refused rotation changes nothing");
+    let at_once = most(rotation("new", 4, 4), 1);
+    assert_eq!(store.rotate(&owner("a"), &at_once).await.unwrap(), RotateOutcome::Rotated);
+    let expected = [secret("first", 2, Some(4)), secret("second", 3, None), secret("new", 4, None)];
+    let texts = |secrets: &[StoredSecret]| secrets.iter().map(|one| one.hash.clone()).collect::<Vec<_>>();
+    let after = store.find(&owner("a")).await.unwrap();
+    assert_eq!(texts(&after), texts(&expected));
+    let live = after.iter().filter(|one| one.is_live(Timestamp::from_unix_millis(4)));
+    assert_eq!(live.collect::<Vec<_>>(), [&expected[2]]);
+}
+
+pub async fn t_reg_06_of_concurrent_rotations_the_last_ones_secret_stays<S: Storage<Store: SecretStore>>(
+    storage: &S,
+) {
+    let replicas = [open(storage).await, open(storage).await];
+    let now = Timestamp::from_unix_millis(10);
+    for (client, end) in [("at-once-", 10), ("with-grace-", 9_000)] {
+        for round in 0..3 {
+            let owner = &owner(&format!("{client}{round}"));
+            replicas[0].add(owner, &secret("first", 1, None)).await.unwrap();
+            let rotations: Vec<_> =
+                (0..8).map(|caller| rotation(&format!("secret {caller}"), 10, end)).collect();
+            let answers = join_all((0..).zip(&rotations).map(|(caller, rotation): (usize, _)| {
+                let store = Arc::clone(&replicas[caller % 2]);
+                async move { store.rotate(owner, rotation).await.unwrap() }
+            }))
+            .await;
+            let after = replicas[1].find(owner).await.unwrap();
+            let live = after.iter().filter(|one| one.is_live(now)).count();
+            let endless = after.iter().filter(|one| one.expires_at.is_none()).count();
+            let rotated = answers.iter().filter(|answer| **answer == RotateOutcome::Rotated).count();
+            let expected = if end == 10 { (8, 1) } else { (4, 5) };
+            assert_eq!((rotated, live, endless), (expected.0, expected.1, 1), "{client}, round {round}");
+        }
+    }
+}
+
+pub async fn t_reg_06_concurrent_removals_spare_the_last_live_secret<S: Storage<Store: SecretStore>>(
+    storage: &S,
+) {
+    let replicas = [open(storage).await, open(storage).await];
+    let now = Timestamp::from_unix_millis(10);
+    for round in 0..5 {
+        let owner = &owner(&format!("{round}"));
+        let hashes = ["first", "second"].map(|text| pepper().hash(text));
+        for text in ["first", "second"] {
+            replicas[0].add(owner, &secret(text, 1, None)).await.unwrap();
+        }
+        replicas[0].add(owner, &secret("ended", 1, Some(10))).await.unwrap();
+        let mut outcomes = join_all(
+            hashes
+                .iter()
+                .zip(&replicas)
+                .map(|(hash, store)| async move { store.remove(owner, hash, Some(now)).await.unwrap() }),
+        )
+        .await;
+        outcomes.sort_by_key(|outcome| *outcome != RemoveOutcome::Removed);
+        assert_eq!(outcomes, [RemoveOutcome::Removed, RemoveOutcome::LastLive], "round {round}");
+        let left = replicas[1].find(owner).await.unwrap();
+        assert_eq!(left.iter().filter(|one| one.is_live(now)).count(), 1);
+        // What has ended is not spared, and the last one is not if nobody asks for it.
+        let ended = pepper().hash("ended");
+        assert_eq!(replicas[0].remove(owner, &ended, Some(now)).await.unwrap(), RemoveOutcome::Removed);
+        let last = &left.iter().find(|one| one.is_live(now)).unwrap().hash;
+        assert_eq!(replicas[0].remove(owner, last, None).await.unwrap(), RemoveOutcome::Removed);
+        assert_eq!(replicas[0].find(owner).await.unwrap(), []);
+    }
 }
 
 pub async fn one_secret_is_removed_once_and_the_others_stay<S: Storage<Store: SecretStore>>(storage: &S) {
@@ -117,9 +210,11 @@ pub async fn one_secret_is_removed_once_and_the_others_stay<S: Storage<Store: Se
         }
     }
     let hash = pepper().hash("first");
-    assert!(store.remove(&owner("a"), &hash).await.unwrap());
-    assert!(!store.remove(&owner("a"), &hash).await.unwrap());
-    assert!(!store.remove(&owner("nobody"), &hash).await.unwrap());
+    for (id, outcome) in
+        [("a", RemoveOutcome::Removed), ("a", RemoveOutcome::Missing), ("nobody", RemoveOutcome::Missing)]
+    {
+        assert_eq!(store.remove(&owner(id), &hash, None).await.unwrap(), outcome);
+    }
     assert_eq!(store.find(&owner("a")).await.unwrap(), [secret("second", 1, None)]);
     assert_eq!(store.find(&owner("b")).await.unwrap().len(), 2);
 }
@@ -144,7 +239,7 @@ pub async fn an_imported_hash_is_upgraded_by_one_and_keeps_its_times<S: Storage<
     store.add(&owner("a"), &other).await.unwrap();
     // In between somebody rotates.
     let end = Timestamp::from_unix_millis(1_000);
-    store.rotate(&owner("a"), &secret("next", 3, None), end).await.unwrap();
+    store.rotate(&owner("a"), &rotation("next", 3, 1_000)).await.unwrap();
     let new = secret("s", 2, None);
     let winners = all_at_once(|caller| {
         let (store, old, new) = (Arc::clone(&replicas[caller % 2]), old.clone(), new.clone());
@@ -156,7 +251,7 @@ pub async fn an_imported_hash_is_upgraded_by_one_and_keeps_its_times<S: Storage<
     let other = StoredSecret { expires_at: Some(end), ..other };
     assert_eq!(store.find(&owner("a")).await.unwrap(), [upgraded, other.clone(), secret("next", 3, None)]);
     assert_eq!(store.find(&owner("neighbour")).await.unwrap(), [old]);
-    assert!(store.remove(&owner("a"), &other.hash).await.unwrap());
+    assert_eq!(store.remove(&owner("a"), &other.hash, None).await.unwrap(), RemoveOutcome::Removed);
     assert!(!store.upgrade(&owner("a"), &other.hash, &new).await.unwrap(), "what is gone does not come back");
     assert_eq!(store.find(&owner("a")).await.unwrap().len(), 2);
 }

@@ -8,6 +8,7 @@ use service_kit::access_log::{Audited, annotate};
 use service_kit::request_id;
 
 use crate::Deps;
+use crate::http::source;
 
 /// What a request did, as its handler knows it.
 #[derive(Debug)]
@@ -87,7 +88,7 @@ fn event(request: &HttpRequest, deps: &Deps, happened: &Happened<'_>) -> Result<
         subject: happened.subject.map(str::to_owned),
         reason: happened.reason.map(str::to_owned),
         request_id: request_id::current(request),
-        source: request.peer_addr().map(|peer| peer.ip().to_string()),
+        source: Some(source::of(request, &deps.trusted_proxies).to_string()),
     })
 }
 

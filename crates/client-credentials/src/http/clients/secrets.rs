@@ -7,7 +7,7 @@ use common::Timestamp;
 use credentials::audit::AuditAction;
 use credentials::secret::{SecretId, StoredSecret};
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::one::client_id;
 use super::operator;
@@ -18,6 +18,7 @@ use crate::http::error::{Refusal, respond};
 use crate::http::json_body;
 use crate::http::query::{ManagementRequestDefect, Query};
 
+pub(super) const GRACE_SECONDS: &str = "graceSeconds";
 /// How long the old secret goes on, unless the operator says otherwise: a day to roll out the new one.
 const DEFAULT_GRACE_SECONDS: u32 = 86_400;
 /// 90 days.
@@ -78,7 +79,10 @@ async fn rotate(request: &HttpRequest, payload: Payload, deps: &Deps) -> Result<
     let id = client_id(request)?;
     let members =
         json_body::read_optional(request, payload, &["application/json"], Refusal::PatchBody).await?;
-    let grace = grace_seconds(&members)?;
+    if members.keys().any(|name| name != GRACE_SECONDS) {
+        return Err(ManagementRequestDefect::UnknownParameter.into());
+    }
+    let grace = members.get(GRACE_SECONDS).map_or(Ok(DEFAULT_GRACE_SECONDS), grace_seconds)?;
     let new = administer_secrets::rotate(deps, &operator(request), &id, grace).await?;
     let secret = ShownSecret::from(new.stored);
     audit::record(request, deps, Happened::to(AuditAction::SecretAdded, &id).subject(secret.id.as_str()))
@@ -98,15 +102,11 @@ async fn remove(request: &HttpRequest, deps: &Deps) -> Result<HttpResponse, Refu
     Ok(HttpResponse::NoContent().insert_header((CACHE_CONTROL, "no-store")).finish())
 }
 
-/// `graceSeconds`, the one member there is.
-fn grace_seconds(members: &Map<String, Value>) -> Result<u32, ManagementRequestDefect> {
-    const NAME: &str = "graceSeconds";
-    if members.keys().any(|name| name != NAME) {
-        return Err(ManagementRequestDefect::UnknownParameter);
-    }
-    let Some(value) = members.get(NAME) else { return Ok(DEFAULT_GRACE_SECONDS) };
+/// How long what there was goes on.
+pub(super) fn grace_seconds(value: &Value) -> Result<u32, ManagementRequestDefect> {
     let seconds = value.as_u64().filter(|seconds| *seconds <= MAX_GRACE_SECONDS);
-    seconds.and_then(|seconds| u32::try_from(seconds).ok()).ok_or(ManagementRequestDefect::Parameter(NAME))
+    let seconds = seconds.and_then(|seconds| u32::try_from(seconds).ok());
+    seconds.ok_or(ManagementRequestDefect::Parameter(GRACE_SECONDS))
 }
 
 impl From<StoredSecret> for ShownSecret {

@@ -12,6 +12,8 @@ use crate::http::oauth::ClientRequestDefect;
 const KEYS_UNKNOWN: &str = "the keys at the jwks_uri of the client cannot be had just now: check that it answers with a key \
 set, and try again in a minute";
 
+/// The log word of whoever is beyond the budget.
+pub(in crate::http) const TOO_MANY_WRONG_SECRETS: &str = "too_many_wrong_secrets";
 const SECRETS_BUSY: &str = "too many secrets are being checked: send the request again a little later";
 
 pub(super) fn client_request(defect: ClientRequestDefect, profile: Profile) -> Answer {
@@ -83,7 +85,7 @@ pub(super) fn authenticate_client(error: &AuthenticateClientError, profile: Prof
         AuthenticateClientError::TooManyWrongSecrets { reached, .. } => too_many(
             "too many wrong secrets were sent: check client_id and client_secret, and wait before the next attempt",
             *reached,
-            "too_many_wrong_secrets",
+            TOO_MANY_WRONG_SECRETS,
         ),
         AuthenticateClientError::Store(_) => store_unavailable(),
     }

@@ -1,7 +1,12 @@
 //! Requests of operators that change or show nothing.
 
+use common::Profile;
+use credentials::client::ClientKeyDefect;
+
 use super::answer::{Answer, bad_request, new, no_randomness, store_unavailable};
+use super::registration;
 use super::request::{NOT_AN_OBJECT, form};
+use crate::administer_client_keys::AdministerClientKeysError;
 use crate::administer_clients::{AdministerClientsError, Privileged};
 use crate::administer_secrets::AdministerSecretsError;
 use crate::http::json_body::JsonBodyDefect;
@@ -84,6 +89,26 @@ pub(super) fn administer_clients(error: &AdministerClientsError) -> Answer {
             new(409, "conflict", "the client is being changed by others: send the request again", "conflict")
         }
         AdministerClientsError::Store(_) => store_unavailable(),
+    }
+}
+
+pub(super) fn administer_client_keys(error: &AdministerClientKeysError) -> Answer {
+    use ClientKeyDefect as Defect;
+    match error {
+        AdministerClientKeysError::Client(error) => administer_clients(error),
+        // Operators are told as the RFCs say, in both profiles.
+        AdministerClientKeysError::Keys(error) => registration::keys(error, Profile::Standard),
+        AdministerClientKeysError::Key(defect) => {
+            let (status, code, reason) = match defect {
+                Defect::NoKeyMethod => (400, "invalid_request", "no_key_method"),
+                Defect::PublishedElsewhere => (409, "conflict", "keys_at_jwks_uri"),
+                Defect::SameKid => (409, "conflict", "same_kid"),
+                Defect::TooMany => (409, "conflict", "too_many_keys"),
+                Defect::Missing => (404, "not_found", "client_key_missing"),
+                Defect::Last => (409, "conflict", "last_key"),
+            };
+            new(status, code, defect.to_string(), reason)
+        }
     }
 }
 

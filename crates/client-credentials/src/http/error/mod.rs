@@ -25,6 +25,7 @@ use super::management_auth::MissingPermission;
 use super::oauth::{ClientRequestDefect, TokenRequestDefect};
 use super::query::ManagementRequestDefect;
 use crate::Deps;
+use crate::administer_client_keys::AdministerClientKeysError;
 use crate::administer_clients::AdministerClientsError;
 use crate::administer_keys::AdministerKeysError;
 use crate::administer_secrets::AdministerSecretsError;
@@ -38,6 +39,8 @@ use crate::registration_tokens::MakeTokenError;
 use crate::revocations::TooManyReaders;
 use crate::revoke_token::RevokeTokenError;
 use answer::{Answer, STORE_UNAVAILABLE, new, no_randomness, store_unavailable};
+
+pub(super) use authentication::TOO_MANY_WRONG_SECRETS;
 
 /// Everything an endpoint may answer instead of what it was asked for.
 #[derive(Debug, thiserror::Error)]
@@ -92,6 +95,8 @@ pub(super) enum Refusal {
     AdministerClients(#[from] AdministerClientsError),
     #[error(transparent)]
     AdministerSecrets(AdministerSecretsError),
+    #[error(transparent)]
+    AdministerClientKeys(AdministerClientKeysError),
     #[error(transparent)]
     Record(#[from] RecordError),
     #[error(transparent)]
@@ -200,6 +205,7 @@ fn answer(refusal: &Refusal, profile: Profile) -> Answer {
         Refusal::MakeToken(error) => management::make_token(error),
         Refusal::AdministerClients(error) => management::administer_clients(error),
         Refusal::AdministerSecrets(error) => management::administer_secrets(error),
+        Refusal::AdministerClientKeys(error) => management::administer_client_keys(error),
         Refusal::Record(RecordError::Store(_)) | Refusal::ReadAudit(_) => store_unavailable(),
         Refusal::Record(RecordError::Random(_)) => no_randomness(),
         Refusal::KeyBody(defect) => keys::body(*defect),

@@ -98,7 +98,7 @@ fn client(defect: &ClientDefect, profile: Profile) -> Answer {
     Answer { code, ..answer }
 }
 
-fn keys(error: &RegisterKeysError, profile: Profile) -> Answer {
+pub(super) fn keys(error: &RegisterKeysError, profile: Profile) -> Answer {
     match error {
         // Ours, not the caller's.
         RegisterKeysError::Key { defect: KeyDefect::OpenSsl, .. } => {

@@ -1,5 +1,5 @@
 use credentials::assertion::AssertionDefect;
-use credentials::client::ClientDefect;
+use credentials::client::{ClientDefect, ClientKeyDefect};
 use credentials::form::FormDefect;
 use credentials::grant::GrantRefusal;
 use credentials::key::ring::RefusedStep;
@@ -167,6 +167,18 @@ fn every_refusal() -> Vec<Refusal> {
         ]
         .map(Refusal::from),
     );
+    all.extend(
+        [
+            ClientKeyDefect::NoKeyMethod,
+            ClientKeyDefect::PublishedElsewhere,
+            ClientKeyDefect::SameKid,
+            ClientKeyDefect::TooMany,
+            ClientKeyDefect::Missing,
+            ClientKeyDefect::Last,
+        ]
+        .map(|defect| Refusal::from(AdministerClientKeysError::from(defect))),
+    );
+    all.push(AdministerClientKeysError::from(RegisterKeysError::OurKey).into());
     all.extend([RecordError::Store(down()), RecordError::Random(RandomError)].map(Refusal::from));
     all.push(ReadAuditError::from(down()).into());
     all.extend(

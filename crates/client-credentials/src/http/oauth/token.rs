@@ -13,7 +13,7 @@ use super::client_request::{self, ClientRequestDefect};
 use super::places;
 use crate::Deps;
 use crate::http::audit::{self, Happened};
-use crate::http::error::{Refusal, reason, respond};
+use crate::http::error::{Refusal, TOO_MANY_WRONG_SECRETS, reason, respond};
 use crate::issue_token::{self, TokenRequest};
 
 /// The one grant (RFC 6749 §4.4).
@@ -51,9 +51,12 @@ pub async fn post(request: HttpRequest, payload: Payload, deps: Data<Deps>) -> H
     if let Err(refusal) = &outcome {
         let reason = reason(refusal);
         deps.metrics.token_refused(reason);
-        let (action, client) = (AuditAction::TokenRefused, claimed.as_ref());
-        let happened = Happened { action, client, subject: None, reason: Some(reason) };
-        audit::note(&request, &deps, happened);
+        // A flood of wrong secrets has its own event, once a minute.
+        if reason != TOO_MANY_WRONG_SECRETS {
+            let (action, client) = (AuditAction::TokenRefused, claimed.as_ref());
+            let happened = Happened { action, client, subject: None, reason: Some(reason) };
+            audit::note(&request, &deps, happened);
+        }
     }
     respond(&request, &deps, outcome)
 }

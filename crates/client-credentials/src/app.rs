@@ -36,6 +36,7 @@ use crate::client_keys::{AddressPolicy, KeySetFetcher, PublishedKeys};
 use crate::config::{Config, JwksUriSettings, Mongodb, RegistrationMode, TokenSettings, issuer_url};
 use crate::generated_file::{GeneratedFile, read_or_create};
 use crate::http;
+use crate::http::openapi::Documents;
 use crate::http::well_known::Discovery;
 use crate::imported_secrets::ImportedSecrets;
 use crate::key_checks::KeyChecks;
@@ -92,6 +93,7 @@ pub struct Deps {
     pub discovery: Discovery,
     /// Headers of a request that go on to the crud-service. Empty without one.
     pub passed_on: Arc<[HeaderName]>,
+    pub documents: Documents,
     pub metrics: Metrics,
 }
 
@@ -243,7 +245,10 @@ impl ClientCredentials {
             Arc::clone(&clock),
             metrics.key_set_fetches.clone(),
         );
+        let documents = Documents::compose(&version, &config.service_prefix, config.profile)
+            .map_err(|error| StartError::new(format!("the OpenAPI documents are broken: {error}")))?;
         let deps = Deps {
+            documents,
             metrics,
             audit,
             stores,

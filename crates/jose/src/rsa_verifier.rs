@@ -1,5 +1,5 @@
-//! RSA signatures, verified by OpenSSL without a detour: josekit writes the key as DER for OpenSSL to read it again, which
-//! takes several times as long as the verification. It knows no header and no claim.
+//! RSA signatures, verified by OpenSSL without a detour: josekit would write the key as DER, for OpenSSL to read it again,
+//! with every assertion. It knows no header and no claim.
 
 use credentials::key::{Algorithm, PublicKey};
 use openssl::bn::BigNum;

@@ -23,8 +23,8 @@ impl Readers {
         Self { file, permits: Arc::new(Semaphore::new(LIMIT)), idle: Mutex::new(Vec::new()) }
     }
 
-    /// Runs `work`, which finds a few rows by their key, on this thread: a thread that may block is several times as far
-    /// away as the answer. Whenever that could mean to wait, `work` runs on such a thread all the same.
+    /// Runs `work`, which finds a few rows by their key, on this thread: to wake another one and to be woken by it costs
+    /// more than the answer. Whenever that could mean to wait, `work` runs on a thread that may block all the same.
     pub(crate) async fn look_up<T: Send + 'static>(
         self: Arc<Self>,
         work: impl Fn(&Connection) -> Result<T, Failure> + Send + 'static,

@@ -18,6 +18,7 @@ pub mod contract;
 pub mod crud_service;
 pub mod gateway;
 pub mod mongod;
+pub mod openapi;
 pub mod openmetrics;
 pub mod port;
 pub mod process;

@@ -10,6 +10,7 @@ pub mod keys;
 mod management_auth;
 pub mod metrics;
 pub mod oauth;
+pub mod openapi;
 pub(crate) mod passed_on;
 mod query;
 pub mod register;
@@ -30,6 +31,7 @@ use actix_web::web::{self, Data, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, Resource, Route};
 use common::Profile;
 use service_kit::metrics::{PATH as METRICS, Route as RouteName};
+use service_kit::openapi::PATH as OPENAPI;
 use service_kit::status::Status;
 
 use crate::Deps;
@@ -113,6 +115,14 @@ pub const PUBLIC: &[Endpoint] = &[
     },
 ];
 
+/// What the public listener serves outside `SERVICE_PREFIX`, besides the status routes.
+pub const PUBLIC_WITHOUT_PREFIX: &[Endpoint] = &[Endpoint {
+    method: Method::GET,
+    path: OPENAPI,
+    permission: OPEN,
+    route: |route| route.to(openapi::public),
+}];
+
 /// What the public listener serves in the standard profile besides: in drop-in, nobody gets a token for it.
 pub const PUBLIC_IN_STANDARD: &[Endpoint] = &[
     Endpoint {
@@ -145,12 +155,15 @@ pub const PUBLIC_IN_DROP_IN: &[Endpoint] = &[Endpoint {
 
 /// What the management listener serves to whoever reaches it, besides the status routes. No other route does without
 /// the management token.
-pub const MANAGEMENT_WITHOUT_TOKEN: &[Endpoint] = &[Endpoint {
-    method: Method::GET,
-    path: METRICS,
-    permission: OPEN,
-    route: |route| route.to(metrics::get),
-}];
+pub const MANAGEMENT_WITHOUT_TOKEN: &[Endpoint] = &[
+    Endpoint { method: Method::GET, path: METRICS, permission: OPEN, route: |route| route.to(metrics::get) },
+    Endpoint {
+        method: Method::GET,
+        path: OPENAPI,
+        permission: OPEN,
+        route: |route| route.to(openapi::management),
+    },
+];
 
 /// What the management listener serves to the bearer of the bootstrap token, and of an access token with the permission.
 pub const MANAGEMENT: &[Endpoint] = &[
@@ -288,6 +301,9 @@ pub fn public_routes(config: &mut ServiceConfig, deps: &Arc<Deps>, status: &Stat
     // Called once for each worker: each has places of its own.
     config.app_data(oauth::TokenPlaces::new(deps.max_token_requests));
     status.routes(config);
+    for resource in resources("", PUBLIC_WITHOUT_PREFIX) {
+        config.service(resource);
+    }
     for resource in resources(prefix, PUBLIC) {
         serve(config, deps, resource);
     }

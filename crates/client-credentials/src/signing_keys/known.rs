@@ -4,14 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use actix_web::web::Bytes;
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use common::Timestamp;
 use credentials::key::ring::KeyState;
 use credentials::key::{KeyRing, PublicKey, PublishedKey};
 use jose::{KeyDefect, SigningKey, Verifier, public_key};
 use serde_json::json;
-use sha2::{Digest, Sha256};
+use service_kit::etag;
 
 /// See the module.
 #[derive(Debug)]
@@ -49,7 +47,7 @@ impl KnownKeys {
             all.filter_map(|(kid, public)| Some((kid, KnownKey::ready(public)?))).collect();
         let keys: Vec<_> = by_kid.values().map(|key| &key.public).collect();
         let key_set = json!({ "keys": keys }).to_string();
-        let etag = format!("\"{}\"", URL_SAFE_NO_PAD.encode(Sha256::digest(&key_set)));
+        let etag = etag::of(key_set.as_bytes());
         Self { by_kid, signer, ring, key_set: Bytes::from(key_set), etag }
     }
 

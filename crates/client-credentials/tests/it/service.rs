@@ -15,6 +15,7 @@ use store_sqlite::SqliteStore;
 use tempfile::TempDir;
 use testkit::{ClientKey, FakeClock, SeededRandom};
 
+use crate::described;
 use crate::failing_stores::FailingStores;
 
 pub(crate) const ISSUER: &str = "https://auth.example";
@@ -82,6 +83,7 @@ impl Service {
         let vars = Vars::from_pairs(ours.iter().chain(variables).copied());
         let config = Config::read(&vars).map_err(|problems| problems.to_string()).unwrap();
         let (sender, receiver) = mpsc::channel();
+        let (profile, prefix) = (config.profile, config.service_prefix.clone());
         let (ports, time) = (stores.ports(), Arc::clone(&clock));
         thread::spawn(move || {
             actix_web::rt::System::new().block_on(async {
@@ -93,6 +95,7 @@ impl Service {
             });
         });
         let (public, management) = receiver.recv().unwrap();
+        described::remember(public, management, profile, &prefix);
         Self { public, management, clock, stores, folder }
     }
 
@@ -244,7 +247,8 @@ pub(crate) fn jwt_part(token: &str, part: usize) -> Value {
     serde_json::from_slice(&base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(text).unwrap()).unwrap()
 }
 
-/// One call with these headers and no others but `Host`, `Connection` and `Content-Length`.
+/// One call with these headers and no others but `Host`, `Connection` and `Content-Length`. What is asked and answered has
+/// to be in the OpenAPI document of the listener.
 pub(crate) fn call(
     address: SocketAddr,
     method: &str,
@@ -259,7 +263,9 @@ pub(crate) fn call(
     if !body.is_empty() {
         text.push_str(&format!("Content-Length: {}\r\n", body.len()));
     }
-    send(address, format!("{text}\r\n{body}").as_bytes())
+    let answer = send(address, format!("{text}\r\n{body}").as_bytes());
+    described::check(address, (method, target, headers, body), &answer);
+    answer
 }
 
 /// Sends bytes and reads the answer until the server closes the connection.
@@ -277,7 +283,7 @@ pub(crate) fn send(address: SocketAddr, request: &[u8]) -> Answer {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
-    headers: Vec<(String, String)>,
+    pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: String,
 }
 

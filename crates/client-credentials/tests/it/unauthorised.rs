@@ -138,11 +138,11 @@ fn c_21_11_a_permission_to_write_clients_is_no_way_to_the_others() {
 }
 
 #[test]
-fn metrics_are_the_one_exception() {
+fn metrics_and_the_openapi_document_are_the_exceptions() {
     let service = Service::standard(&[]);
     let exceptions: Vec<_> =
         MANAGEMENT_WITHOUT_TOKEN.iter().map(|endpoint| (endpoint.method.as_str(), endpoint.path)).collect();
-    assert_eq!(exceptions, [("GET", "/-/metrics")]);
+    assert_eq!(exceptions, [("GET", "/-/metrics"), ("GET", "/-/openapi.json")]);
     for endpoint in MANAGEMENT_WITHOUT_TOKEN {
         for authorization in [&[][..], &["Bearer wrong"]] {
             assert_eq!(ask(&service, endpoint, "", authorization).status, 200, "{endpoint:?}");

@@ -1,8 +1,9 @@
 //! `GET /.well-known/jwks.json` (RFC 7517 §5, upstream contract §1.5).
 
-use actix_web::http::header::{CACHE_CONTROL, ContentType, ETAG, IF_NONE_MATCH};
+use actix_web::http::header::{CACHE_CONTROL, ContentType, ETAG};
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
+use service_kit::etag;
 
 use super::CACHE;
 use crate::Deps;
@@ -16,19 +17,11 @@ pub async fn get(request: HttpRequest, deps: Data<Deps>) -> HttpResponse {
         deps.metrics.store_errors.inc();
         keys.known(deps.clock.now())
     });
-    let mut response =
-        if has(&request, &known.etag) { HttpResponse::NotModified() } else { HttpResponse::Ok() };
+    let has = etag::caller_has(&request, &known.etag);
+    let mut response = if has { HttpResponse::NotModified() } else { HttpResponse::Ok() };
     response.insert_header((CACHE_CONTROL, CACHE)).insert_header((ETAG, known.etag.as_str()));
-    if has(&request, &known.etag) {
+    if has {
         return response.finish();
     }
     response.content_type(ContentType::json()).body(known.key_set.clone())
-}
-
-/// Whether the caller has the version of this tag (RFC 9110 §13.1.2). Tags are compared weakly: what a gateway has
-/// compressed is the same.
-fn has(request: &HttpRequest, etag: &str) -> bool {
-    let values = request.headers().get_all(IF_NONE_MATCH).filter_map(|value| value.to_str().ok());
-    let mut tags = values.flat_map(|value| value.split(',')).map(str::trim);
-    tags.any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag)
 }

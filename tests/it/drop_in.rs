@@ -90,6 +90,8 @@ mod on_mongodb {
                 ("PRIVATE_RSA_KEY_ID", "keyID"),
                 ("MIA_JWT_ISSUER", "mia-issuer"),
                 ("MIA_JWT_EXPIRES_IN", "3600"),
+                ("USERID_HEADER_KEY", "miauserid"),
+                ("ADDITIONAL_HEADERS_TO_PROXY", "miausergroups,x-tenant"),
             ];
             let service = TokenService::start(data.path(), &variables).await;
             let endpoint = service.url("/oauth/token");
@@ -107,6 +109,42 @@ mod on_mongodb {
             let document = &crud_service.documents()[0];
             assert_eq!((&document["clientId"], &document["name"]), (&json!(id), &json!("orders")));
             assert!(!json!(document).to_string().contains(secret));
+
+            // The crud-service is told who asks, on both listeners, and nothing that is not its business.
+            let known = crud_service.requests().len();
+            let by_caller = |request: reqwest::RequestBuilder| {
+                let headers = [("miauserid", "admin-1"), ("x-tenant", "t"), ("x-request-id", "request-1")];
+                let others = [("miauserproperties", "{}"), ("acl_rows", "[]"), ("cookie", "a=b")];
+                headers
+                    .into_iter()
+                    .chain(others)
+                    .fold(request, |request, (name, value)| request.header(name, value))
+            };
+            let client = json!({"client_name": "made"});
+            let answer = by_caller(http().post(service.url("/clients")).json(&client)).send().await.unwrap();
+            let other = body_of(answer, 201).await["client_id"].as_str().unwrap().to_owned();
+            let url = format!("http://{}/clients/{other}", service.management);
+            let patch =
+                http().patch(url).bearer_auth(service.bootstrap_token()).json(&json!({"name": "changed"}));
+            body_of(by_caller(patch).send().await.unwrap(), 200).await;
+            body_of(by_caller(basic()).send().await.unwrap(), 200).await;
+            let document = &crud_service.documents()[1];
+            assert_eq!(
+                (&document["creatorId"], &document["updaterId"]),
+                (&json!("admin-1"), &json!("admin-1"))
+            );
+            let requests = crud_service.requests();
+            assert!(requests.len() > known + 3, "{requests:?}");
+            for request in &requests[known..] {
+                for (name, value) in
+                    [("miauserid", "admin-1"), ("x-tenant", "t"), ("x-request-id", "request-1")]
+                {
+                    assert_eq!(request.header(name), value, "{request:?}");
+                }
+                for name in ["authorization", "miauserproperties", "acl_rows", "cookie"] {
+                    assert_eq!(request.header(name), "", "{request:?}");
+                }
+            }
 
             // POST /register with a key, then an assertion, once.
             let developer = Developer::register(&service).await;

@@ -9,10 +9,10 @@ use actix_web::web::{self, ServiceConfig};
 use common::{Clock, Profile};
 use service_kit::status::Status;
 use service_kit::traces::Traces;
-use service_kit::{Problems, Service, StartError, SystemClock, Variable, Vars};
+use service_kit::{HeaderName, Problems, Service, StartError, SystemClock, Variable, Vars};
 use service_kit::{metrics, server};
 
-use crate::config::{Config, FailureStatus, HeaderName};
+use crate::config::{Config, FailureStatus};
 use crate::decide::DecisionPoint;
 use crate::http::answer::Answers;
 use crate::http::auth::{self, DecisionRoute};

@@ -22,7 +22,9 @@ use credentials::{Random, SystemRandom};
 use serde_json::{Map, Value};
 use service_kit::status::{CheckUp, Status};
 use service_kit::traces::Traces;
-use service_kit::{Problems, Secret, Service, StartError, SystemClock, Telemetry, Variable, Vars, server};
+use service_kit::{
+    HeaderName, Problems, Secret, Service, StartError, SystemClock, Telemetry, Variable, Vars, server,
+};
 use store_crud::CrudClients;
 use store_mongodb::MongoStore;
 use store_redis::RedisGuard;
@@ -90,6 +92,8 @@ pub struct Deps {
     pub registration: RegistrationMode,
     pub bootstrap_token: Secret,
     pub discovery: Discovery,
+    /// Headers of a request that go on to the crud-service. Empty without one.
+    pub passed_on: Arc<[HeaderName]>,
     pub documents: Documents,
     pub metrics: Metrics,
 }
@@ -276,6 +280,7 @@ impl ClientCredentials {
                 config.registration,
             ),
             tokens: config.tokens,
+            passed_on: config.crud_service.map(|crud_service| crud_service.passed_on).unwrap_or_default(),
             default_client_state: config.default_client_state,
             registration: config.registration,
             bootstrap_token,
@@ -327,9 +332,10 @@ async fn open_stores(config: &Config, clock: &Arc<dyn Clock>) -> Result<Stores, 
                 .map_err(|error| StartError::new(format!("the embedded store cannot be opened: {error}")))?,
         ),
     };
-    if let Some(base_url) = &config.crud_service {
-        let clients = CrudClients::connect(base_url).await;
-        stores.clients = Arc::new(clients.map_err(|error| StartError::new(error.to_string()))?);
+    if let Some(crud_service) = &config.crud_service {
+        let clients = CrudClients::connect(&crud_service.url).await;
+        let clients = clients.map_err(|error| StartError::new(error.to_string()))?;
+        stores.clients = Arc::new(clients.passing_on(Arc::new(http::passed_on::of_current_request)));
     }
     if let Some(redis) = &config.redis {
         let guard = RedisGuard::connect(redis.clone(), Arc::clone(clock)).await;

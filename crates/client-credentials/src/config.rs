@@ -1,6 +1,7 @@
 //! What the variables of this service are, and what they say together. Reads nothing but the variables: files and
 //! stores are opened in `app`.
 
+mod passed_on;
 mod redis;
 mod values;
 
@@ -14,10 +15,11 @@ use credentials::jws::MAX_KID_LENGTH;
 use jose::{Algorithm, KeyEncryption};
 use service_kit::logging::LogLevel;
 use service_kit::traces::{OtlpEndpoint, Share, TraceSettings, TracesSampler};
-use service_kit::{CommaList, Count, Problems, Secret, Variable, Vars, variables};
+use service_kit::{CommaList, Count, HeaderName, Problems, Secret, Variable, Vars, variables};
 
 use crate::audit::AuditRetention;
 use crate::client_keys::Network;
+use passed_on::{PassedOn, PassedOnHeader};
 use redis::{RedisHosts, RedisMode};
 use values::{
     BootstrapToken, EncryptionKeys, InitialState, Networks, Prefix, RotationDays, Seconds, SigningAlgorithm,
@@ -194,6 +196,11 @@ variables! {
         /// URL of the collection of clients in a crud-service, for instance `http://crud-service/clients`: clients are kept
         /// there, their secrets in MongoDB (docs/drop-in.md). Default: clients are kept in the store.
         crud_client_base_url: Option<String>,
+        /// Headers of a request that are passed on to the crud-service, separated by commas, beside that of
+        /// `USERID_HEADER_KEY`, `Request-Id`, `X-Request-Id`, `X-Forwarded-For`, `X-Forwarded-Proto` and `X-Forwarded-Host`.
+        additional_headers_to_proxy: PassedOn = "miauserid,miausergroups,miauserproperties",
+        /// Header with the id of the user, passed on to the crud-service, which writes it into `creatorId` and `updaterId`.
+        userid_header_key: PassedOnHeader = "miauserid",
         /// Base URL of an OpenTelemetry collector, for instance `http://otel-collector:4318`: traces go to `/v1/traces`
         /// there (docs/tracing.md). Default: no traces are made.
         otel_exporter_otlp_endpoint: Option<OtlpEndpoint>,
@@ -234,7 +241,7 @@ pub struct Config {
     /// `None`: the embedded store.
     pub mongodb: Option<Mongodb>,
     /// Where clients are kept instead of the store.
-    pub crud_service: Option<String>,
+    pub crud_service: Option<CrudService>,
     /// Where used assertions are kept instead of the store.
     pub redis: Option<store_redis::Settings>,
     /// `None`: agreed upon through the store.
@@ -290,6 +297,15 @@ pub struct Mongodb {
     pub url: Secret,
     pub database: Option<String>,
     pub secrets_collection: String,
+}
+
+/// A crud-service that keeps the clients.
+#[derive(Debug, Clone)]
+pub struct CrudService {
+    /// Of its collection.
+    pub url: String,
+    /// Headers of a request that go on to it.
+    pub passed_on: Arc<[HeaderName]>,
 }
 
 /// How replicas share their signing keys.
@@ -426,7 +442,10 @@ impl From<Variables> for Config {
         Self {
             traces,
             redis,
-            crud_service: variables.crud_client_base_url,
+            crud_service: variables.crud_client_base_url.map(|url| CrudService {
+                url,
+                passed_on: variables.additional_headers_to_proxy.with(variables.userid_header_key).0.into(),
+            }),
             log_level: variables.log_level,
             public: Address { host: variables.http_host, port: variables.http_port },
             management: Address { host: variables.management_host, port: variables.management_port },

@@ -7,6 +7,7 @@ use common::{Profile, Timestamp};
 use credentials::client::{AuthMethod, Client, ClientId};
 use credentials::grant::{self, GrantPolicy, GrantRefusal, GrantRequest};
 use jose::SignError;
+use service_kit::carried::taken_along;
 use service_kit::traces::step;
 use zeroize::Zeroizing;
 
@@ -108,11 +109,11 @@ fn note_login(deps: &Deps, client: &Client, kid: Option<String>, now: Timestamp)
     }
     let kid = kid.filter(|_| key_is_due);
     let (clients, id) = (Arc::clone(&deps.stores.clients), client.id.clone());
-    tokio::spawn(async move {
+    tokio::spawn(taken_along(async move {
         if let Err(error) = clients.note_login(&id, now, kid.as_deref()).await {
             tracing::warn!(client.id = id.as_str(), error.message = %error, "a login was not noted");
         }
-    });
+    }));
 }
 
 fn grant_policy(deps: &Deps) -> GrantPolicy {

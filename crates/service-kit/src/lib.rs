@@ -4,9 +4,11 @@
 pub mod access_log;
 pub mod body;
 pub mod caller;
+pub mod carried;
 mod clock;
 mod connection;
 pub mod etag;
+mod header_names;
 mod health;
 pub mod logging;
 pub mod metrics;
@@ -21,5 +23,6 @@ mod unread_body;
 pub mod variables;
 
 pub use clock::SystemClock;
+pub use header_names::{HeaderName, HeaderNames, is_token_byte};
 pub use service::{Service, StartError, Telemetry, run};
 pub use variables::{CommaList, Count, Problems, Secret, Variable, Vars};

@@ -4,11 +4,11 @@
 use std::future::{Future, pending};
 use std::panic::resume_unwind;
 
-use opentelemetry::context::FutureExt;
+use crate::carried::taken_along;
 
-/// Does the work to its end, in a task of its own, as a part of the current trace.
+/// Does the work to its end, in a task of its own, with what the request carries.
 pub async fn to_the_end<T: 'static>(work: impl Future<Output = T> + 'static) -> T {
-    match actix_web::rt::spawn(work.with_current_context()).await {
+    match actix_web::rt::spawn(taken_along(work)).await {
         Ok(done) => done,
         Err(error) => match error.try_into_panic() {
             Ok(panic) => resume_unwind(panic),

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::date;
 use crate::document::{self, CLIENT_ID, ID, LAST_LOGIN, STATE, UPDATED_AT};
-use crate::service::{Collection, Document, EVERY_STATE, Failure, LONGEST_PAGE, OpenError};
+use crate::service::{CallerHeaders, Collection, Document, EVERY_STATE, Failure, LONGEST_PAGE, OpenError};
 
 /// Clients, kept by a crud-service.
 pub struct CrudClients {
@@ -31,6 +31,13 @@ impl CrudClients {
         let collection = Collection::new(base_url)?;
         collection.ping().await.map_err(OpenError::Unusable)?;
         Ok(Self { collection, logins_are_kept: AtomicBool::new(true) })
+    }
+
+    /// Has each call made with the headers that `caller` tells at that time (contract §2).
+    #[must_use]
+    pub fn passing_on(mut self, caller: CallerHeaders) -> Self {
+        self.collection.caller = Some(caller);
+        self
     }
 
     async fn document(&self, id: &ClientId) -> Result<Option<Document>, Failure> {

@@ -10,4 +10,4 @@ mod document;
 mod service;
 
 pub use clients::CrudClients;
-pub use service::OpenError;
+pub use service::{CallerHeaders, OpenError};

@@ -1,5 +1,6 @@
 //! The crud-service as a client of it sees it: requests, statuses, and what they mean (contract §7.2).
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::{Client as Http, Method, RequestBuilder, StatusCode, Url};
@@ -45,10 +46,14 @@ pub enum Failure {
     Ambiguous,
 }
 
+/// Names and values of the headers that a call has beside its own: those of the request it is made for.
+pub type CallerHeaders = Arc<dyn Fn() -> Vec<(String, Vec<u8>)> + Send + Sync>;
+
 /// One collection of a crud-service.
 pub(crate) struct Collection {
     http: Http,
     base: String,
+    pub(crate) caller: Option<CallerHeaders>,
 }
 
 impl Collection {
@@ -69,7 +74,7 @@ impl Collection {
             .no_proxy()
             .build()
             .map_err(OpenError::Http)?;
-        Ok(Self { http, base: base.trim_end_matches('/').to_owned() })
+        Ok(Self { http, base: base.trim_end_matches('/').to_owned(), caller: None })
     }
 
     /// Documents in every state that match `filter`, in the order of `sort`.
@@ -81,7 +86,7 @@ impl Collection {
     ) -> Result<Vec<Document>, Failure> {
         let request = self.request(Method::GET, "/", filter, EVERY_STATE);
         let request = request.query(&[("_s", sort.to_owned()), ("_l", limit.to_string())]);
-        let answer = send(request).await?.json().await?;
+        let answer = self.send(request).await?.json().await?;
         let Value::Array(elements) = answer else { return Err(Failure::NotUnderstood) };
         let documents = elements.into_iter().map(|element| match element {
             Value::Object(document) => Ok(document),
@@ -92,25 +97,25 @@ impl Collection {
 
     /// Adds a document.
     pub(crate) async fn add(&self, document: &Document) -> Result<(), Failure> {
-        send(self.http.post(format!("{}/", self.base)).json(document)).await.map(drop)
+        self.send(self.http.post(format!("{}/", self.base)).json(document)).await.map(drop)
     }
 
     /// Changes the one document in `state` that matches `filter`. `false` if there is none.
     pub(crate) async fn change(&self, filter: &Value, state: &str, change: &Value) -> Result<bool, Failure> {
         let request = self.request(Method::PATCH, "/", filter, state).json(change);
-        count(send(request).await?.json().await?)
+        count(self.send(request).await?.json().await?)
     }
 
     /// Moves the document that matches `filter` to another state. `false` if there is none.
     pub(crate) async fn change_state(&self, filter: &Value, state: &str) -> Result<bool, Failure> {
         let change = json!([{ "filter": filter, "stateTo": state }]);
         let request = self.http.post(format!("{}/state", self.base)).json(&change);
-        count(send(request).await?.json().await?)
+        count(self.send(request).await?.json().await?)
     }
 
     /// Removes the document with this `_id` if it is in `state` and matches `filter`. `false` if there is none.
     pub(crate) async fn remove(&self, id: &str, state: &str, filter: &Value) -> Result<bool, Failure> {
-        match send(self.request(Method::DELETE, &format!("/{id}"), filter, state)).await {
+        match self.send(self.request(Method::DELETE, &format!("/{id}"), filter, state)).await {
             Ok(_) => Ok(true),
             Err(Failure::Refused(404, _)) => Ok(false),
             Err(failure) => Err(failure),
@@ -119,7 +124,8 @@ impl Collection {
 
     /// Whether it answers now.
     pub(crate) async fn ping(&self) -> Result<(), Failure> {
-        let answer: Value = send(self.http.get(format!("{}/count", self.base))).await?.json().await?;
+        let request = self.http.get(format!("{}/count", self.base));
+        let answer: Value = self.send(request).await?.json().await?;
         if answer.is_u64() { Ok(()) } else { Err(Failure::NotUnderstood) }
     }
 
@@ -127,10 +133,16 @@ impl Collection {
         let request = self.http.request(method, format!("{}{path}", self.base));
         request.query(&[("_q", filter.to_string().as_str()), ("_st", states)])
     }
+
+    async fn send(&self, mut request: RequestBuilder) -> Result<reqwest::Response, Failure> {
+        for (name, value) in self.caller.iter().flat_map(|caller| caller()) {
+            request = request.header(name, value);
+        }
+        understood(request.send().await?).await
+    }
 }
 
-async fn send(request: RequestBuilder) -> Result<reqwest::Response, Failure> {
-    let answer = request.send().await?;
+async fn understood(answer: reqwest::Response) -> Result<reqwest::Response, Failure> {
     let status = answer.status();
     if status.is_success() {
         return Ok(answer);

@@ -34,8 +34,28 @@ pub struct CrudService {
     collection: Arc<Mutex<Collection>>,
 }
 
+/// A request as it arrived.
+#[derive(Debug, Clone)]
+pub struct ReceivedRequest {
+    pub method: String,
+    /// Without `/clients` and the query.
+    pub path: String,
+    /// Names are lower case.
+    pub headers: Vec<(String, String)>,
+}
+
+impl ReceivedRequest {
+    /// The values of a header, joined as Node.js joins them.
+    #[must_use]
+    pub fn header(&self, name: &str) -> String {
+        let values = self.headers.iter().filter(|(other, _)| other == name).map(|(_, value)| value.as_str());
+        values.collect::<Vec<_>>().join(", ")
+    }
+}
+
 #[derive(Debug)]
 struct Collection {
+    requests: Vec<ReceivedRequest>,
     fields: Vec<&'static str>,
     documents: Vec<Document>,
     /// Milliseconds since 2026-11-21T19:00Z: each change comes one later, as with real time and slower people.
@@ -55,8 +75,14 @@ impl CrudService {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("an address");
         let fields = fields.to_vec();
-        let collection =
-            Collection { fields, documents: Vec::new(), time: 0, duplicate_status: 409, down: false };
+        let collection = Collection {
+            requests: Vec::new(),
+            fields,
+            documents: Vec::new(),
+            time: 0,
+            duplicate_status: 409,
+            down: false,
+        };
         let collection = Arc::new(Mutex::new(collection));
         let shared = Arc::clone(&collection);
         thread::spawn(move || {
@@ -90,16 +116,21 @@ impl CrudService {
         self.collection.lock().expect("a lock").documents.clone()
     }
 
+    /// All requests until now.
+    #[must_use]
+    pub fn requests(&self) -> Vec<ReceivedRequest> {
+        self.collection.lock().expect("a lock").requests.clone()
+    }
+
     /// Puts a document in, as another tool does; it has no index to heed.
     pub fn put(&self, fields: &Value, state: &str) {
         let fields = fields.as_object().expect("an object").clone();
-        self.collection.lock().expect("a lock").insert(fields, state);
+        self.collection.lock().expect("a lock").insert(fields, state, "public");
     }
 }
 
 struct Request {
-    method: String,
-    path: String,
+    received: ReceivedRequest,
     query: Vec<(String, String)>,
     body: Value,
 }
@@ -111,16 +142,19 @@ impl Request {
         reader.read_line(&mut line).ok()?;
         let mut words = line.split_whitespace().map(str::to_owned);
         let (method, target) = (words.next()?, words.next()?);
-        let mut length = 0;
+        let (mut length, mut headers) = (0, Vec::new());
         loop {
             let mut header = String::new();
             reader.read_line(&mut header).ok()?;
             if header.trim().is_empty() {
                 break;
             }
-            if let Some(value) = header.to_ascii_lowercase().strip_prefix("content-length:") {
-                length = value.trim().parse().ok()?;
+            let (name, value) = header.split_once(':')?;
+            let (name, value) = (name.to_ascii_lowercase(), value.trim().to_owned());
+            if name == "content-length" {
+                length = value.parse().ok()?;
             }
+            headers.push((name, value));
         }
         let mut body = vec![0; length];
         reader.read_exact(&mut body).ok()?;
@@ -128,7 +162,14 @@ impl Request {
         let query = query.split('&').filter_map(|pair| pair.split_once('='));
         let query = query.map(|(name, value)| (name.to_owned(), decode(value))).collect();
         let path = path.strip_prefix("/clients")?.to_owned();
-        Some(Self { method, path, query, body: serde_json::from_slice(&body).unwrap_or_default() })
+        let received = ReceivedRequest { method, path, headers };
+        Some(Self { received, query, body: serde_json::from_slice(&body).unwrap_or_default() })
+    }
+
+    /// Who it is from (contract §7.3).
+    fn user(&self) -> String {
+        let user = self.received.header("miauserid");
+        if user.is_empty() { "public".to_owned() } else { user }
     }
 
     fn parameter(&self, name: &str) -> Option<&str> {
@@ -166,6 +207,7 @@ fn serve(mut stream: TcpStream, collection: &Mutex<Collection>) {
     if collection.down {
         return;
     }
+    collection.requests.push(request.received.clone());
     let (status, body) = collection.answer(&request);
     drop(collection);
     let body = if status == 204 { String::new() } else { body.to_string() };
@@ -175,19 +217,19 @@ fn serve(mut stream: TcpStream, collection: &Mutex<Collection>) {
 
 impl Collection {
     fn answer(&mut self, request: &Request) -> (u16, Value) {
-        match (request.method.as_str(), request.path.as_str()) {
-            ("POST", "/") => self.add(&request.body),
+        match (request.received.method.as_str(), request.received.path.as_str()) {
+            ("POST", "/") => self.add(request),
             ("GET", "/") => self.list(request),
             ("GET", "/count") => (200, json!(self.documents.len())),
             ("PATCH", "/") => self.change(request),
-            ("POST", "/state") => self.change_state(&request.body),
+            ("POST", "/state") => self.change_state(request),
             ("DELETE", path) => self.remove(path.trim_start_matches('/'), request),
             _ => (404, json!({"error": "not found"})),
         }
     }
 
-    fn add(&mut self, body: &Value) -> (u16, Value) {
-        let mut fields = body.as_object().expect("an object").clone();
+    fn add(&mut self, request: &Request) -> (u16, Value) {
+        let mut fields = request.body.as_object().expect("an object").clone();
         let state = fields.remove("__STATE__").unwrap_or_else(|| json!("DRAFT"));
         let state = state.as_str().unwrap_or_default();
         if !STATES.contains(&state) {
@@ -209,14 +251,14 @@ impl Collection {
             let status = self.duplicate_status;
             return (status, json!({"statusCode": status, "error": "Conflict", "message": message}));
         }
-        (200, json!({ "_id": self.insert(fields, state) }))
+        (200, json!({ "_id": self.insert(fields, state, &request.user()) }))
     }
 
-    fn insert(&mut self, mut fields: Document, state: &str) -> String {
+    fn insert(&mut self, mut fields: Document, state: &str, user: &str) -> String {
         let now = self.tick();
         let id = format!("{:024x}", self.time);
         fields.insert("_id".to_owned(), json!(id));
-        for (name, value) in [("creatorId", "public"), ("updaterId", "public"), ("__STATE__", state)] {
+        for (name, value) in [("creatorId", user), ("updaterId", user), ("__STATE__", state)] {
             fields.insert(name.to_owned(), json!(value));
         }
         for name in ["createdAt", "updatedAt"] {
@@ -253,15 +295,16 @@ impl Collection {
             document.extend(set.clone());
             document.retain(|name, _| !unset.contains_key(name));
             document.insert("updatedAt".to_owned(), json!(now));
+            document.insert("updaterId".to_owned(), json!(request.user()));
             changed += 1;
         }
         (200, json!(changed))
     }
 
-    fn change_state(&mut self, body: &Value) -> (u16, Value) {
+    fn change_state(&mut self, request: &Request) -> (u16, Value) {
         let now = self.tick();
         let mut changed = 0;
-        for step in body.as_array().expect("a list") {
+        for step in request.body.as_array().expect("a list") {
             let to = step["stateTo"].as_str().expect("a state");
             for document in
                 self.documents.iter_mut().filter(|document| matches(document, &step["filter"], &STATES))
@@ -277,6 +320,7 @@ impl Collection {
                 }
                 document.insert("__STATE__".to_owned(), json!(to));
                 document.insert("updatedAt".to_owned(), json!(now));
+                document.insert("updaterId".to_owned(), json!(request.user()));
                 changed += 1;
             }
         }

@@ -8,6 +8,7 @@ use access_rules::{Facts, Request};
 use actix_web::http::header;
 use actix_web::{HttpMessage, HttpRequest, HttpResponse};
 use common::ErrorBody;
+use service_kit::HeaderName;
 use service_kit::access_log;
 use service_kit::metrics::Route;
 
@@ -15,7 +16,7 @@ use super::answer::{Answers, Circumstances, Denial};
 use super::identity::{IdentityHeaders, Unsendable};
 use super::original_request::Source;
 use super::{facts, peer};
-use crate::config::{HeaderName, PeerSecret};
+use crate::config::PeerSecret;
 use crate::decide::{DecisionPoint, Verdict};
 use crate::metrics::Metrics;
 use crate::userinfo::{Presented, UserinfoAnswer};

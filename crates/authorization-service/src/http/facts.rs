@@ -2,8 +2,7 @@
 //! whether it is a backoffice request. The gateway sets both headers, always (G-HDR-18).
 
 use actix_web::http::header::HeaderMap;
-
-use crate::config::HeaderName;
+use service_kit::HeaderName;
 
 /// Several client types, or one that is no text: nobody knows which the gateway meant (G-HDR-14).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

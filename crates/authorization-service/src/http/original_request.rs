@@ -5,8 +5,7 @@
 use actix_web::HttpRequest;
 use actix_web::http::header::HeaderMap;
 use serde::Deserialize;
-
-use crate::config::is_token_byte;
+use service_kit::is_token_byte;
 
 /// `ORIGINAL_REQUEST_FROM`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]

@@ -11,8 +11,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use common::Principal;
-
-use crate::config::HeaderName;
+use service_kit::HeaderName;
 
 /// What is known about a caller.
 #[derive(Debug)]

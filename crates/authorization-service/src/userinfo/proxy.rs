@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use common::Clock;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
+use service_kit::HeaderName;
 use service_kit::metrics::Counter;
 use service_kit::traces::Parent;
 use url::Url;
@@ -15,7 +16,6 @@ use url::Url;
 use super::answer::{self, Reading, Received};
 use super::coalesce::{Coalesced, Key};
 use super::{Cause, Nobody, Presented, UserinfoAnswer};
-use crate::config::HeaderName;
 use crate::metrics::UserinfoMetrics;
 
 /// Answers above this are refused before they are read to the end (G-UI-10).

@@ -3,10 +3,10 @@
 
 use common::{Principal, strict_json};
 use serde_json::Map;
+use service_kit::HeaderName;
 
 use super::answer::{Reading, permissions, split_groups};
 use super::{Cause, Nobody, Presented, UserinfoAnswer};
-use crate::config::HeaderName;
 
 /// The headers in which the gateway says who the caller is.
 #[derive(Debug)]

@@ -108,6 +108,12 @@ fn values_out_of_range_are_refused_by_name_and_not_shown() {
         ("SERVICE_PREFIX", "/-"),
         ("SERVICE_PREFIX", "/{x}"),
         ("CRUD_CLIENT_BASE_URL", "http://crud-service.internal/clients"),
+        ("ADDITIONAL_HEADERS_TO_PROXY", "miauserid,Authorization"),
+        ("ADDITIONAL_HEADERS_TO_PROXY", "X-Tenant,Acl_Rows"),
+        ("ADDITIONAL_HEADERS_TO_PROXY", "Transfer-Encoding"),
+        ("ADDITIONAL_HEADERS_TO_PROXY", "not a name"),
+        ("USERID_HEADER_KEY", "cookie"),
+        ("USERID_HEADER_KEY", "a:b"),
         ("MANAGEMENT_PORT", "3000"),
         ("PRIVATE_RSA_KEY_ID", &"k".repeat(257)),
     ] {
@@ -130,6 +136,25 @@ fn t_cc_04_the_issuer_is_not_an_audience_of_tokens() {
         let text = read(&variables).unwrap_err();
         assert!(text.contains("DEFAULT_AUDIENCE"), "{text}");
     }
+}
+
+#[test]
+fn contract_2_headers_that_go_on_to_the_crud_service() {
+    let passed_on = |further: &[(&str, &str)]| {
+        let crud = [
+            ("CRUD_CLIENT_BASE_URL", "http://crud-service/clients"),
+            ("CREDENTIALS_MONGODB_URL", "mongodb://mongo/database"),
+        ];
+        let config = read(&[&crud[..], further].concat()).unwrap();
+        let names = config.crud_service.unwrap().passed_on;
+        names.iter().map(|name| name.as_str().to_owned()).collect::<Vec<_>>().join(" ")
+    };
+    let always = "request-id x-request-id x-forwarded-for x-forwarded-proto x-forwarded-host";
+    assert_eq!(passed_on(&[]), format!("{always} miauserid miausergroups miauserproperties"));
+    let further =
+        [("ADDITIONAL_HEADERS_TO_PROXY", "X-Tenant, x-request-id"), ("USERID_HEADER_KEY", "X-User")];
+    assert_eq!(passed_on(&further), format!("{always} x-user x-tenant"));
+    assert!(read(&[]).unwrap().crud_service.is_none());
 }
 
 #[test]

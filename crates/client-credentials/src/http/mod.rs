@@ -11,6 +11,7 @@ mod management_auth;
 pub mod metrics;
 pub mod oauth;
 pub mod openapi;
+pub(crate) mod passed_on;
 mod query;
 pub mod register;
 pub mod registration_tokens;
@@ -21,11 +22,13 @@ pub mod well_known;
 
 use std::sync::Arc;
 
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::guard::{self, Guard, GuardContext};
 use actix_web::http::Method;
 use actix_web::middleware::from_fn;
 use actix_web::web::{self, Data, ServiceConfig};
-use actix_web::{HttpRequest, HttpResponse, Route};
+use actix_web::{HttpRequest, HttpResponse, Resource, Route};
 use common::Profile;
 use service_kit::metrics::{PATH as METRICS, Route as RouteName};
 use service_kit::openapi::PATH as OPENAPI;
@@ -303,7 +306,7 @@ pub fn public_routes(config: &mut ServiceConfig, deps: &Arc<Deps>, status: &Stat
         config.service(resource);
     }
     for resource in resources(prefix, PUBLIC) {
-        config.service(resource);
+        serve(config, deps, resource);
     }
     for (place, path) in deps.discovery.places() {
         // The issuer may have any path: it is compared, and never read as a pattern.
@@ -314,7 +317,7 @@ pub fn public_routes(config: &mut ServiceConfig, deps: &Arc<Deps>, status: &Stat
         Profile::DropIn => PUBLIC_IN_DROP_IN,
     };
     for resource in resources(prefix, of_the_profile) {
-        config.service(resource);
+        serve(config, deps, resource);
     }
     config.default_service(web::to(not_found));
 }
@@ -328,13 +331,34 @@ pub fn management_routes(config: &mut ServiceConfig, deps: &Arc<Deps>, status: &
         config.service(resource);
     }
     for resource in resources("", MANAGEMENT) {
-        config.service(resource.wrap(from_fn(management_auth::require)));
+        serve(config, deps, resource.wrap(from_fn(management_auth::require)));
     }
     config.default_service(web::to(not_found));
 }
 
+/// Mounts a resource. Only where a crud-service keeps the clients, something of its requests goes along with their work.
+fn serve<B: MessageBody + 'static>(
+    config: &mut ServiceConfig,
+    deps: &Deps,
+    resource: Resource<
+        impl ServiceFactory<
+            ServiceRequest,
+            Config = (),
+            Response = ServiceResponse<B>,
+            Error = actix_web::Error,
+            InitError = (),
+        > + 'static,
+    >,
+) {
+    if deps.passed_on.is_empty() {
+        config.service(resource);
+    } else {
+        config.service(resource.wrap(from_fn(passed_on::carry)));
+    }
+}
+
 /// One resource for each path of the table. HEAD is answered like GET, without the body.
-fn resources(prefix: &str, endpoints: &'static [Endpoint]) -> Vec<actix_web::Resource> {
+fn resources(prefix: &str, endpoints: &'static [Endpoint]) -> Vec<Resource> {
     let mut paths: Vec<&'static str> = endpoints.iter().map(|endpoint| endpoint.path).collect();
     paths.dedup();
     let with_prefix = |path| format!("{prefix}{path}");
@@ -342,12 +366,7 @@ fn resources(prefix: &str, endpoints: &'static [Endpoint]) -> Vec<actix_web::Res
 }
 
 /// What the table has under `path`, served at `place` if the router's `pattern` matches it.
-fn resource(
-    pattern: &str,
-    place: String,
-    path: &'static str,
-    endpoints: &'static [Endpoint],
-) -> actix_web::Resource {
+fn resource(pattern: &str, place: String, path: &'static str, endpoints: &'static [Endpoint]) -> Resource {
     let mut allowed = Vec::new();
     let mut resource = web::resource(pattern).guard(ExactPath(place)).app_data(RouteName(path));
     for endpoint in endpoints.iter().filter(|endpoint| endpoint.path == path) {

@@ -195,6 +195,48 @@ async fn contract_1_7_documents_of_other_tools_are_read_and_doubtful_ones_refuse
 }
 
 #[tokio::test]
+async fn contract_2_each_call_has_the_headers_of_its_caller() {
+    let (service, store) = longer().await;
+    let callers = std::sync::atomic::AtomicUsize::new(0);
+    let store = store.passing_on(Arc::new(move || {
+        let caller = callers.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let pair = |name: &str, value: String| (name.to_owned(), value.into_bytes());
+        vec![pair("miauserid", format!("user-{caller}")), pair("x-forwarded-for", "è, 1.1.1.1".to_owned())]
+    }));
+    let client = powerful("a");
+    let before = service.requests().len();
+    store.insert_new(&client).await.unwrap();
+    let found = store.find(&client.id).await.unwrap().unwrap();
+    let changed = Client { name: "b".to_owned(), ..found.clone() };
+    store.replace(&changed, found.version).await.unwrap();
+    let found = store.find(&client.id).await.unwrap().unwrap();
+    let moved = Client { state: ClientState::Draft, ..found.clone() };
+    store.replace(&moved, found.version).await.unwrap();
+    store.note_login(&client.id, Timestamp::from_unix_seconds(1)).await.unwrap();
+    store.list(&ClientFilter::default(), None, 10).await.unwrap();
+    store.ping().await.unwrap();
+    let document = &service.documents()[0];
+    store.delete(&client.id, None).await.unwrap();
+    let requests = service.requests();
+    for (caller, request) in requests[before..].iter().enumerate() {
+        assert_eq!(request.header("miauserid"), format!("user-{caller}"), "{request:?}");
+        assert_eq!(request.header("x-forwarded-for"), "è, 1.1.1.1");
+    }
+    let done = |method: &str, path: &str| {
+        requests
+            .iter()
+            .filter(|request| (request.method.as_str(), request.path.as_str()) == (method, path))
+            .count()
+    };
+    assert_eq!(
+        (done("POST", "/"), done("POST", "/state"), done("PATCH", "/"), done("GET", "/count")),
+        (1, 1, 2, 2)
+    );
+    assert_eq!(document["creatorId"], "user-1", "the second call, after the look");
+    assert_ne!(document["updaterId"], document["creatorId"]);
+}
+
+#[tokio::test]
 async fn a_crud_service_that_does_not_answer_is_unavailable() {
     let (service, store) = shipped().await;
     store.insert_new(&client("a")).await.unwrap();

@@ -149,7 +149,11 @@ impl Service for ClientCredentials {
     }
 
     fn telemetry(config: &Config) -> Telemetry {
-        Telemetry { log_level: config.log_level, http_port: config.public.port }
+        Telemetry {
+            log_level: config.log_level,
+            http_host: config.public.host.clone(),
+            http_port: config.public.port,
+        }
     }
 
     fn with_commands(program: clap::Command) -> clap::Command {

@@ -15,14 +15,14 @@ use credentials::jws::MAX_KID_LENGTH;
 use jose::{Algorithm, KeyEncryption};
 use service_kit::logging::LogLevel;
 use service_kit::traces::{OtlpEndpoint, Share, TraceSettings, TracesSampler};
-use service_kit::{CommaList, Count, HeaderName, Problems, Secret, Variable, Vars, variables};
+use service_kit::{CommaList, Count, HeaderName, Problems, Secret, ServicePrefix, Variable, Vars, variables};
 
 use crate::audit::AuditRetention;
 use crate::client_keys::Network;
 use passed_on::{PassedOn, PassedOnHeader};
 use redis::{RedisHosts, RedisMode};
 use values::{
-    BootstrapToken, EncryptionKeys, InitialState, Networks, Prefix, RotationDays, Seconds, SigningAlgorithm,
+    BootstrapToken, EncryptionKeys, InitialState, Networks, RotationDays, Seconds, SigningAlgorithm,
     Staleness, issuer_problem,
 };
 
@@ -77,7 +77,7 @@ variables! {
         wrong_secrets_per_minute_per_source: Count<0, 1_000_000> = "100",
         /// Prefix of all public routes but the status routes, for instance `/auth`. Discovery names every endpoint as the
         /// host of `MIA_JWT_ISSUER`, this prefix and the path.
-        service_prefix: Option<Prefix>,
+        service_prefix: Option<ServicePrefix>,
         /// Version shown by the status routes. Default: the version of the program.
         service_version: Option<String>,
         /// Seconds to go on answering after SIGTERM, so that every gateway notices first.

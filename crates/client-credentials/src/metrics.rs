@@ -3,11 +3,15 @@
 use actix_web::HttpResponse;
 use common::Timestamp;
 use credentials::client::AuthMethod;
-use service_kit::metrics::{Counter, Counters, Gauge, HttpMetrics, Labels, MetricRegistry, SpanMetrics};
+use credentials::key::ring::KeyState;
+use service_kit::metrics::{
+    Counter, Counters, Gauge, Gauges, HttpMetrics, Labels, MetricRegistry, SpanMetrics,
+};
 
 use crate::limits::Limits;
 use crate::rate_limit::LimitReached;
 use crate::revocations::Extent;
+use crate::signing_keys;
 
 /// The counters, and the page that shows them.
 #[derive(Debug)]
@@ -32,6 +36,9 @@ pub struct Metrics {
     /// Requests that the store failed.
     pub(crate) store_errors: Counter,
     pub(crate) audit_events_lost: Counter,
+    signing_keys: Gauges<Labels<1>>,
+    signing_key_age: Gauge,
+    signing_key_next_rotation: Gauge,
 }
 
 /// What became of a question to `/tokeninfo`.
@@ -112,6 +119,17 @@ impl Metrics {
                 Limits::NAMES.map(|limit| [("limit", limit)]),
             ),
             store_errors: registry.counter("store_errors", "Requests that the store failed"),
+            signing_keys: registry.gauges(
+                "signing_keys",
+                "Signing keys of the deployment, by where they are in their life",
+                signing_keys::Extent::STATES.map(state_labels),
+            ),
+            signing_key_age: registry
+                .gauge_of_seconds("signing_key_age", "For how long the active key has signed"),
+            signing_key_next_rotation: registry.gauge_of_seconds(
+                "signing_key_next_rotation_timestamp",
+                "When the schedule replaces the active key, since the Unix epoch; 0 if nothing does",
+            ),
             registry,
         }
     }
@@ -143,6 +161,15 @@ impl Metrics {
         self.revoked_clients.set(number(extent.clients));
         self.revocation_readers.set(number(extent.readers));
         self.revocations_staleness.set(i64::try_from(extent.staleness.as_secs()).unwrap_or(i64::MAX));
+    }
+
+    pub(crate) fn signing_keys(&self, extent: signing_keys::Extent) {
+        for (state, count) in signing_keys::Extent::STATES.into_iter().zip(extent.counts) {
+            let count = i64::try_from(count).unwrap_or(i64::MAX);
+            self.signing_keys.get_or_create(&state_labels(state)).set(count);
+        }
+        self.signing_key_age.set(extent.age_seconds);
+        self.signing_key_next_rotation.set(extent.rotates_at.map_or(0, common::Timestamp::unix_seconds));
     }
 
     pub(crate) fn http(&self) -> HttpMetrics {
@@ -181,6 +208,16 @@ impl IntrospectionOutcome {
         };
         [("outcome", word)]
     }
+}
+
+fn state_labels(state: KeyState) -> Labels<1> {
+    let word = match state {
+        KeyState::Next => "next",
+        KeyState::Active => "active",
+        KeyState::Retiring => "retiring",
+        KeyState::Gone => "gone",
+    };
+    [("state", word)]
 }
 
 /// The method's name in RFC 7591 §2.

@@ -1,17 +1,39 @@
 //! `healthcheck`: asks the running service whether it is well, for containers without a shell or curl.
 
 use std::io::{self, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
 const TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Asks `/-/healthz` of the service on this machine.
+/// Asks `/-/healthz` of the service that listens on `host` and `port` of this machine.
 ///
 /// # Errors
 /// If nothing answers within two seconds, or anything but 200.
-pub(crate) fn check(port: u16) -> io::Result<()> {
-    let mut stream = TcpStream::connect_timeout(&SocketAddr::from((Ipv4Addr::LOCALHOST, port)), TIMEOUT)?;
+pub(crate) fn check(host: &str, port: u16) -> io::Result<()> {
+    // The service listens on the first of them that it can bind.
+    let mut outcome = Err(io::Error::other("the host has no address"));
+    for address in (host, port).to_socket_addrs()? {
+        outcome = ask(reachable(address));
+        if outcome.is_ok() {
+            break;
+        }
+    }
+    outcome
+}
+
+/// Who listens on every address of the machine is asked on the one that every machine has.
+fn reachable(mut address: SocketAddr) -> SocketAddr {
+    match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
+        IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
+        IpAddr::V4(_) | IpAddr::V6(_) => {}
+    }
+    address
+}
+
+fn ask(address: SocketAddr) -> io::Result<()> {
+    let mut stream = TcpStream::connect_timeout(&address, TIMEOUT)?;
     stream.set_read_timeout(Some(TIMEOUT))?;
     stream.set_write_timeout(Some(TIMEOUT))?;
     stream.write_all(b"GET /-/healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
@@ -21,5 +43,63 @@ pub(crate) fn check(port: u16) -> io::Result<()> {
         Ok(())
     } else {
         Err(io::Error::other("the service answered, but not with 200"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+    use std::thread;
+
+    use super::*;
+
+    /// A service on this address that answers every question so: its port.
+    fn answering(host: &str, status: &'static str) -> u16 {
+        let listener = TcpListener::bind((host, 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        thread::spawn(move || {
+            for stream in listener.incoming() {
+                let mut stream = stream.unwrap();
+                let mut question = [0_u8; 1024];
+                let length = stream.read(&mut question).unwrap();
+                assert!(question[..length].starts_with(b"GET /-/healthz HTTP/1.1\r\n"));
+                write!(stream, "HTTP/1.1 {status}\r\n\r\n").unwrap();
+            }
+        });
+        port
+    }
+
+    #[test]
+    fn the_service_is_asked_where_it_listens() {
+        for (listens_on, is_asked_at, well) in [
+            ("127.0.0.1", "127.0.0.1", true),
+            ("127.0.0.1", "localhost", true),
+            ("127.0.0.1", "127.0.0.2", false),
+            ("0.0.0.0", "0.0.0.0", true),
+            ("0.0.0.0", "127.0.0.1", true),
+            ("127.0.0.1", "no such host", false),
+        ] {
+            let port = answering(listens_on, "200 OK");
+            assert_eq!(check(is_asked_at, port).is_ok(), well, "{listens_on} {is_asked_at}");
+        }
+    }
+
+    #[test]
+    fn addresses_of_the_whole_machine_become_one_that_can_be_asked() {
+        for (listens_on, asked) in [
+            ("0.0.0.0:1", "127.0.0.1:1"),
+            ("[::]:1", "[::1]:1"),
+            ("127.0.0.2:1", "127.0.0.2:1"),
+            ("[2001:db8::1]:1", "[2001:db8::1]:1"),
+        ] {
+            assert_eq!(reachable(listens_on.parse().unwrap()), asked.parse().unwrap());
+        }
+    }
+
+    #[test]
+    fn another_answer_is_not_well() {
+        for status in ["503 Service Unavailable", "404 Not Found", "500 x"] {
+            assert!(check("127.0.0.1", answering("127.0.0.1", status)).is_err(), "{status}");
+        }
     }
 }

@@ -25,4 +25,4 @@ pub mod variables;
 pub use clock::SystemClock;
 pub use header_names::{HeaderName, HeaderNames, is_token_byte};
 pub use service::{Service, StartError, Telemetry, run};
-pub use variables::{CommaList, Count, Problems, Secret, Variable, Vars};
+pub use variables::{CommaList, Count, Problems, Secret, ServicePrefix, Variable, Vars};

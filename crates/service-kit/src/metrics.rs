@@ -28,6 +28,9 @@ pub type Labels<const N: usize> = [(&'static str, &'static str); N];
 /// Counters of one name, told apart by labels. Asking for one allocates only the first time.
 pub type Counters<S> = Family<S, Counter>;
 
+/// Gauges of one name, told apart by labels.
+pub type Gauges<S> = Family<S, Gauge>;
+
 /// Of the text that [`MetricRegistry::page`] answers.
 const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -77,6 +80,18 @@ impl MetricRegistry {
             drop(counters.get_or_create(&labels));
         }
         self.add(name, help, counters)
+    }
+
+    /// Numbers with labels that go up and down, from 0. Those of `known` labels are shown from the start.
+    pub fn gauges<S>(&mut self, name: &str, help: &str, known: impl IntoIterator<Item = S>) -> Gauges<S>
+    where
+        S: EncodeLabelSet + Hash + Eq + Clone + fmt::Debug + Send + Sync + 'static,
+    {
+        let gauges = Gauges::default();
+        for labels in known {
+            drop(gauges.get_or_create(&labels));
+        }
+        self.add(name, help, gauges)
     }
 
     /// A number that goes up and down, from 0.

@@ -42,7 +42,7 @@ pub trait Service: Sized {
     /// Every mistake there is.
     fn configure(vars: &Vars) -> Result<Self::Config, Problems>;
 
-    /// How much to log and which port answers `/-/healthz`.
+    /// How much to log, and which address and port answer `/-/healthz`.
     fn telemetry(config: &Self::Config) -> Telemetry;
 
     /// Checks what the variables lead to, as far as that can be read without starting; for `--check-config`.
@@ -73,9 +73,10 @@ pub trait Service: Sized {
 }
 
 /// See [`Service::telemetry`].
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Telemetry {
     pub log_level: LogLevel,
+    pub http_host: String,
     pub http_port: u16,
 }
 
@@ -110,11 +111,12 @@ pub fn run<S: Service>(version: &'static str) -> ExitCode {
     };
     let telemetry = S::telemetry(&config);
     if arguments.subcommand_matches("healthcheck").is_some() {
+        let Telemetry { http_host, http_port, .. } = &telemetry;
+        let outcome = health::check(http_host, *http_port);
         return finish(
             S::NAME,
-            health::check(telemetry.http_port).map_err(|error| {
-                format!("nothing well answers on 127.0.0.1:{}: {error}", telemetry.http_port)
-            }),
+            outcome
+                .map_err(|error| format!("nothing well answers on {http_host}, port {http_port}: {error}")),
         );
     }
     if arguments.get_flag("check-config") {

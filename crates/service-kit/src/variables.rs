@@ -230,6 +230,31 @@ impl<'de> Deserialize<'de> for CommaList {
     }
 }
 
+/// `SERVICE_PREFIX`: empty, or `/one` or `/one/two`. What stands before the paths of a service, but not before those of
+/// [`status`](crate::status).
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(try_from = "String")]
+pub struct ServicePrefix(pub String);
+
+impl TryFrom<String> for ServicePrefix {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, &'static str> {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+        let legal = |segment: &str| !matches!(segment, "" | "." | "..") && segment.bytes().all(plain);
+        let prefix = text.trim_end_matches('/');
+        let mut segments = prefix.split('/');
+        let begins_with_slash = segments.next() == Some("") && text.starts_with('/');
+        // `/-` is where the status routes live.
+        let is_free = segments.clone().next() != Some("-");
+        if begins_with_slash && is_free && segments.all(legal) {
+            Ok(Self(prefix.to_owned()))
+        } else {
+            Err("must be a path such as /auth, of letters, digits and -._~, and not below /-")
+        }
+    }
+}
+
 /// A number from `MIN` to `MAX`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "u32")]

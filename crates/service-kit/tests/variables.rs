@@ -78,3 +78,46 @@ fn debug_shows_no_secret() {
     let example = read(&[("ISSUER", "me"), ("PASSWORD", "hunter2")]).unwrap();
     assert!(!format!("{example:?}").contains("hunter2"));
 }
+
+#[test]
+fn a_service_prefix_is_read_the_same_by_every_service() {
+    use service_kit::ServicePrefix;
+    let read = |text: &str| ServicePrefix::try_from(text.to_owned()).map(|prefix| prefix.0);
+    for (text, prefix) in [
+        ("/", ""),
+        ("//", ""),
+        ("/auth", "/auth"),
+        ("/auth/", "/auth"),
+        ("/auth/v1//", "/auth/v1"),
+        ("/a.b_c~d-e/-", "/a.b_c~d-e/-"),
+        ("/-x", "/-x"),
+        ("/...", "/..."),
+    ] {
+        assert_eq!(read(text).as_deref(), Ok(prefix), "{text}");
+    }
+    for text in [
+        "",
+        "auth",
+        "auth/",
+        "//auth",
+        "/a//b",
+        "/.",
+        "/..",
+        "/a/../b",
+        "/a/./b",
+        "/-",
+        "/-/",
+        "/-/healthz",
+        "/a b",
+        "/a?b",
+        "/a#b",
+        "/%61",
+        "/{x}",
+        "/a\\b",
+        "/è",
+        "http://h/a",
+        "/a\n",
+    ] {
+        assert!(read(text).is_err(), "{text:?}");
+    }
+}

@@ -81,29 +81,6 @@ impl TryFrom<i64> for RotationDays {
     }
 }
 
-/// A prefix of paths: empty, or `/` and segments without an empty one among them.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(try_from = "String")]
-pub struct Prefix(pub String);
-
-impl TryFrom<String> for Prefix {
-    type Error = &'static str;
-
-    fn try_from(text: String) -> Result<Self, &'static str> {
-        let prefix = text.trim_end_matches('/');
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-        let mut segments = prefix.split('/');
-        let starts_with_slash = segments.next() == Some("");
-        let legal = segments.all(|segment| !matches!(segment, "" | "." | "..") && segment.bytes().all(plain));
-        // `/-` is where the status routes live.
-        if starts_with_slash && legal && prefix != "/-" && !prefix.starts_with("/-/") {
-            Ok(Self(prefix.to_owned()))
-        } else {
-            Err("must be a path such as /auth, of letters, digits and -._~, and not below /-")
-        }
-    }
-}
-
 /// The bearer token of the management listener.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(try_from = "String")]

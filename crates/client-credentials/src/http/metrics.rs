@@ -9,5 +9,6 @@ use crate::Deps;
 /// Answers what was counted.
 pub async fn get(deps: Data<Deps>) -> HttpResponse {
     deps.metrics.revocations(deps.revocations.extent());
+    deps.metrics.signing_keys(deps.signing_keys.extent(deps.clock.now()));
     deps.metrics.page()
 }

@@ -18,6 +18,8 @@ pub struct KnownKeys {
     /// `None`: there is one, but this replica cannot decrypt it.
     pub(super) signer: Option<Arc<SigningKey>>,
     pub(super) ring: KeyRing,
+    /// Where each key was in its life when they were read.
+    states: BTreeMap<String, KeyState>,
     /// The JWKS (RFC 7517 §5): public keys in ascending order of their `kid`.
     pub key_set: Bytes,
     /// Its entity tag, in quotes.
@@ -38,6 +40,9 @@ impl KnownKeys {
         published: Vec<PublishedKey>,
         now: Timestamp,
     ) -> Self {
+        let mut states: BTreeMap<_, _> =
+            published.iter().map(|key| (key.kid.clone(), key.state(now))).collect();
+        states.extend(ring.published(now).map(|key| (key.kid.clone(), key.state(now))));
         let needed = published.into_iter().filter(|key| key.state(now) != KeyState::Gone);
         let of_replicas = needed.map(|key| (key.kid, key.key));
         let of_ring = ring.published(now).map(|key| (key.kid.clone(), key.public.clone()));
@@ -48,7 +53,12 @@ impl KnownKeys {
         let keys: Vec<_> = by_kid.values().map(|key| &key.public).collect();
         let key_set = json!({ "keys": keys }).to_string();
         let etag = etag::of(key_set.as_bytes());
-        Self { by_kid, signer, ring, key_set: Bytes::from(key_set), etag }
+        Self { by_kid, signer, ring, states, key_set: Bytes::from(key_set), etag }
+    }
+
+    /// How many keys were in this state when they were read.
+    pub(super) fn count(&self, state: KeyState) -> usize {
+        self.states.values().filter(|known| **known == state).count()
     }
 
     /// The key of this `kid`, ready to verify with.

@@ -12,7 +12,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use common::{Clock, Timestamp};
-use credentials::key::ring::RotationPlan;
+use credentials::key::ring::{KeyState, RotationPlan};
 use credentials::key::{KeyDirectory, KeyRing, KeyRingStore, PublishedKey};
 use credentials::{Random, StoreError};
 use jose::{KeyEncryption, SigningKey};
@@ -51,6 +51,22 @@ pub struct SigningKeys {
     /// When the keys were last kept up, in Unix milliseconds.
     kept_up_at: AtomicI64,
     overdue: Notify,
+}
+
+/// How many keys there are, and how old the one that signs is.
+#[derive(Debug, Clone, Copy)]
+pub struct Extent {
+    /// In the order of [`Self::STATES`].
+    pub counts: [usize; 3],
+    /// For how long it has signed: a shared key since it was activated, a key of this replica since the replica started.
+    pub age_seconds: i64,
+    /// When the schedule replaces it. `None`: nothing does.
+    pub rotates_at: Option<Timestamp>,
+}
+
+impl Extent {
+    /// Those in which a key counts for anything.
+    pub const STATES: [KeyState; 3] = [KeyState::Next, KeyState::Active, KeyState::Retiring];
 }
 
 /// Whose key it is.
@@ -144,6 +160,22 @@ impl SigningKeys {
     pub fn known(&self, now: Timestamp) -> Arc<KnownKeys> {
         self.notice(now);
         self.last_known()
+    }
+
+    /// What there is, as it was last read: no store is asked.
+    #[must_use]
+    pub fn extent(&self, now: Timestamp) -> Extent {
+        let known = self.known(now);
+        let (since, rotates_at) = match &self.holder {
+            Holder::Own { published_at, .. } => (Some(*published_at), None),
+            Holder::Shared(keys) => {
+                let signing = known.ring.signing(keys.plan.algorithm);
+                (signing.and_then(|key| key.activated_at), known.ring.rotates_at(&keys.plan))
+            }
+        };
+        let age = since.map_or(0, |since| now.unix_seconds().saturating_sub(since.unix_seconds()));
+        let counts = Extent::STATES.map(|state| known.count(state));
+        Extent { counts, age_seconds: age.max(0), rotates_at }
     }
 
     /// Has the keys kept up if it is time, without waiting for it.

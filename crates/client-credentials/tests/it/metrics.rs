@@ -148,6 +148,42 @@ fn clients_tokeninfo_and_the_store_are_counted_and_cannot_know_is_not_no() {
 }
 
 #[test]
+fn signing_keys_are_counted_by_state_with_their_age_and_their_next_rotation() {
+    let shared = ("SIGNING_KEYS_ENCRYPTION_KEY", "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=");
+    let series = [
+        r#"signing_keys{state="next"}"#,
+        r#"signing_keys{state="active"}"#,
+        r#"signing_keys{state="retiring"}"#,
+        "signing_key_age_seconds",
+        "signing_key_next_rotation_timestamp_seconds",
+    ];
+    let values = |service: &Service| {
+        let page = read(service).1;
+        series.map(|name| page.value(name) as i64)
+    };
+    let service = Service::standard(&[shared, ("SIGNING_KEY_ROTATION_DAYS", "30")]);
+    let rotation = service.clock_seconds() + 30 * 86_400;
+    assert_eq!(values(&service), [0, 1, 0, 0, rotation]);
+    let made = service.manage("POST", "/keys", Some(&json!({"algorithm": "RS256"}))).json();
+    service.clock.advance_seconds(700);
+    assert_eq!(values(&service)[..4], [1, 1, 0, 700]);
+    let path = format!("/keys/{}/activate", made["kid"].as_str().unwrap());
+    assert_eq!(service.manage("POST", &path, None).status, 200);
+    assert_eq!(values(&service), [0, 1, 1, 0, rotation + 700]);
+    // The page asks no store.
+    for switch in service.stores.switches() {
+        switch.fail();
+    }
+    service.clock.advance_seconds(5);
+    assert_eq!(values(&service), [0, 1, 1, 5, rotation + 700]);
+
+    let own = Service::standard(&[]);
+    let replica = own.replica(&[("PRIVATE_RSA_KEY_ID", "other")]);
+    own.clock.advance_seconds(10);
+    assert_eq!(values(&replica), [0, 2, 0, 10, 0]);
+}
+
+#[test]
 fn no_caller_makes_the_page_grow_and_none_is_named_on_it() {
     let service = Service::standard(&[
         ("WRONG_SECRETS_PER_MINUTE_PER_CLIENT", "0"),

@@ -8,6 +8,7 @@ use client_credentials::ClientCredentials;
 use serde_json::{Value, json};
 use service_kit::{Service as _, Variable};
 use testkit::ClientKey;
+use testkit::collector::Collector;
 use testkit::port::ReservedPort;
 use testkit::process::{Process, Ready};
 
@@ -28,6 +29,10 @@ struct Running {
 
 impl Running {
     async fn start(folder: &Path) -> Self {
+        Self::start_with(folder, &[]).await
+    }
+
+    async fn start_with(folder: &Path, variables: &[(&str, &str)]) -> Self {
         let management = ReservedPort::new();
         let (public, process) = Process::start_on_free_port(|port| {
             let mut command = binary();
@@ -38,7 +43,8 @@ impl Running {
                 .env("DATA_DIR", folder)
                 .env("DELAY_SHUTDOWN_SECONDS", "0")
                 .env("MIA_JWT_ISSUER", "https://auth.example")
-                .env("LOG_LEVEL", "trace");
+                .env("LOG_LEVEL", "trace")
+                .envs(variables.iter().copied());
             (command, Ready::Answers(port.address(), "/-/ready".to_owned()))
         })
         .await;
@@ -207,4 +213,35 @@ fn the_documentation_of_the_variables_is_what_print_config_prints() {
         Variable::markdown(ClientCredentials::VARIABLES).trim(),
         "stale: put the output of `client-credentials --print-config` between the markers of docs/configuration.md"
     );
+}
+
+#[test]
+fn what_is_left_of_the_traces_is_sent_before_the_process_ends() {
+    run(async {
+        let folder = tempfile::tempdir().unwrap();
+        let collector = Collector::answering(200);
+        let url = collector.url();
+        // By itself it would send them in a minute.
+        let variables = [("OTEL_EXPORTER_OTLP_ENDPOINT", url.as_str()), ("OTEL_BSP_SCHEDULE_DELAY", "60000")];
+        let mut running = Running::start_with(folder.path(), &variables).await;
+        for _ in 0..3 {
+            assert_eq!(call(running.public.address(), "GET", "/tokeninfo", &[], "").status, 401);
+        }
+        assert_eq!(collector.count(), 0);
+        assert!(running.process.terminate().await.success());
+        let arrived = collector.spans_when(|spans| !spans.is_empty());
+        assert_eq!(arrived.iter().filter(|span| span.name == "GET /tokeninfo").count(), 3);
+    });
+}
+
+#[test]
+fn a_collector_that_is_gone_does_not_keep_the_process_from_ending() {
+    run(async {
+        let folder = tempfile::tempdir().unwrap();
+        let nobody = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1");
+        let variables = [nobody, ("OTEL_BSP_SCHEDULE_DELAY", "60000")];
+        let mut running = Running::start_with(folder.path(), &variables).await;
+        assert_eq!(call(running.public.address(), "GET", "/tokeninfo", &[], "").status, 401);
+        assert!(running.process.terminate().await.success());
+    });
 }

@@ -259,10 +259,7 @@ impl KeyRing {
             return Some(DueStep::ForgetGone);
         }
         let of_algorithm = || self.keys.iter().filter(|key| key.algorithm == plan.algorithm);
-        let ends_at = match of_algorithm().find(|key| key.signs()) {
-            None => now,
-            Some(active) => active.activated_at?.plus_seconds(plan.every_seconds?),
-        };
+        let ends_at = if of_algorithm().any(RingKey::signs) { self.rotates_at(plan)? } else { now };
         match of_algorithm().find(|key| key.waits()) {
             None if ends_at.plus_seconds(-PUBLISHED_BEFORE_USE_SECONDS) <= now => {
                 Some(DueStep::Add(plan.algorithm))
@@ -270,6 +267,13 @@ impl KeyRing {
             Some(next) if ends_at.max(next.usable_from()) <= now => Some(DueStep::Activate(next.kid.clone())),
             _ => None,
         }
+    }
+
+    /// When the active key of the plan's algorithm is to be replaced. `None`: by hand, or there is none.
+    #[must_use]
+    pub fn rotates_at(&self, plan: &RotationPlan) -> Option<Timestamp> {
+        let active = self.keys.iter().find(|key| key.algorithm == plan.algorithm && key.signs())?;
+        Some(active.activated_at?.plus_seconds(plan.every_seconds?))
     }
 
     fn find(&self, kid: &str, now: Timestamp) -> Result<&RingKey, RefusedStep> {

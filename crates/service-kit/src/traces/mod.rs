@@ -241,3 +241,6 @@ impl fmt::Debug for OutgoingGet {
         formatter.write_str("OutgoingGet(..)")
     }
 }
+
+#[cfg(test)]
+mod tests;

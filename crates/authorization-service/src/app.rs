@@ -68,7 +68,11 @@ impl Service for AuthorizationService {
     }
 
     fn telemetry(config: &Config) -> service_kit::Telemetry {
-        service_kit::Telemetry { log_level: config.log_level, http_port: config.http_port }
+        service_kit::Telemetry {
+            log_level: config.log_level,
+            http_host: config.http_host.clone(),
+            http_port: config.http_port,
+        }
     }
 
     fn check(config: &Config) -> Result<(), StartError> {

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +21,9 @@ use credentials::store::DeploymentStore;
 use credentials::{Random, SystemRandom};
 use service_kit::status::{CheckUp, Status};
 use service_kit::traces::Traces;
-use service_kit::{Problems, Secret, Service, StartError, SystemClock, Telemetry, Variable, Vars, server};
+use service_kit::{
+    CommandFailure, Problems, Secret, Service, StartError, SystemClock, Telemetry, Variable, Vars, server,
+};
 use store_crud::CrudClients;
 use store_mongodb::MongoStore;
 use store_redis::RedisGuard;
@@ -144,14 +146,18 @@ impl Service for ClientCredentials {
     }
 
     fn telemetry(config: &Config) -> Telemetry {
-        Telemetry { log_level: config.log_level, http_port: config.public.port }
+        Telemetry {
+            log_level: config.log_level,
+            http_host: config.public.host.clone(),
+            http_port: config.public.port,
+        }
     }
 
     fn with_commands(program: clap::Command) -> clap::Command {
         cli::with_commands(program)
     }
 
-    fn command(arguments: &clap::ArgMatches, vars: &Vars) -> Option<Result<(), String>> {
+    fn command(arguments: &clap::ArgMatches, vars: &Vars) -> Option<Result<(), CommandFailure>> {
         cli::run(arguments, vars)
     }
 
@@ -474,9 +480,17 @@ fn check_files(config: &Config) -> Result<(), StartError> {
     let key = config.signing_key.file.as_ref();
     let key = key.map(|_| signing_keys::read_file(&config.signing_key, &config.data_dir).map(drop));
     let document = config.openid_configuration.as_deref().map(|path| openid_configuration(path).map(drop));
-    let mistakes: Vec<String> = [key, document]
+    let authorities = key_set_fetcher(&config.jwks_uri, &config.tokens.issuer).map(drop);
+    let hosts = [(&config.public, "HTTP_HOST"), (&config.management, "MANAGEMENT_HOST")];
+    let hosts = hosts.map(|(address, variable)| {
+        let found = (address.host.as_str(), address.port).to_socket_addrs().map(drop);
+        found
+            .map_err(|error| StartError::new(format!("{variable}: {} has no address: {error}", address.host)))
+    });
+    let mistakes: Vec<String> = [key, document, Some(authorities)]
         .into_iter()
         .flatten()
+        .chain(hosts)
         .filter_map(Result::err)
         .map(|error| error.to_string())
         .collect();

@@ -6,7 +6,7 @@ pub mod body;
 mod clock;
 mod connection;
 pub mod etag;
-mod health;
+pub mod health;
 pub mod logging;
 pub mod metrics;
 pub mod openapi;
@@ -20,5 +20,5 @@ mod unread_body;
 pub mod variables;
 
 pub use clock::SystemClock;
-pub use service::{Service, StartError, Telemetry, run};
+pub use service::{CommandFailure, Service, StartError, Telemetry, run};
 pub use variables::{CommaList, Count, Problems, Secret, Variable, Vars};

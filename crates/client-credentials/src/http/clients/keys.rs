@@ -107,7 +107,7 @@ async fn retire(request: &HttpRequest, deps: &Deps) -> Result<HttpResponse, Refu
 /// The key, and the grace of the others if they are to end.
 fn wanted(body: &Map<String, Value>) -> Result<(&Map<String, Value>, Option<u32>), ManagementRequestDefect> {
     if body.keys().any(|name| ![PUBLIC_KEY, GRACE_SECONDS].contains(&name.as_str())) {
-        return Err(ManagementRequestDefect::UnknownMember("publicKey and graceSeconds"));
+        return Err(ManagementRequestDefect::UnknownMember("public_key and graceSeconds"));
     }
     let jwk = body.get(PUBLIC_KEY).and_then(Value::as_object);
     let jwk =

@@ -48,7 +48,7 @@ async fn clients_are_made_listed_granted_and_revoked() {
 
     printed(&tokens, &["clients", "create", "draft one", "--state", "DRAFT"]).await;
     let listed = json(&tokens, &["clients", "list"]).await;
-    assert_eq!(listed.as_array().unwrap().len(), 2);
+    assert_eq!(listed["clients"].as_array().unwrap().len(), 2, "the shape of the API");
     let table = printed(&tokens, &["clients", "list"]).await;
     let row = table.lines().find(|line| line.contains(id)).expect("a row");
     assert!(

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,7 +23,8 @@ use serde_json::{Map, Value};
 use service_kit::status::{CheckUp, Status};
 use service_kit::traces::Traces;
 use service_kit::{
-    HeaderName, Problems, Secret, Service, StartError, SystemClock, Telemetry, Variable, Vars, server,
+    CommandFailure, HeaderName, Problems, Secret, Service, StartError, SystemClock, Telemetry, Variable, Vars,
+    server,
 };
 use store_crud::CrudClients;
 use store_mongodb::MongoStore;
@@ -160,7 +161,7 @@ impl Service for ClientCredentials {
         cli::with_commands(program)
     }
 
-    fn command(arguments: &clap::ArgMatches, vars: &Vars) -> Option<Result<(), String>> {
+    fn command(arguments: &clap::ArgMatches, vars: &Vars) -> Option<Result<(), CommandFailure>> {
         cli::run(arguments, vars)
     }
 
@@ -493,9 +494,17 @@ fn check_files(config: &Config) -> Result<(), StartError> {
     let key = config.signing_key.file.as_ref();
     let key = key.map(|_| signing_keys::read_file(&config.signing_key, &config.data_dir).map(drop));
     let document = config.openid_configuration.as_deref().map(|path| openid_configuration(path).map(drop));
-    let mistakes: Vec<String> = [key, document]
+    let authorities = key_set_fetcher(&config.jwks_uri, &config.tokens.issuer).map(drop);
+    let hosts = [(&config.public, "HTTP_HOST"), (&config.management, "MANAGEMENT_HOST")];
+    let hosts = hosts.map(|(address, variable)| {
+        let found = (address.host.as_str(), address.port).to_socket_addrs().map(drop);
+        found
+            .map_err(|error| StartError::new(format!("{variable}: {} has no address: {error}", address.host)))
+    });
+    let mistakes: Vec<String> = [key, document, Some(authorities)]
         .into_iter()
         .flatten()
+        .chain(hosts)
         .filter_map(Result::err)
         .map(|error| error.to_string())
         .collect();

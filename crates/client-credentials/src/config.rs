@@ -397,6 +397,8 @@ fn check_together(vars: &Vars, problems: &mut Problems) {
         |name: &str, default| text(name).map_or(Some(default), |seconds| seconds.trim().parse::<i64>().ok());
     let usual = seconds("MIA_JWT_EXPIRES_IN", STANDARD_LIFETIME_SECONDS);
     if let (Some(usual), Some(most)) = (usual, seconds("MAX_TOKEN_LIFETIME_SECONDS", 86_400))
+        // What is no lifetime at all is told by itself.
+        && (1..=86_400).contains(&usual)
         && usual > most
     {
         problems.note("MAX_TOKEN_LIFETIME_SECONDS", "must not be less than MIA_JWT_EXPIRES_IN");
@@ -406,6 +408,15 @@ fn check_together(vars: &Vars, problems: &mut Problems) {
             "MANAGEMENT_PORT",
             "must differ from HTTP_PORT: management calls never share the public port",
         );
+    }
+    let begins = |name: &str, schemes: [&str; 2]| {
+        text(name).is_none_or(|url| schemes.iter().any(|scheme| url.trim().starts_with(scheme)))
+    };
+    if !begins("CREDENTIALS_MONGODB_URL", ["mongodb://", "mongodb+srv://"]) {
+        problems.note("CREDENTIALS_MONGODB_URL", "must begin with mongodb:// or mongodb+srv://");
+    }
+    if !begins("CRUD_CLIENT_BASE_URL", ["http://", "https://"]) {
+        problems.note("CRUD_CLIENT_BASE_URL", "must be an http or https URL");
     }
     redis::check_together(text, problems);
     if text("CRUD_CLIENT_BASE_URL").is_some() && text("CREDENTIALS_MONGODB_URL").is_none() {
@@ -551,6 +562,10 @@ fn warnings(variables: &Variables) -> Vec<&'static str> {
         (
             drop_in && no_audience,
             "ACCEPTED_AUDIENCES is empty: /tokeninfo refuses every token that has an audience",
+        ),
+        (
+            drop_in && variables.default_audience.is_some(),
+            "DEFAULT_AUDIENCE has no effect: in drop-in a token that asked for no audience has none",
         ),
         (
             drop_in,

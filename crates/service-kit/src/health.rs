@@ -1,10 +1,27 @@
 //! `healthcheck`: asks the running service whether it is well, for containers without a shell or curl.
 
 use std::io::{self, Read, Write};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs};
+use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
 const TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Where a listener on `host` answers, seen from this machine: one that listens on every address does on the loopback.
+#[must_use]
+pub fn local_host(host: &str) -> &str {
+    match host.trim().parse::<IpAddr>() {
+        Ok(IpAddr::V4(address)) if address.is_unspecified() => "127.0.0.1",
+        Ok(IpAddr::V6(address)) if address.is_unspecified() => "::1",
+        _ => host.trim(),
+    }
+}
+
+/// The same with a port, as it stands in a URL.
+#[must_use]
+pub fn local_authority(host: &str, port: impl std::fmt::Display) -> String {
+    let host = local_host(host);
+    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+}
 
 /// Asks `/-/healthz` of the service that listens on `host` and `port` of this machine.
 ///
@@ -13,23 +30,13 @@ const TIMEOUT: Duration = Duration::from_secs(2);
 pub(crate) fn check(host: &str, port: u16) -> io::Result<()> {
     // The service listens on the first of them that it can bind.
     let mut outcome = Err(io::Error::other("the host has no address"));
-    for address in (host, port).to_socket_addrs()? {
-        outcome = ask(reachable(address));
+    for address in (local_host(host), port).to_socket_addrs()? {
+        outcome = ask(address);
         if outcome.is_ok() {
             break;
         }
     }
     outcome
-}
-
-/// Who listens on every address of the machine is asked on the one that every machine has.
-fn reachable(mut address: SocketAddr) -> SocketAddr {
-    match address.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
-        IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
-        IpAddr::V4(_) | IpAddr::V6(_) => {}
-    }
-    address
 }
 
 fn ask(address: SocketAddr) -> io::Result<()> {
@@ -85,14 +92,15 @@ mod tests {
     }
 
     #[test]
-    fn addresses_of_the_whole_machine_become_one_that_can_be_asked() {
-        for (listens_on, asked) in [
-            ("0.0.0.0:1", "127.0.0.1:1"),
-            ("[::]:1", "[::1]:1"),
-            ("127.0.0.2:1", "127.0.0.2:1"),
-            ("[2001:db8::1]:1", "[2001:db8::1]:1"),
+    fn a_listener_on_every_address_is_asked_on_the_loopback() {
+        for (host, authority) in [
+            ("0.0.0.0", "127.0.0.1:3000"),
+            ("::", "[::1]:3000"),
+            ("127.0.0.2", "127.0.0.2:3000"),
+            (" fd00::7 ", "[fd00::7]:3000"),
+            ("auth.internal", "auth.internal:3000"),
         ] {
-            assert_eq!(reachable(listens_on.parse().unwrap()), asked.parse().unwrap());
+            assert_eq!(local_authority(host, 3000), authority);
         }
     }
 

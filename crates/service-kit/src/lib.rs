@@ -9,7 +9,7 @@ mod clock;
 mod connection;
 pub mod etag;
 mod header_names;
-mod health;
+pub mod health;
 pub mod logging;
 pub mod metrics;
 pub mod openapi;
@@ -24,5 +24,5 @@ pub mod variables;
 
 pub use clock::SystemClock;
 pub use header_names::{HeaderName, HeaderNames, is_token_byte};
-pub use service::{Service, StartError, Telemetry, run};
+pub use service::{CommandFailure, Service, StartError, Telemetry, run};
 pub use variables::{CommaList, Count, Problems, Secret, ServicePrefix, Variable, Vars};

@@ -42,9 +42,10 @@ const DRAIN_SECONDS: u64 = 30;
 /// # Errors
 /// [`StartError`] that says which variable to change if the port is taken or not allowed.
 pub fn bind(host: &str, port: u16, variable: &str) -> Result<TcpListener, StartError> {
+    let host_variable = variable.replace("_PORT", "_HOST");
     let addresses = (host, port)
         .to_socket_addrs()
-        .map_err(|error| StartError::new(format!("the host of {variable} has no address: {error}")))?;
+        .map_err(|error| StartError::new(format!("{host_variable}: {host} has no address: {error}")))?;
     TcpListener::bind(addresses.as_slice()).map_err(|error| {
         let what = match error.kind() {
             io::ErrorKind::AddrInUse => {
@@ -53,7 +54,7 @@ pub fn bind(host: &str, port: u16, variable: &str) -> Result<TcpListener, StartE
             io::ErrorKind::PermissionDenied => {
                 format!("port {port} needs privileges: set {variable} to a port above 1023")
             }
-            _ => format!("cannot listen on {host}:{port} ({variable}): {error}"),
+            _ => format!("cannot listen on {host}:{port} ({host_variable}, {variable}): {error}"),
         };
         StartError::new(what)
     })

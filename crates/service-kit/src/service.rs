@@ -27,6 +27,14 @@ impl StartError {
     }
 }
 
+/// Why a command of a service did not do what it was asked, in a sentence.
+#[derive(Debug)]
+pub enum CommandFailure {
+    /// It was used wrongly: exit code 64.
+    Usage(String),
+    Failed(String),
+}
+
 /// A service: what [`run`] needs to know about it.
 pub trait Service: Sized {
     /// Its name, as in logs and status answers.
@@ -61,7 +69,7 @@ pub trait Service: Sized {
 
     /// Runs the command that the arguments name, if they name one of [`Self::with_commands`].
     #[must_use]
-    fn command(_arguments: &ArgMatches, _vars: &Vars) -> Option<Result<(), String>> {
+    fn command(_arguments: &ArgMatches, _vars: &Vars) -> Option<Result<(), CommandFailure>> {
         None
     }
 
@@ -91,12 +99,18 @@ pub fn run<S: Service>(version: &'static str) -> ExitCode {
         }
     };
     if arguments.get_flag("print-config") {
-        print(&Variable::markdown(S::VARIABLES));
-        return ExitCode::SUCCESS;
+        return finish(S::NAME, print(&Variable::markdown(S::VARIABLES)));
     }
     let vars = Vars::from_env();
     if let Some(outcome) = S::command(&arguments, &vars) {
-        return finish(S::NAME, outcome);
+        return match outcome {
+            Err(CommandFailure::Usage(what)) => {
+                complain(&format!("{}: {what}", S::NAME));
+                ExitCode::from(EXIT_USAGE)
+            }
+            Err(CommandFailure::Failed(what)) => finish(S::NAME, Err(what)),
+            Ok(()) => ExitCode::SUCCESS,
+        };
     }
     let config = match S::configure(&vars) {
         Ok(config) => config,
@@ -111,20 +125,17 @@ pub fn run<S: Service>(version: &'static str) -> ExitCode {
     };
     let telemetry = S::telemetry(&config);
     if arguments.subcommand_matches("healthcheck").is_some() {
-        let Telemetry { http_host, http_port, .. } = &telemetry;
-        let outcome = health::check(http_host, *http_port);
         return finish(
             S::NAME,
-            outcome
-                .map_err(|error| format!("nothing well answers on {http_host}, port {http_port}: {error}")),
+            health::check(&telemetry.http_host, telemetry.http_port).map_err(|error| {
+                let asked = health::local_authority(&telemetry.http_host, telemetry.http_port);
+                format!("nothing well answers on {asked} (HTTP_HOST, HTTP_PORT): {error}")
+            }),
         );
     }
     if arguments.get_flag("check-config") {
         return match S::check(&config) {
-            Ok(()) => {
-                print("The configuration is well formed.\n");
-                ExitCode::SUCCESS
-            }
+            Ok(()) => finish(S::NAME, print("The configuration is well formed.\n")),
             Err(error) => finish(S::NAME, Err(error.to_string())),
         };
     }
@@ -170,7 +181,9 @@ fn complain(text: &str) {
     let _ = writeln!(std::io::stderr(), "{}", text.trim_end());
 }
 
-fn print(text: &str) {
+fn print(text: &str) -> Result<(), String> {
     use std::io::Write;
-    let _ = std::io::stdout().write_all(text.as_bytes());
+    let mut stdout = std::io::stdout();
+    let printed = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+    printed.map_err(|error| format!("standard output cannot be written: {error}"))
 }

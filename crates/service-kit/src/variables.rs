@@ -143,7 +143,8 @@ pub struct Problems(Vec<(String, String)>);
 impl Problems {
     /// Notes that `variable` is wrong: `what` says how, without its value.
     pub fn add(&mut self, variable: &Variable, what: &str) {
-        let default = variable.default.map(|text| format!(" Default: {text}.")).unwrap_or_default();
+        let default = variable.default.filter(|text| !text.is_empty());
+        let default = default.map(|text| format!(" Default: {text}.")).unwrap_or_default();
         self.0.push((variable.name(), format!("{what}\n{}{default}", variable.meaning.trim())));
     }
 

@@ -116,7 +116,8 @@ impl RotateSecret {
         let management = self.connection.open(vars)?;
         let body = Value::Object(grace(self.grace));
         let made = management.post(&["clients", &self.client, "secrets"], &body).await?;
-        Ok(self.connection.output.show_one(&made, &NEW_SECRET)?)
+        let shown = self.connection.output.show_one(&made, &NEW_SECRET);
+        shown.map_err(|reason| CommandError::SecretLost { client: self.client, reason })
     }
 }
 

@@ -21,8 +21,15 @@ pub(super) enum Command {
     List(List),
     /// Give a client permissions or audiences
     Grant(Change),
-    /// Take permissions or audiences from a client; tokens it has already keep them until they expire
+    /// Take permissions or audiences from a client; tokens it has already keep them until they expire, `revoke-tokens`
+    /// ends those
     Revoke(Change),
+    /// Move a client to another state: approve a DRAFT, or stop a client by TRASH
+    State(Move),
+    /// Revoke every token that a client got until now; it may get new ones at once
+    RevokeTokens(One),
+    /// Forget a client and its secrets, and revoke its tokens
+    Delete(One),
     /// Show the secrets of a client, none of them readable
     Secrets(OfClient),
     /// Give a client a new secret, shown once; the old ones go on for a while
@@ -91,13 +98,32 @@ pub(super) struct Change {
     connection: Connection,
 }
 
-const COLUMNS: [Column; 6] = [
+#[derive(Debug, Args)]
+pub(super) struct Move {
+    /// Its client_id
+    client: String,
+    /// PUBLIC, DRAFT, TRASH or DELETED
+    state: String,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct One {
+    /// Its client_id
+    client: String,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+const COLUMNS: [Column; 7] = [
     Column::text("CLIENT ID", "/clientId"),
     Column::text("NAME", "/name"),
     Column::text("STATE", "/__STATE__"),
     Column::text("METHOD", "/authMethod"),
     Column::moment("LAST TOKEN", "/lastLogin"),
     Column::text("PERMISSIONS", "/permissions"),
+    Column::text("AUDIENCES", "/audience"),
 ];
 const CREATED: [Column; 2] =
     [Column::text("client_id", "/client_id"), Column::text("client_secret", "/client_secret")];
@@ -108,6 +134,9 @@ pub(super) async fn run(command: Command, vars: &Vars) -> Result<(), CommandErro
         Command::List(list) => list.run(vars).await,
         Command::Grant(change) => change.run(vars, with).await,
         Command::Revoke(change) => change.run(vars, without).await,
+        Command::State(change) => change.run(vars).await,
+        Command::RevokeTokens(one) => one.revoke_tokens(vars).await,
+        Command::Delete(one) => one.delete(vars).await,
         Command::Secrets(client) => client.secrets(vars).await,
         Command::RotateSecret(rotate) => rotate.run(vars).await,
         Command::CancelSecret(cancel) => cancel.run(vars).await,
@@ -134,7 +163,39 @@ impl Create {
             members.insert("public_key".to_owned(), read_json(path)?);
         }
         let created = management.post(&["clients"], &Value::Object(members)).await?;
-        Ok(self.connection.output.show_one(&created, &CREATED)?)
+        let shown = self.connection.output.show_one(&created, &CREATED);
+        let client = || created.get("client_id").and_then(Value::as_str).unwrap_or_default().to_owned();
+        match shown {
+            Err(reason) if created.get("client_secret").is_some() => {
+                Err(CommandError::SecretLost { client: client(), reason })
+            }
+            shown => Ok(shown?),
+        }
+    }
+}
+
+impl Move {
+    async fn run(self, vars: &Vars) -> Result<(), CommandError> {
+        let management = self.connection.open(vars)?;
+        let patch = json!({ "__STATE__": self.state });
+        let client = management.patch(&["clients", &self.client], &patch, None).await?;
+        Ok(self.connection.output.show(&client, &[&client], &COLUMNS)?)
+    }
+}
+
+impl One {
+    async fn revoke_tokens(self, vars: &Vars) -> Result<(), CommandError> {
+        let management = self.connection.open(vars)?;
+        management.post(&["clients", &self.client, "revoke-tokens"], &json!({})).await?;
+        eprintln!("every token that {} got until now is revoked", self.client);
+        Ok(())
+    }
+
+    async fn delete(self, vars: &Vars) -> Result<(), CommandError> {
+        let management = self.connection.open(vars)?;
+        management.delete(&["clients", &self.client], &[]).await?;
+        eprintln!("{} is gone, and its tokens are revoked", self.client);
+        Ok(())
     }
 }
 
@@ -144,9 +205,9 @@ impl List {
         let chosen = [("state", &self.state), ("name", &self.name), ("permission", &self.permission)];
         let filter: Vec<_> =
             chosen.into_iter().filter_map(|(name, value)| Some((name, value.as_deref()?))).collect();
-        let clients = Value::Array(every_page(&management, &filter).await?);
-        let records: Vec<&Value> = clients.as_array().into_iter().flatten().collect();
-        Ok(self.connection.output.show(&clients, &records, &COLUMNS)?)
+        let clients = every_page(&management, &filter).await?;
+        let records: Vec<&Value> = clients.iter().collect();
+        Ok(self.connection.output.show(&json!({ "clients": clients, "next": null }), &records, &COLUMNS)?)
     }
 }
 

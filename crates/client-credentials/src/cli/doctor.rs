@@ -8,6 +8,7 @@ use std::time::Duration;
 use reqwest::Url;
 use serde_json::{Value, json};
 use service_kit::Vars;
+use service_kit::health::local_authority;
 
 use super::management::{Management, ManagementError};
 use super::output::{Column, Format};
@@ -100,7 +101,8 @@ async fn public_side(vars: &Vars) -> Vec<Finding> {
     let text = |name: &str| vars.text(name).ok().flatten().map(|text| text.trim().to_owned());
     let port = text("HTTP_PORT").unwrap_or_else(|| "3000".to_owned());
     let prefix = text("SERVICE_PREFIX").unwrap_or_default();
-    let base = format!("http://127.0.0.1:{port}{}", prefix.trim_end_matches('/'));
+    let host = text("HTTP_HOST").unwrap_or_else(|| "0.0.0.0".to_owned());
+    let base = format!("http://{}{}", local_authority(&host, port), prefix.trim_end_matches('/'));
     let jwks = fetch(&format!("{base}/.well-known/jwks.json")).await;
     let keys = match &jwks {
         Ok(set) => match set.get("keys").and_then(Value::as_array).map_or(0, Vec::len) {
@@ -109,7 +111,9 @@ async fn public_side(vars: &Vars) -> Vec<Finding> {
         },
         Err(reason) => unwell(
             "published keys",
-            format!("{reason}. Run this where the service runs, with its HTTP_PORT and SERVICE_PREFIX"),
+            format!(
+                "{reason}. Run this where the service runs, with its HTTP_HOST, HTTP_PORT and SERVICE_PREFIX"
+            ),
         ),
     };
     let mut findings = vec![keys];

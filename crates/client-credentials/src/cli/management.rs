@@ -7,6 +7,7 @@ use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, IF_MATCH
 use reqwest::{Method, RequestBuilder, StatusCode, Url};
 use serde_json::Value;
 use service_kit::Vars;
+use service_kit::health::local_authority;
 use zeroize::Zeroizing;
 
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -53,7 +54,11 @@ impl Management {
     ) -> Result<Self, ManagementError> {
         let text = |name: &str| vars.text(name).map_err(ManagementError::Variable);
         let port = text("MANAGEMENT_PORT")?.map_or_else(|| "3001".to_owned(), |port| port.trim().to_owned());
-        let url = url.map_or_else(|| format!("http://127.0.0.1:{port}"), str::to_owned);
+        let host = text("MANAGEMENT_HOST")?.map_or_else(|| "127.0.0.1".to_owned(), |host| host.to_string());
+        if url.is_none() && port.parse::<u16>().is_err() {
+            return Err(ManagementError::Variable("MANAGEMENT_PORT must be the number of a port".to_owned()));
+        }
+        let url = url.map_or_else(|| format!("http://{}", local_authority(&host, &port)), str::to_owned);
         let base = Url::parse(&url).ok().filter(|base| matches!(base.scheme(), "http" | "https"));
         let base = base.ok_or(ManagementError::Url(url))?;
         let (token, token_file) = match (token_file, text("BOOTSTRAP_TOKEN")?) {

@@ -1,7 +1,8 @@
 //! The operator's commands, so that daily work needs no curl: `client-credentials clients list` and so on. They speak to
 //! the management listener of a running service and know nothing else of it. Without options they find the service of
-//! their own environment: the same `MANAGEMENT_PORT`, `DATA_DIR` and `BOOTSTRAP_TOKEN` that the service reads.
+//! their own environment: the same `MANAGEMENT_HOST`, `MANAGEMENT_PORT`, `DATA_DIR` and `BOOTSTRAP_TOKEN` that the service reads.
 
+mod audit;
 mod client_credentials;
 mod clients;
 mod doctor;
@@ -10,10 +11,11 @@ mod keys;
 mod management;
 mod output;
 
+use std::io::ErrorKind;
 use std::path::PathBuf;
 
 use clap::{Args, FromArgMatches, Subcommand};
-use service_kit::Vars;
+use service_kit::{CommandFailure, Vars};
 
 use management::{Management, ManagementError};
 use output::Format;
@@ -27,6 +29,8 @@ enum Command {
     /// Make, list and change clients
     #[command(subcommand)]
     Clients(clients::Command),
+    /// Show what happened to clients, keys and tokens, newest first
+    Audit(audit::Audit),
     /// Look a running service over and say what is wrong with it, and what to do
     Doctor(Connection),
 }
@@ -34,7 +38,7 @@ enum Command {
 /// Where the service is, and how its answer is shown.
 #[derive(Debug, Args)]
 struct Connection {
-    /// The management listener [default: http://127.0.0.1: and MANAGEMENT_PORT]
+    /// The management listener [default: that of MANAGEMENT_HOST and MANAGEMENT_PORT]
     #[arg(long, value_name = "URL", global = true)]
     url: Option<String>,
     /// File with the token [default: BOOTSTRAP_TOKEN, or bootstrap-token in DATA_DIR]
@@ -55,10 +59,19 @@ enum CommandError {
     File { path: PathBuf, reason: String },
     /// It could not even begin.
     #[error("the command cannot run: {0}")]
-    Start(#[from] std::io::Error),
+    Start(std::io::Error),
+    /// What was asked is done.
+    #[error("it is done, but the answer cannot be shown: {0}")]
+    Output(#[from] std::io::Error),
+    /// It is made, and nobody will ever see it.
+    #[error(
+        "the secret that {client} got cannot be shown ({reason}), and is lost: give it another one with \
+         `client-credentials clients rotate-secret {client} --grace 0`"
+    )]
+    SecretLost { client: String, reason: std::io::Error },
     /// There is more or less than one thing it could mean.
     #[error("{0}")]
-    Undecided(&'static str),
+    Undecided(String),
     /// Of an import; each has been named.
     #[error("{0} of the clients were refused: the reason stands beside each")]
     NotImported(usize),
@@ -75,17 +88,35 @@ pub(crate) fn with_commands(program: clap::Command) -> clap::Command {
 }
 
 /// Runs the command that the arguments name, if they name one of ours.
-pub(crate) fn run(arguments: &clap::ArgMatches, vars: &Vars) -> Option<Result<(), String>> {
+pub(crate) fn run(arguments: &clap::ArgMatches, vars: &Vars) -> Option<Result<(), CommandFailure>> {
     let command = Command::from_arg_matches(arguments).ok()?;
-    Some(execute(command, vars).map_err(|error| error.to_string()))
+    Some(match execute(command, vars) {
+        // Whoever reads no further, as `head` does, has what they wanted.
+        Err(CommandError::Output(error)) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        Err(error) => Err(error.into()),
+        Ok(()) => Ok(()),
+    })
+}
+
+impl From<CommandError> for CommandFailure {
+    fn from(error: CommandError) -> Self {
+        match error {
+            CommandError::Management(ManagementError::Url(_) | ManagementError::Variable(_)) => {
+                Self::Usage(error.to_string())
+            }
+            error => Self::Failed(error.to_string()),
+        }
+    }
 }
 
 fn execute(command: Command, vars: &Vars) -> Result<(), CommandError> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(CommandError::Start)?;
     runtime.block_on(async {
         match command {
             Command::Keys(command) => keys::run(command, vars).await,
             Command::Clients(command) => clients::run(command, vars).await,
+            Command::Audit(audit) => audit.run(vars).await,
             Command::Doctor(connection) => doctor::run(&connection, vars).await,
         }
     })

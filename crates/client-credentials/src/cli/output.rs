@@ -44,7 +44,7 @@ impl Format {
     /// Shows records as rows, or `json` as it is.
     pub(super) fn show(self, json: &Value, records: &[&Value], columns: &[Column]) -> std::io::Result<()> {
         match self {
-            Self::Json => print(&format!("{json:#}\n")),
+            Self::Json => print(&escaped(json)),
             Self::Table => print(&format!("{}\n", table(records, columns))),
         }
     }
@@ -52,7 +52,7 @@ impl Format {
     /// Shows the members of one record below each other, or `json` as it is.
     pub(super) fn show_one(self, json: &Value, members: &[Column]) -> std::io::Result<()> {
         match self {
-            Self::Json => print(&format!("{json:#}\n")),
+            Self::Json => print(&escaped(json)),
             Self::Table => print(&lines(json, members)),
         }
     }
@@ -93,7 +93,7 @@ fn text(value: Option<&Value>) -> String {
 }
 
 /// As RFC 3339 in UTC; what is no moment is shown as it is.
-fn moment(value: Option<&Value>) -> String {
+pub(super) fn moment(value: Option<&Value>) -> String {
     let date = value.and_then(Value::as_i64).and_then(|millis| {
         let date = OffsetDateTime::from_unix_timestamp(millis.div_euclid(1000)).ok()?;
         date.format(&Rfc3339).ok()
@@ -101,19 +101,52 @@ fn moment(value: Option<&Value>) -> String {
     date.unwrap_or_else(|| text(value))
 }
 
+/// What could move the cursor or turn text around is an escape, and so are blanks that would forge a column.
 fn visible(text: &str) -> String {
-    text.chars().fold(String::with_capacity(text.len()), |mut shown, character| {
-        if character.is_control() {
-            shown.extend(character.escape_default());
+    let mut shown = String::with_capacity(text.len());
+    for character in text.chars() {
+        let forges =
+            character.is_whitespace() && (character != ' ' || shown.is_empty() || shown.ends_with(' '));
+        if is_deceptive(character) || forges {
+            shown.extend(character.escape_unicode());
         } else {
             shown.push(character);
         }
-        shown
-    })
+    }
+    shown
 }
 
+/// JSON as it is, with `\\u` escapes for what a terminal would obey instead of showing. Outside of its texts JSON has no such
+/// characters but line feeds.
+fn escaped(json: &Value) -> String {
+    let mut shown = String::new();
+    for character in format!("{json:#}\n").chars() {
+        if character != '\n' && is_deceptive(character) {
+            for unit in character.encode_utf16(&mut [0; 2]) {
+                shown.push_str(&format!("\\u{unit:04x}"));
+            }
+        } else {
+            shown.push(character);
+        }
+    }
+    shown
+}
+
+/// Controls, ends of lines and directions of text, and what has no width (Unicode TR 36).
+fn is_deceptive(character: char) -> bool {
+    character.is_control()
+        || matches!(
+            character,
+            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}'
+        )
+}
+
+/// Whoever reads no further, as `head` does, has what they wanted.
 fn print(text: &str) -> std::io::Result<()> {
-    std::io::stdout().write_all(text.as_bytes())
+    let mut stdout = std::io::stdout();
+    stdout.write_all(text.as_bytes())?;
+    stdout.flush()
 }
 
 #[cfg(test)]
@@ -139,6 +172,25 @@ mod tests {
             [vec!["ID", "NUMBER", "LIST"], vec!["a", "1", "x, y"], vec!["b\\u{1b}[2J", "-", "-"]],
             "{shown}"
         );
+    }
+
+    #[test]
+    fn nobody_writes_into_a_terminal_or_forges_a_column() {
+        for (text, shown) in [
+            ("PUBLIC  basic", "PUBLIC \\u{20}basic"),
+            (" a", "\\u{20}a"),
+            ("a\u{a0}b", "a\\u{a0}b"),
+            ("\u{9b}31m", "\\u{9b}31m"),
+            ("\u{202e}x\u{2028}", "\\u{202e}x\\u{2028}"),
+            ("Ordini \u{e8}", "Ordini \u{e8}"),
+        ] {
+            assert_eq!(visible(text), shown);
+        }
+        let json = json!({"a": "\u{9b}31m\u{202e}\u{2028}\u{e0001}\u{1b}\u{e8}\n"});
+        let shown = escaped(&json);
+        assert!(!shown.chars().any(|character| character != '\n' && is_deceptive(character)), "{shown}");
+        assert!(shown.contains("\\u009b31m\\u202e\\u2028\\udb40\\udc01\\u001b\u{e8}\\n"), "{shown}");
+        assert_eq!(serde_json::from_str::<Value>(&shown).unwrap(), json, "the same, for a program");
     }
 
     #[test]

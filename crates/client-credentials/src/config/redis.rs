@@ -90,7 +90,9 @@ pub(super) fn check_together(text: impl Fn(&str) -> Option<Zeroizing<String>>, p
         for name in NEED_SENTINELS.into_iter().filter(|name| is_set(name)) {
             problems.note(name, "is for sentinels: set REDIS_MODE=sentinel, or unset this");
         }
-        if hosts.split(',').filter(|host| !host.trim().is_empty()).count() > 1 {
+        // A list that cannot be read is told by itself.
+        let readable = RedisHosts::try_from(hosts.to_string()).is_ok();
+        if readable && hosts.split(',').filter(|host| !host.trim().is_empty()).count() > 1 {
             problems.note(
                 "REDIS_HOSTS",
                 "must be one host: what one of several forgets, another cannot know. If these are sentinels, set \

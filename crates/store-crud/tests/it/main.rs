@@ -212,7 +212,7 @@ async fn contract_2_each_call_has_the_headers_of_its_caller() {
     let found = store.find(&client.id).await.unwrap().unwrap();
     let moved = Client { state: ClientState::Draft, ..found.clone() };
     store.replace(&moved, found.version).await.unwrap();
-    store.note_login(&client.id, Timestamp::from_unix_seconds(1)).await.unwrap();
+    store.note_login(&client.id, Timestamp::from_unix_seconds(1), None).await.unwrap();
     store.list(&ClientFilter::default(), None, 10).await.unwrap();
     store.ping().await.unwrap();
     let document = &service.documents()[0];

@@ -19,6 +19,7 @@ use crate::presented_secret::{Attempt, Verdict};
 use crate::rate_limit::LimitReached;
 use crate::slow_work::Busy;
 use crate::source::Source;
+use crate::token_places::{NoPlace, Place};
 
 /// What a client presents to prove who it is. Not checked yet.
 pub enum PresentedCredential {
@@ -30,7 +31,11 @@ pub enum PresentedCredential {
         /// Where wrong secrets are counted.
         source: Source,
     },
-    Assertion(Box<Jws>),
+    Assertion {
+        jws: Box<Jws>,
+        /// For whom keys are fetched, if they must be.
+        source: Source,
+    },
     UnusableAssertion(AssertionRefusal),
     Unusable(CredentialDefect),
 }
@@ -55,6 +60,8 @@ pub enum AuthenticateClientError {
     Assertion(#[from] AssertionRefusal),
     #[error(transparent)]
     KeysUnknown(#[from] KeysUnknown),
+    #[error(transparent)]
+    NoPlace(#[from] NoPlace),
     /// Too many secrets with imported hashes are being verified (T-BRU-05).
     #[error(transparent)]
     Busy(#[from] Busy),
@@ -67,6 +74,7 @@ impl From<VerifyError> for AuthenticateClientError {
         match error {
             VerifyError::Signature(defect) => AssertionRefusal::from(defect).into(),
             VerifyError::KeysUnknown(unknown) => unknown.into(),
+            VerifyError::NoPlace(no_place) => no_place.into(),
         }
     }
 }
@@ -117,6 +125,7 @@ pub enum AssertionRefusal {
 }
 
 /// The client that presents `credential`. `client_id` is the parameter of that name: if given, it must name the client.
+/// `place` is given back while somebody else is waited for.
 ///
 /// # Errors
 /// [`AuthenticateClientError`].
@@ -124,6 +133,7 @@ pub async fn run(
     deps: &Deps,
     credential: PresentedCredential,
     client_id: Option<&str>,
+    place: &mut Place,
     now: Timestamp,
 ) -> Result<Authenticated, AuthenticateClientError> {
     match credential {
@@ -132,8 +142,9 @@ pub async fn run(
             let client = outcome.map_err(|error| count_wrong_secret(deps, error, &id, source, now))?;
             Ok(Authenticated { client, assertion: None })
         }
-        PresentedCredential::Assertion(jws) => {
-            let (client, assertion) = client_with_assertion(deps, &jws, client_id, now).await?;
+        PresentedCredential::Assertion { jws, source } => {
+            let (client, assertion) =
+                client_with_assertion(deps, &jws, source, client_id, place, now).await?;
             Ok(Authenticated { client, assertion: Some(assertion) })
         }
         PresentedCredential::UnusableAssertion(refusal) => Err(refusal.into()),
@@ -246,7 +257,9 @@ pub(crate) fn too_many_wrong_secrets(
 async fn client_with_assertion(
     deps: &Deps,
     jws: &Jws,
+    source: Source,
     client_id: Option<&str>,
+    place: &mut Place,
     now: Timestamp,
 ) -> Result<(Client, Assertion), AuthenticateClientError> {
     let id = assertion::claimed_client(jws).map_err(AssertionRefusal::from)?;
@@ -273,7 +286,7 @@ async fn client_with_assertion(
         jose::verify_decoy(jws);
         return Err(refusal.into());
     }
-    step("verify_assertion", client_keys::verify(deps, &signer, jws, now)).await?;
+    step("verify_assertion", client_keys::verify(deps, &signer, jws, source, place, now)).await?;
     let assertion = checked.map_err(AssertionRefusal::from)?;
     if signer.may_obtain_tokens() { Ok((signer, assertion)) } else { Err(AssertionRefusal::NotPublic.into()) }
 }
@@ -302,7 +315,7 @@ impl PresentedCredential {
     pub fn claimed_client(&self) -> Option<ClientId> {
         match self {
             Self::Secret { client_id, .. } => ClientId::parse(client_id).ok(),
-            Self::Assertion(jws) => assertion::claimed_client(jws).ok(),
+            Self::Assertion { jws, .. } => assertion::claimed_client(jws).ok(),
             Self::UnusableAssertion(_) | Self::Unusable(_) => None,
         }
     }

@@ -76,6 +76,12 @@ pub(super) fn store_unavailable() -> Answer {
     new(503, "temporarily_unavailable", STORE_DOWN, STORE_UNAVAILABLE)
 }
 
+/// No place is free.
+pub(super) fn overloaded() -> Answer {
+    let sentence = "too many token requests are being answered: send it again a little later";
+    new(503, "temporarily_unavailable", sentence, "overloaded")
+}
+
 /// The random source failed.
 pub(super) fn no_randomness() -> Answer {
     new(503, "temporarily_unavailable", NO_RANDOMNESS, "random_unavailable")

@@ -279,12 +279,19 @@ mod tests {
                         .as_document()
                         .is_some_and(|delete| delete.get_i32("limit").is_ok_and(|limit| limit == 0))
                 });
+                let updates = command.get_array("updates").ok().and_then(|updates| updates.first());
+                let of_many = of_many
+                    || updates.is_some_and(|update| {
+                        update
+                            .as_document()
+                            .is_some_and(|update| update.get_bool("multi").unwrap_or_default())
+                    });
                 assert_eq!(command.contains_key("txnNumber"), !of_many, "{command}");
             }
             // insert_new, replace, note_login, delete, add, delete_all, first_use, publish, forget_unseen, withdraw,
-            // replace_key_ring, agree, append, revoke, upgrade, note_use.
+            // replace_key_ring, agree, append, settle, revoke, upgrade, note_use.
             let alone = writes.iter().filter(|command| !in_transaction(command)).count();
-            assert_eq!(alone, 16);
+            assert_eq!(alone, 17);
             assert!(writes.len() >= alone + 4, "rotate and remove each write two documents at least");
 
             for command in &reads {

@@ -112,7 +112,11 @@ fn t_hdr_06_t_key_01_a_bad_key_changes_nothing() {
             400,
             "graceSeconds",
         ),
-        (json!({"public_key": ClientKey::generate("A2").public_jwk(), "grace": 1}), 400, "it takes public_key"),
+        (
+            json!({"public_key": ClientKey::generate("A2").public_jwk(), "grace": 1}),
+            400,
+            "it takes public_key",
+        ),
     ] {
         let answer = service.manage("POST", &path(&client), Some(&body));
         assert_eq!(answer.refusal().0, status, "{body} {answer:?}");

@@ -32,7 +32,7 @@ use crate::audit::Audit;
 use crate::cli;
 use crate::client_keys::{AddressPolicy, KeySetFetcher, PublishedKeys};
 use crate::config::{Config, JwksUriSettings, Mongodb, RegistrationMode, TokenSettings, issuer_url};
-use crate::generated_file::{GeneratedFile, read_or_create};
+use crate::generated_file::{GeneratedFile, is_open_to_others, read_or_create};
 use crate::http;
 use crate::http::openapi::Documents;
 use crate::http::well_known::Discovery;
@@ -352,23 +352,40 @@ fn bootstrap_token(config: &Config, random: &dyn Random) -> Result<Secret, Start
         )));
     }
     tracing::info!(path = %path.display(), created = file.created, "the management token is in this file");
+    if is_open_to_others(&path) {
+        tracing::warn!(path = %path.display(), "others on this machine may read the management token: chmod 600");
+    }
     Ok(text.to_owned().into())
 }
 
+/// The key of the secret hashes, which must be the one that hashed what is stored: with another one no secret would be
+/// good here, and a rotation here would not end the secrets that are good elsewhere.
 async fn pepper(
     config: &Config,
     deployment: &dyn DeploymentStore,
     random: &dyn Random,
 ) -> Result<Pepper, StartError> {
-    if let Some(pepper) = &config.pepper {
-        return Ok(Pepper::new(pepper.expose().as_bytes().to_vec()));
-    }
-    let mut proposal = Zeroizing::new([0_u8; PEPPER_LENGTH]);
-    random.fill(&mut *proposal).map_err(|error| StartError::new(error.to_string()))?;
-    let agreed = deployment.agree("pepper", &*proposal).await;
-    agreed.map(Pepper::new).map_err(|error| {
+    let unreadable = |error| {
         StartError::new(format!("the key of the secret hashes cannot be read from the store: {error}"))
-    })
+    };
+    let pepper = match &config.pepper {
+        Some(pepper) => Pepper::new(pepper.expose().as_bytes().to_vec()),
+        None => {
+            let mut proposal = Zeroizing::new([0_u8; PEPPER_LENGTH]);
+            random.fill(&mut *proposal).map_err(|error| StartError::new(error.to_string()))?;
+            Pepper::new(deployment.agree("pepper", &*proposal).await.map_err(unreadable)?)
+        }
+    };
+    let fingerprint = pepper.fingerprint();
+    let known = deployment.agree("pepper_fingerprint", fingerprint.as_bytes()).await.map_err(unreadable)?;
+    if known == fingerprint.as_bytes() {
+        return Ok(pepper);
+    }
+    Err(StartError::new(
+        "the secrets in this store were hashed with another CLIENT_ID_HASH_SALT, so that none of them would be good: \
+         give this process the value that its replicas have, or none if there never was one. To change it on purpose, \
+         see \"Another salt\" in docs/operations.md",
+    ))
 }
 
 /// The keys that all replicas share, or this replica's own.

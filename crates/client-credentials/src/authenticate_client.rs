@@ -19,6 +19,7 @@ use crate::presented_secret::{Attempt, Verdict};
 use crate::rate_limit::LimitReached;
 use crate::slow_work::Busy;
 use crate::source::Source;
+use crate::token_places::{NoPlace, Place};
 
 /// How often the use of a credential is noted: a request costs no write.
 pub(crate) const NOTE_USE_SECONDS: i64 = 300;
@@ -33,7 +34,11 @@ pub enum PresentedCredential {
         /// Where wrong secrets are counted.
         source: Source,
     },
-    Assertion(Box<Jws>),
+    Assertion {
+        jws: Box<Jws>,
+        /// For whom keys are fetched, if they must be.
+        source: Source,
+    },
     UnusableAssertion(AssertionRefusal),
     Unusable(CredentialDefect),
 }
@@ -60,6 +65,8 @@ pub enum AuthenticateClientError {
     Assertion(#[from] AssertionRefusal),
     #[error(transparent)]
     KeysUnknown(#[from] KeysUnknown),
+    #[error(transparent)]
+    NoPlace(#[from] NoPlace),
     /// Too many secrets with imported hashes are being verified (T-BRU-05).
     #[error(transparent)]
     Busy(#[from] Busy),
@@ -72,6 +79,7 @@ impl From<VerifyError> for AuthenticateClientError {
         match error {
             VerifyError::Signature(defect) => AssertionRefusal::from(defect).into(),
             VerifyError::KeysUnknown(unknown) => unknown.into(),
+            VerifyError::NoPlace(no_place) => no_place.into(),
         }
     }
 }
@@ -122,6 +130,7 @@ pub enum AssertionRefusal {
 }
 
 /// The client that presents `credential`. `client_id` is the parameter of that name: if given, it must name the client.
+/// `place` is given back while somebody else is waited for.
 ///
 /// # Errors
 /// [`AuthenticateClientError`].
@@ -129,6 +138,7 @@ pub async fn run(
     deps: &Deps,
     credential: PresentedCredential,
     client_id: Option<&str>,
+    place: &mut Place,
     now: Timestamp,
 ) -> Result<Authenticated, AuthenticateClientError> {
     match credential {
@@ -137,7 +147,9 @@ pub async fn run(
             let client = outcome.map_err(|error| count_wrong_secret(deps, error, &id, source, now))?;
             Ok(Authenticated { client, assertion: None, kid: None })
         }
-        PresentedCredential::Assertion(jws) => client_with_assertion(deps, &jws, client_id, now).await,
+        PresentedCredential::Assertion { jws, source } => {
+            client_with_assertion(deps, &jws, source, client_id, place, now).await
+        }
         PresentedCredential::UnusableAssertion(refusal) => Err(refusal.into()),
         PresentedCredential::Unusable(defect) => Err(defect.into()),
     }
@@ -250,7 +262,9 @@ pub(crate) fn too_many_wrong_secrets(
 async fn client_with_assertion(
     deps: &Deps,
     jws: &Jws,
+    source: Source,
     client_id: Option<&str>,
+    place: &mut Place,
     now: Timestamp,
 ) -> Result<Authenticated, AuthenticateClientError> {
     let id = assertion::claimed_client(jws).map_err(AssertionRefusal::from)?;
@@ -277,7 +291,7 @@ async fn client_with_assertion(
         jose::verify_decoy(jws);
         return Err(refusal.into());
     }
-    let kid = step("verify_assertion", client_keys::verify(deps, &signer, jws, now)).await?;
+    let kid = step("verify_assertion", client_keys::verify(deps, &signer, jws, source, place, now)).await?;
     let assertion = checked.map_err(AssertionRefusal::from)?;
     if !signer.may_obtain_tokens() {
         return Err(AssertionRefusal::NotPublic.into());
@@ -309,7 +323,7 @@ impl PresentedCredential {
     pub fn claimed_client(&self) -> Option<ClientId> {
         match self {
             Self::Secret { client_id, .. } => ClientId::parse(client_id).ok(),
-            Self::Assertion(jws) => assertion::claimed_client(jws).ok(),
+            Self::Assertion { jws, .. } => assertion::claimed_client(jws).ok(),
             Self::UnusableAssertion(_) | Self::Unusable(_) => None,
         }
     }

@@ -264,6 +264,9 @@ pub struct JwksUriSettings {
     pub authorities: Option<PathBuf>,
 }
 
+/// In bytes. Salts of the service we replace may be shorter and must be taken.
+const SHORT_SALT: usize = 16;
+
 /// How often a minute; 0: no limit.
 #[derive(Debug, Clone, Copy)]
 pub struct RateLimits {
@@ -519,6 +522,11 @@ fn warnings(variables: &Variables) -> Vec<&'static str> {
             !variables.jwks_uri_allowed_networks.0.is_empty(),
             "JWKS_URI_ALLOWED_NETWORKS is set: whoever may register a client can have this service ask any https server \
              in those networks",
+        ),
+        (
+            variables.client_id_hash_salt.as_ref().is_some_and(|salt| salt.expose().len() < SHORT_SALT),
+            "CLIENT_ID_HASH_SALT is shorter than 16 characters: whoever gets hold of the store could find it by trying, and \
+             then the secrets that people thought up. A new deployment takes `openssl rand -base64 32`",
         ),
         (
             drop_in && no_audience,

@@ -3,7 +3,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 use credentials::Random;
@@ -39,6 +39,12 @@ pub(crate) fn read_or_create(
     Ok(GeneratedFile { content: read()?, created })
 }
 
+/// Whether others than its owner may read or change the file, as after a restore from a backup. One that cannot be looked
+/// at is not.
+pub(crate) fn is_open_to_others(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o077 != 0)
+}
+
 /// Writes a file of another name to its end, then gives it its name, which fails if somebody was faster. The other name
 /// is random: containers that share a volume have equal process ids.
 fn create(path: &Path, directory: &Path, random: &dyn Random, content: &[u8]) -> io::Result<bool> {
@@ -65,8 +71,6 @@ fn write(path: &Path, content: &[u8]) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
-
     use credentials::SystemRandom;
 
     use super::*;
@@ -86,6 +90,11 @@ mod tests {
         assert_eq!(*second.content, b"first");
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!((mode(&path), mode(path.parent().unwrap())), (0o600, 0o700));
+        assert!(!is_open_to_others(&path));
+        for open in [0o640, 0o604, 0o620] {
+            fs::set_permissions(&path, fs::Permissions::from_mode(open)).unwrap();
+            assert!(is_open_to_others(&path), "{open:o}");
+        }
         assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1, "nothing else is left behind");
     }
 

@@ -9,6 +9,7 @@ use credentials::client::{Client, ClientId};
 use crate::Deps;
 use crate::authenticate_client::{self, AuthenticateClientError, PresentedCredential};
 use crate::describe_token::{self, DescribeTokenError};
+use crate::token_places::Place;
 use crate::token_rights;
 
 /// A question about a token.
@@ -41,10 +42,11 @@ pub enum IntrospectTokenError {
 pub async fn run(
     deps: &Deps,
     question: TokenQuestion,
+    place: &mut Place,
 ) -> Result<Option<AccessTokenClaims>, IntrospectTokenError> {
     let now = deps.clock.now();
     let client_id = question.client_id.as_deref();
-    let authenticated = authenticate_client::run(deps, question.credential, client_id, now).await?;
+    let authenticated = authenticate_client::run(deps, question.credential, client_id, place, now).await?;
     let token = question.token.ok_or(IntrospectTokenError::TokenMissing)?;
     let known = look_up(deps, &authenticated.client, &token, now).await?;
     authenticated.spend(deps).await?;

@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 use crate::Deps;
 use crate::authenticate_client::{self, AuthenticateClientError, NOTE_USE_SECONDS, PresentedCredential};
 use crate::signing_keys::NoSigner;
+use crate::token_places::Place;
 
 const NOTE_LOGIN_SECONDS: i64 = 3600;
 
@@ -58,10 +59,14 @@ pub enum IssueTokenError {
 ///
 /// # Errors
 /// [`IssueTokenError`]; nothing was issued then.
-pub async fn run(deps: &Deps, request: TokenRequest) -> Result<IssuedToken, IssueTokenError> {
+pub async fn run(
+    deps: &Deps,
+    request: TokenRequest,
+    place: &mut Place,
+) -> Result<IssuedToken, IssueTokenError> {
     let now = deps.clock.now();
     let client_id = request.client_id.as_deref();
-    let mut authenticated = authenticate_client::run(deps, request.credential, client_id, now).await?;
+    let mut authenticated = authenticate_client::run(deps, request.credential, client_id, place, now).await?;
     let mut grant_request = GrantRequest {
         audiences: request.audiences,
         resources: request.resources,

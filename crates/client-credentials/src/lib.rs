@@ -34,6 +34,7 @@ pub mod revoke_token;
 pub mod signing_keys;
 mod slow_work;
 pub mod source;
+pub mod token_places;
 mod token_rights;
 
 pub use app::{ClientCredentials, Deps, Stores};

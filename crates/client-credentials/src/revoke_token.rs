@@ -10,6 +10,7 @@ use crate::authenticate_client::{self, AuthenticateClientError};
 use crate::describe_token::{self, DescribeTokenError};
 use crate::introspect_token::TokenQuestion;
 use crate::revocations::RevokeError;
+use crate::token_places::Place;
 use crate::token_rights;
 
 /// A token that is revoked.
@@ -39,10 +40,14 @@ pub enum RevokeTokenError {
 ///
 /// # Errors
 /// [`RevokeTokenError`].
-pub async fn run(deps: &Deps, question: TokenQuestion) -> Result<Option<RevokedToken>, RevokeTokenError> {
+pub async fn run(
+    deps: &Deps,
+    question: TokenQuestion,
+    place: &mut Place,
+) -> Result<Option<RevokedToken>, RevokeTokenError> {
     let now = deps.clock.now();
     let client_id = question.client_id.as_deref();
-    let authenticated = authenticate_client::run(deps, question.credential, client_id, now).await?;
+    let authenticated = authenticate_client::run(deps, question.credential, client_id, place, now).await?;
     let token = question.token.ok_or(RevokeTokenError::TokenMissing)?;
     // Whom the token is for does not matter to its owner.
     let claims = match describe_token::read(deps, &token, None, now).await {

@@ -89,14 +89,25 @@ pub async fn read_at_most(
         return Err(BodyError::TooLarge(max_bytes));
     }
     let room = request.app_data::<BodyRoom>().cloned().unwrap_or_default();
-    tokio::time::timeout(MAX_TIME, collect(max_bytes, payload, &room))
+    // Where a client offers another protocol, the parser takes all that follows for it. We stay with this one (RFC 9110
+    // §7.8), so the body ends where the head says.
+    let offers_another = request.headers().contains_key(header::UPGRADE);
+    let end = declared.filter(|_| offers_another).and_then(|length| usize::try_from(length).ok());
+    tokio::time::timeout(MAX_TIME, collect(max_bytes, payload, end, &room))
         .await
         .unwrap_or(Err(BodyError::TooSlow))
 }
 
-async fn collect(max_bytes: usize, mut payload: Payload, room: &BodyRoom) -> Result<Bytes, BodyError> {
+async fn collect(
+    max_bytes: usize,
+    mut payload: Payload,
+    end: Option<usize>,
+    room: &BodyRoom,
+) -> Result<Bytes, BodyError> {
     let (mut body, mut taken) = (BytesMut::new(), None);
-    while let Some(chunk) = payload.next().await {
+    while end.is_none_or(|end| body.len() < end)
+        && let Some(chunk) = payload.next().await
+    {
         let chunk = chunk.map_err(|_| BodyError::Broken)?;
         let needed = body.len().saturating_add(chunk.len());
         if needed > max_bytes {
@@ -105,6 +116,7 @@ async fn collect(max_bytes: usize, mut payload: Payload, room: &BodyRoom) -> Res
         room.grow(&mut taken, body.len(), needed)?;
         body.extend_from_slice(&chunk);
     }
+    body.truncate(end.unwrap_or(max_bytes));
     Ok(body.freeze())
 }
 
@@ -118,8 +130,8 @@ pub fn media_type(request: &HttpRequest) -> String {
     let mut parts = value.split(';').map(str::trim);
     let media_type = parts.next().unwrap_or_default().to_owned();
     let foreign = parts
-        .filter_map(|part| part.strip_prefix("charset="))
-        .any(|charset| charset.trim_matches('"') != "utf-8");
+        .filter_map(|part| part.split_once('='))
+        .any(|(name, value)| name.trim() == "charset" && value.trim().trim_matches('"') != "utf-8");
     if foreign { String::new() } else { media_type }
 }
 

@@ -3,6 +3,7 @@
 use std::future::ready;
 use std::io;
 use std::net::{TcpListener, ToSocketAddrs};
+use std::rc::Rc;
 use std::time::Duration;
 
 use actix_http::HttpService;
@@ -20,7 +21,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::access_log;
 use crate::body::BodyRoom;
-use crate::connection::{self, Connection};
+use crate::connection::{self, Connection, Crowd, Stopping, answers};
 use crate::metrics::HttpMetrics;
 use crate::service::StartError;
 use crate::status::Status;
@@ -59,7 +60,8 @@ pub fn bind(host: &str, port: u16, variable: &str) -> Result<TcpListener, StartE
 }
 
 /// Serves `routes` on `listener` within the limits every service has, with the access log, `metrics` and
-/// `traces` around them. At most `max_connections` are open at a time; more wait to be accepted, in the queue of the operating system.
+/// `traces` around them. At most `max_connections` are open at a time. Before they are, those that have waited for their
+/// clients for longest are closed; if all are at work, more wait to be accepted, in the queue of the operating system.
 ///
 /// # Errors
 /// If the listener cannot be used.
@@ -73,18 +75,27 @@ pub fn serve(
     let max_connections = usize::try_from(max_connections).unwrap_or(usize::MAX).max(1);
     let workers = std::thread::available_parallelism().map_or(1, usize::from).min(max_connections);
     let room = BodyRoom::default();
+    let crowd = Crowd::new(max_connections.saturating_sub(spare(max_connections)).max(1));
     let builder = ServerBuilder::new();
     let stopping = builder.graceful_shutdown_signal();
     // actix-web's `HttpServer`, but with `Connection` between socket and parser.
     let traces = traces.clone();
     let connections = move || {
-        let (metrics, stopping) = (metrics.clone(), stopping.clone());
+        let (metrics, stopping, crowd) = (metrics.clone(), stopping.clone(), crowd.clone());
+        let stopped: Stopping = Rc::new({
+            let stopping = stopping.clone();
+            move || {
+                let stopping = stopping.clone();
+                Box::pin(async move { stopping.notified().await })
+            }
+        });
         let app = App::new()
             .app_data(metrics.clone())
             .app_data(room.clone())
             .app_data(traces.clone())
             .wrap(DefaultHeaders::new().add((header::X_CONTENT_TYPE_OPTIONS, "nosniff")))
             .wrap(from_fn(unread_body::middleware))
+            .wrap(from_fn(answers::middleware))
             .wrap(from_fn(access_log::middleware))
             .configure(routes.clone());
         let http = HttpService::build()
@@ -95,13 +106,17 @@ pub fn serve(
                 let stopping = stopping.clone();
                 async move { stopping.notified().await }
             })
+            .on_connect_ext(|connection: &Connection<TcpStream>, data| {
+                data.insert(connection.answers().clone());
+            })
             .h1(map_config(app, |()| AppConfig::default()));
         let counted = metrics.clone();
         fn_service(move |stream: TcpStream| {
             let peer = stream.peer_addr().ok();
             // An answer must not wait for the acknowledgement of the one before.
             let _ = stream.set_nodelay(true);
-            ready(Ok((Connection::new(stream, metrics.clone()), peer)))
+            let connection = Connection::new(stream, metrics.clone(), &crowd, Rc::clone(&stopped));
+            ready(Ok((connection, peer)))
         })
         .and_then(http)
         .map_err(move |error| {
@@ -118,6 +133,11 @@ pub fn serve(
         .disable_signals()
         .listen("http", listener, connections)?;
     Ok(server.run())
+}
+
+/// Of so many connections, how many are kept for those who come.
+fn spare(max_connections: usize) -> usize {
+    max_connections.div_ceil(16).min(64)
 }
 
 /// Runs until a signal asks to stop. SIGTERM: readiness flips, and we go on answering for `delay`, until every

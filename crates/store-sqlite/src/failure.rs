@@ -80,6 +80,22 @@ impl From<Failure> for StoreError {
     }
 }
 
+impl Failure {
+    /// Whether it is the file or its disk that takes no writes, and not what was to be written.
+    pub(crate) fn is_of_the_disk(&self) -> bool {
+        let Self::Sqlite(error) = self else { return false };
+        matches!(
+            error.sqlite_error_code(),
+            Some(
+                ErrorCode::DiskFull
+                    | ErrorCode::ReadOnly
+                    | ErrorCode::SystemIoFailure
+                    | ErrorCode::CannotOpen
+            )
+        )
+    }
+}
+
 /// Reads a stored record. `what` names it in the error; the text itself never gets there.
 pub(crate) fn decode<T: DeserializeOwned>(what: impl FnOnce() -> String, record: &str) -> Result<T, Failure> {
     serde_json::from_str(record).map_err(|error| Failure::Unreadable {

@@ -91,3 +91,44 @@ impl SqliteStore {
         Arc::clone(&self.shared.readers).look_up(work).await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use credentials::client::ClientStore;
+    use credentials::store::DeploymentStore;
+    use testkit::FakeClock;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_store_that_takes_no_writes_is_not_well_until_it_does() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(directory.path(), Arc::new(FakeClock::default())).unwrap();
+        let limit = |pages: i64| {
+            store.write(move |connection| Ok(connection.pragma_update(None, "max_page_count", pages)?))
+        };
+        assert!(store.ping().await.is_ok());
+        let refused = store.write(|_| {
+            Err::<(), _>(Failure::Unreadable {
+                what: "a record".to_owned(),
+                category: serde_json::error::Category::Data,
+                column: 1,
+            })
+        });
+        assert!(refused.await.is_err());
+        assert!(store.ping().await.is_ok(), "one bad record says nothing about the disk");
+
+        // As small as it can be, and then full.
+        limit(1).await.unwrap();
+        let value = [7; 4096];
+        let mut names = (0..100).map(|number| number.to_string());
+        while store.agree(&names.next().unwrap(), &value).await.is_ok() {}
+        for _ in 0..2 {
+            assert!(store.ping().await.is_err());
+        }
+        assert!(store.find(&testkit::client_id("a")).await.is_ok(), "it is still read");
+        limit(1_000_000).await.unwrap();
+        assert!(store.ping().await.is_ok());
+        assert_eq!(store.agree("name", &value).await.unwrap(), value);
+    }
+}

@@ -3,6 +3,7 @@
 
 use std::cell::Cell;
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -23,6 +24,8 @@ const QUEUE: usize = 1024;
 pub(crate) struct Writer {
     queue: Mutex<Option<SyncSender<Box<dyn Job>>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
+    /// Whether the last write failed because of the disk.
+    failing: Arc<AtomicBool>,
 }
 
 impl Writer {
@@ -32,11 +35,16 @@ impl Writer {
         clock: Arc<dyn Clock>,
     ) -> Result<Self, OpenError> {
         let (queue, jobs) = sync_channel(QUEUE);
+        let failing = Arc::new(AtomicBool::default());
+        let noted = Arc::clone(&failing);
         let thread = std::thread::Builder::new()
             .name("sqlite-writer".to_owned())
-            .spawn(move || WriterThread { connection, file, clock, forgotten: Cell::default() }.run(&jobs))
+            .spawn(move || {
+                WriterThread { connection, file, clock, forgotten: Cell::default(), failing: noted }
+                    .run(&jobs)
+            })
             .map_err(OpenError::Thread)?;
-        Ok(Self { queue: Mutex::new(Some(queue)), thread: Mutex::new(Some(thread)) })
+        Ok(Self { queue: Mutex::new(Some(queue)), thread: Mutex::new(Some(thread)), failing })
     }
 
     /// Runs `work` in the next transaction and answers after its commit.
@@ -68,6 +76,11 @@ impl Writer {
         }
     }
 
+    /// Whether the last write failed because of the disk, and none has succeeded since.
+    pub(crate) fn is_failing(&self) -> bool {
+        self.failing.load(Ordering::Relaxed)
+    }
+
     /// Takes no more writes, and waits until the accepted ones are done.
     pub(crate) fn close(&self) {
         drop(self.queue.lock().unwrap_or_else(PoisonError::into_inner).take());
@@ -94,6 +107,8 @@ impl fmt::Debug for Writer {
 trait Job: Send {
     /// Does the work. `false` if it failed and must be undone.
     fn run(&mut self, connection: &Connection) -> bool;
+    /// Why it failed, if it did.
+    fn failure(&self) -> Option<&Failure>;
     /// Tells the caller. `committed` is what became of the transaction.
     fn answer(self: Box<Self>, committed: Result<(), &Failure>);
 }
@@ -108,6 +123,10 @@ impl<T: Send, W: FnOnce(&Connection) -> Result<T, Failure> + Send> Job for Write
     fn run(&mut self, connection: &Connection) -> bool {
         self.outcome = self.work.take().map(|work| work(connection));
         matches!(self.outcome, Some(Ok(_)))
+    }
+
+    fn failure(&self) -> Option<&Failure> {
+        self.outcome.as_ref().and_then(|outcome| outcome.as_ref().err())
     }
 
     fn answer(self: Box<Self>, committed: Result<(), &Failure>) {
@@ -127,6 +146,7 @@ struct WriterThread {
     file: DataFile,
     clock: Arc<dyn Clock>,
     forgotten: Cell<Forgotten>,
+    failing: Arc<AtomicBool>,
 }
 
 /// When what has ended was last removed.
@@ -143,9 +163,20 @@ impl WriterThread {
             let mut batch = vec![first];
             batch.extend(jobs.try_iter().take(QUEUE));
             let committed = self.commit(&mut batch);
+            self.note(&batch, committed.is_ok());
             for job in batch {
                 job.answer(committed.as_ref().copied());
             }
+        }
+    }
+
+    /// Remembers whether the disk takes writes. A write that failed by itself says nothing about it.
+    fn note(&self, batch: &[Box<dyn Job>], committed: bool) {
+        let refused = |job: &Box<dyn Job>| job.failure().is_some_and(Failure::is_of_the_disk);
+        if !committed || batch.iter().any(refused) {
+            self.failing.store(true, Ordering::Relaxed);
+        } else if batch.iter().any(|job| job.failure().is_none()) {
+            self.failing.store(false, Ordering::Relaxed);
         }
     }
 
@@ -222,7 +253,8 @@ mod tests {
 
     fn thread(directory: &tempfile::TempDir) -> WriterThread {
         let (file, connection) = file::open(directory.path()).unwrap();
-        WriterThread { connection, file, clock: Arc::new(FakeClock::default()), forgotten: Cell::default() }
+        let clock = Arc::new(FakeClock::default());
+        WriterThread { connection, file, clock, forgotten: Cell::default(), failing: Arc::default() }
     }
 
     fn job(work: impl FnOnce(&Connection) -> Result<(), Failure> + Send + 'static) -> (Box<dyn Job>, Answer) {

@@ -52,6 +52,26 @@ mod on_sqlite {
         assert_eq!(mode(&file(&directory)), 0o600);
     }
 
+    /// The command of docs/operations.md, run by another process' connection while the store is written.
+    #[tokio::test]
+    async fn a_backup_of_a_running_store_opens_and_has_every_acknowledged_write() {
+        let (directory, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let store = open(directory.path()).unwrap();
+        for id in ["a", "b"] {
+            store.insert_new(&client(id)).await.unwrap();
+        }
+        assert!(fs::metadata(directory.path().join("gettone.sqlite3-wal")).unwrap().len() > 0);
+        let raw = Connection::open(file(directory.path())).unwrap();
+        raw.execute("VACUUM INTO ?", [file(elsewhere.path()).to_str().unwrap()]).unwrap();
+        store.insert_new(&client("later")).await.unwrap();
+
+        let restored = open(elsewhere.path()).unwrap();
+        let page = restored.list(&ClientFilter::default(), None, 10).await.unwrap();
+        assert_eq!(page.clients, [client("a"), client("b")]);
+        restored.insert_new(&client("later")).await.unwrap();
+        assert_eq!(mode(&file(elsewhere.path())), 0o600);
+    }
+
     #[tokio::test]
     async fn a_newer_file_is_refused_and_left_alone() {
         let directory = tempfile::tempdir().unwrap();

@@ -8,6 +8,7 @@
 )]
 
 mod answers;
+mod connections;
 mod decision_table;
 mod metrics;
 mod original_request;

@@ -2,6 +2,7 @@
 //! what to do. It changes nothing.
 
 use std::fmt;
+use std::path::Path;
 use std::time::Duration;
 
 use reqwest::Url;
@@ -11,6 +12,7 @@ use service_kit::Vars;
 use super::management::{Management, ManagementError};
 use super::output::{Column, Format};
 use super::{CommandError, Connection};
+use crate::generated_file::is_open_to_others;
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -28,6 +30,7 @@ const COLUMNS: [Column; 3] =
 pub(super) async fn run(connection: &Connection, vars: &Vars) -> Result<(), CommandError> {
     let management = connection.open(vars)?;
     let mut findings = vec![listener(&management).await];
+    findings.extend(management.token_file().map(token_file));
     if findings.iter().all(|finding| finding.well) {
         findings.push(store(&management).await);
         findings.push(signing_keys(&management).await);
@@ -54,14 +57,23 @@ async fn listener(management: &Management) -> Finding {
     }
 }
 
+fn token_file(path: &Path) -> Finding {
+    let check = "management token";
+    if is_open_to_others(path) {
+        unwell(check, format!("others on this machine may read it: chmod 600 {}", path.display()))
+    } else {
+        well(check, format!("{} is readable by its owner only", path.display()))
+    }
+}
+
 async fn store(management: &Management) -> Finding {
     let check = "store";
     match management.get(&["-", "check-up"], &[]).await {
-        Ok(_) => well(check, "answers"),
+        Ok(_) => well(check, "answers, and took the last write"),
         Err(ManagementError::Refused { .. }) => unwell(
             check,
-            "does not answer: look at the database (CREDENTIALS_MONGODB_URL) or the disk of DATA_DIR; the log of the \
-             service names the reason",
+            "does not answer, or takes no writes: look at the database (CREDENTIALS_MONGODB_URL), or whether the disk of \
+             DATA_DIR is full or read-only; the log of the service names the reason",
         ),
         Err(error) => unwell(check, error),
     }

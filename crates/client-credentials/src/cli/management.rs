@@ -15,6 +15,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub(super) struct Management {
     base: Url,
     token: Zeroizing<String>,
+    /// Where the token was, if it was in a file.
+    token_file: Option<PathBuf>,
     http: reqwest::Client,
 }
 
@@ -54,13 +56,14 @@ impl Management {
         let url = url.map_or_else(|| format!("http://127.0.0.1:{port}"), str::to_owned);
         let base = Url::parse(&url).ok().filter(|base| matches!(base.scheme(), "http" | "https"));
         let base = base.ok_or(ManagementError::Url(url))?;
-        let token = match (token_file, text("BOOTSTRAP_TOKEN")?) {
-            (None, Some(token)) => token,
-            (Some(path), _) => read_token(path)?,
+        let (token, token_file) = match (token_file, text("BOOTSTRAP_TOKEN")?) {
+            (None, Some(token)) => (token, None),
+            (Some(path), _) => (read_token(path)?, Some(path.to_owned())),
             (None, None) => {
                 let directory =
                     text("DATA_DIR")?.map_or_else(|| "./data".to_owned(), |path| path.to_string());
-                read_token(&Path::new(&directory).join("bootstrap-token"))?
+                let path = Path::new(&directory).join("bootstrap-token");
+                (read_token(&path)?, Some(path))
             }
         };
         // Of no consequence if somebody was faster: all choose the same.
@@ -71,12 +74,17 @@ impl Management {
             .no_proxy()
             .build()
             .map_err(|error| unreachable(&base, &error))?;
-        Ok(Self { base, token, http })
+        Ok(Self { base, token, token_file, http })
     }
 
     /// Where the listener is.
     pub(super) const fn base(&self) -> &Url {
         &self.base
+    }
+
+    /// The file that the token was read from.
+    pub(super) fn token_file(&self) -> Option<&Path> {
+        self.token_file.as_deref()
     }
 
     pub(super) async fn get(&self, path: &[&str], query: &[(&str, &str)]) -> Result<Value, ManagementError> {

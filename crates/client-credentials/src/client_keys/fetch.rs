@@ -9,9 +9,8 @@ use std::time::Duration;
 use common::strict_json;
 use reqwest::Certificate;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use reqwest::header::{ACCEPT, CONTENT_ENCODING};
+use reqwest::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap};
 use serde_json::{Map, Value};
-use tokio::sync::Semaphore;
 use url::{Origin, Url};
 
 use super::address::AddressPolicy;
@@ -21,8 +20,6 @@ use super::uri::{self, JwksUriDefect};
 const DEADLINE: Duration = Duration::from_secs(3);
 const MAX_BODY: usize = 64 * 1024;
 const MAX_KEYS: usize = 20;
-/// Fetches on their way at one time, for all clients together (T-SSRF-06).
-const MAX_FETCHES: usize = 16;
 
 /// Fetches key sets.
 pub struct KeySetFetcher {
@@ -30,7 +27,6 @@ pub struct KeySetFetcher {
     http: Option<reqwest::Client>,
     addresses: AddressPolicy,
     own: Option<Origin>,
-    places: Semaphore,
 }
 
 /// Why there is no key set. For the log.
@@ -40,14 +36,14 @@ pub enum FetchError {
     Uri(#[from] JwksUriDefect),
     #[error("this machine has no root certificates")]
     NoRoots,
-    #[error("too many key sets are being fetched")]
-    Busy,
     #[error("it took longer than 3 seconds")]
     TooSlow,
     #[error("the request failed: {0}")]
     Request(String),
     #[error("the answer has status {0}")]
     Status(u16),
+    #[error("the answer is neither application/json nor application/jwk-set+json")]
+    NotJson,
     #[error("the answer is compressed")]
     Encoded,
     #[error("the answer is longer than 64 KiB")]
@@ -61,10 +57,11 @@ impl KeySetFetcher {
     #[must_use]
     pub fn new(addresses: AddressPolicy, authorities: Vec<Certificate>, own: Option<Origin>) -> Self {
         let http = http_client(&addresses, authorities);
-        Self { http, addresses, own, places: Semaphore::new(MAX_FETCHES) }
+        Self { http, addresses, own }
     }
 
-    /// Whether keys may be fetched from there, as far as the URL tells.
+    /// Whether keys may be fetched from there, as far as the URL tells. Ask again before a fetch: it may have been stored
+    /// before a rule was.
     ///
     /// # Errors
     /// [`JwksUriDefect`].
@@ -72,14 +69,11 @@ impl KeySetFetcher {
         uri::parse(uri, &self.addresses, self.own.as_ref())
     }
 
-    /// The keys that are published there now, unchecked.
+    /// The keys that are published at a URL that was [checked](Self::check), themselves unchecked.
     ///
     /// # Errors
     /// [`FetchError`].
-    pub async fn fetch(&self, uri: &str) -> Result<Vec<Map<String, Value>>, FetchError> {
-        // Checked again: it may have been stored before a rule was.
-        let url = self.check(uri)?;
-        let _place = self.places.try_acquire().map_err(|_| FetchError::Busy)?;
+    pub async fn fetch(&self, url: Url) -> Result<Vec<Map<String, Value>>, FetchError> {
         let body = tokio::time::timeout(DEADLINE, self.get(url)).await.map_err(|_| FetchError::TooSlow)??;
         key_set(&body).ok_or(FetchError::NotAKeySet)
     }
@@ -94,6 +88,9 @@ impl KeySetFetcher {
         if response.headers().get_all(CONTENT_ENCODING).iter().any(|encoding| encoding != "identity") {
             return Err(FetchError::Encoded);
         }
+        if !is_json(response.headers()) {
+            return Err(FetchError::NotJson);
+        }
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(failed)? {
             if body.len().saturating_add(chunk.len()) > MAX_BODY {
@@ -103,6 +100,13 @@ impl KeySetFetcher {
         }
         Ok(body)
     }
+}
+
+/// A page that only looks like a key set, such as what somebody could write into one, is none (T-SSRF-07).
+fn is_json(headers: &HeaderMap) -> bool {
+    let value = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let media_type = value.split(';').next().unwrap_or_default().trim_ascii();
+    ["application/json", "application/jwk-set+json"].iter().any(|json| media_type.eq_ignore_ascii_case(json))
 }
 
 /// RFC 7517 §5.
@@ -185,15 +189,19 @@ mod tests {
         assert!(knocked.is_err(), "nobody connected");
     }
 
-    #[tokio::test]
-    async fn t_ssrf_06_only_so_many_fetches_at_once() {
-        let fetcher = KeySetFetcher::new(AddressPolicy::default(), Vec::new(), None);
-        let _places = fetcher.places.try_acquire_many(16).unwrap();
-        assert!(matches!(fetcher.fetch("https://client.example/k").await, Err(FetchError::Busy)));
-        assert!(matches!(
-            fetcher.fetch("https://127.0.0.1/k").await,
-            Err(FetchError::Uri(JwksUriDefect::Inside))
-        ));
+    #[test]
+    fn t_ssrf_07_a_key_set_says_that_it_is_json() {
+        let is_json = |value: &str| {
+            let value = reqwest::header::HeaderValue::from_str(value).unwrap();
+            is_json(&HeaderMap::from_iter([(CONTENT_TYPE, value)]))
+        };
+        for good in ["application/json", "Application/JWK-Set+JSON", "application/json ; charset=utf-8"] {
+            assert!(is_json(good), "{good}");
+        }
+        for bad in ["", "text/html", "text/plain", "application/jsonp", "application/jwt"] {
+            assert!(!is_json(bad), "{bad}");
+        }
+        assert!(!super::is_json(&HeaderMap::new()));
     }
 
     #[test]

@@ -4,10 +4,12 @@
 mod address;
 mod fetch;
 mod published;
+mod remembered;
+mod resting;
+mod slots;
 mod uri;
 
 use std::collections::HashSet;
-use std::sync::Arc;
 
 use common::Timestamp;
 use credentials::StoreError;
@@ -19,9 +21,12 @@ use serde_json::{Map, Value};
 
 use crate::Deps;
 use crate::slow_work::Busy;
+use crate::source::Source;
+use crate::token_places::{NoPlace, Place};
 
 pub use address::{AddressPolicy, Network};
 pub use fetch::KeySetFetcher;
+use published::NoKeys;
 pub use published::{KeysUnknown, PublishedKeys};
 pub use uri::JwksUriDefect;
 
@@ -160,9 +165,21 @@ pub enum VerifyError {
     Signature(#[from] SignatureDefect),
     #[error(transparent)]
     KeysUnknown(#[from] KeysUnknown),
+    #[error(transparent)]
+    NoPlace(#[from] NoPlace),
 }
 
-/// Verifies the signature of an assertion with the one key of the client that it may be from, and returns its `kid`.
+impl From<NoKeys> for VerifyError {
+    fn from(error: NoKeys) -> Self {
+        match error {
+            NoKeys::Unknown(unknown) => unknown.into(),
+            NoKeys::NoPlace(no_place) => no_place.into(),
+        }
+    }
+}
+
+/// Verifies the signature of an assertion with the one key of the client that it may be from, and returns its `kid`. `place`
+/// is given back while keys are fetched, for a request from `source`.
 ///
 /// # Errors
 /// [`VerifyError`]. It takes as long as a verification, whatever it is, but for a fetch from the client's `jwks_uri`.
@@ -170,24 +187,30 @@ pub async fn verify(
     deps: &Deps,
     client: &Client,
     jws: &Jws,
+    source: Source,
+    place: &mut Place,
     now: Timestamp,
 ) -> Result<Option<String>, VerifyError> {
     let algorithm = client.assertion_algorithm.as_deref();
     let published = match &client.jwks_uri {
-        None => Arc::default(),
+        None => None,
         Some(uri) => {
             let wanted =
                 |keys: &[PublicKey]| choose(keys.iter(), algorithm, jws) != Err(SignatureDefect::UnknownKey);
-            deps.published_keys.of(client, uri, wanted).await?
+            Some(deps.published_keys.of(client, uri, source, place, wanted).await?)
         }
     };
-    let key = choose(client.keys_at(now).chain(published.iter()), algorithm, jws);
+    let published_keys = published.iter().flat_map(|published| published.keys.iter());
+    let key = choose(client.keys_at(now).chain(published_keys), algorithm, jws);
     // Whoever publishes our keys as theirs must not have our signatures taken for theirs (T-KEY-10).
     let ours =
         |key: &PublicKey| client.jwks_uri.is_some() && deps.signing_keys.known(now).contain(key) != Ok(false);
     match key {
         Ok(key) if !ours(key) => {
             jose::verify(key, jws)?;
+            if let Some(published) = &published {
+                deps.published_keys.proved(client, published);
+            }
             Ok(key.kid().map(str::to_owned))
         }
         Ok(_) => Err(refused(jws, SignatureDefect::UnknownKey)),

@@ -33,7 +33,17 @@ fn drop_in_takes_the_variables_of_the_service_we_replace() {
     assert_eq!((config.tokens.lifetime_seconds, config.tokens.clock_skew_seconds), (600, 0));
     assert_eq!(config.tokens.default_audience, None);
     assert!(config.tokens.accepted_audiences.is_empty());
-    assert_eq!(config.warnings.len(), 2);
+    assert_eq!(config.warnings.len(), 3);
+}
+
+#[test]
+fn t_ops_04_a_salt_that_could_be_guessed_is_warned_of_and_an_empty_one_is_none() {
+    for (salt, warnings) in [("sixteen letters.", 0), ("fifteen letters", 1), ("a", 1), ("", 0)] {
+        let config = read(&[("CLIENT_ID_HASH_SALT", salt)]).unwrap();
+        assert_eq!((config.warnings.len(), config.pepper.is_none()), (warnings, salt.is_empty()), "{salt}");
+    }
+    let empty: Vec<_> = DROP_IN.into_iter().filter(|(name, _)| *name != "CLIENT_ID_HASH_SALT").collect();
+    assert!(read(&[empty, vec![("CLIENT_ID_HASH_SALT", "")]].concat()).is_err());
 }
 
 #[test]

@@ -32,6 +32,7 @@ use service_kit::openapi::PATH as OPENAPI;
 use service_kit::status::Status;
 
 use crate::Deps;
+use crate::token_places::TokenPlaces;
 use error::Refusal;
 
 /// One method on one path.
@@ -296,7 +297,7 @@ pub const MANAGEMENT: &[Endpoint] = &[
 pub fn public_routes(config: &mut ServiceConfig, deps: &Arc<Deps>, status: &Status, prefix: &str) {
     config.app_data(Data::from(Arc::clone(deps)));
     // Called once for each worker: each has places of its own.
-    config.app_data(oauth::TokenPlaces::new(deps.max_token_requests));
+    config.app_data(TokenPlaces::new(deps.max_token_requests));
     status.routes(config);
     for resource in resources("", PUBLIC_WITHOUT_PREFIX) {
         config.service(resource);

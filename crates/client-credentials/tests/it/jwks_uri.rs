@@ -16,14 +16,14 @@ use testkit::tls::Authority;
 use crate::service::{Answer, ISSUER, JSON, KeyClient, Service, jwt_part};
 
 /// Answers every request with the bytes it was given last, and counts connections and requests.
-struct KeyServer {
+pub(crate) struct KeyServer {
     address: SocketAddr,
     answer: Arc<Mutex<Vec<u8>>>,
     asked: Arc<AtomicUsize>,
 }
 
 impl KeyServer {
-    fn start(host: &str, authority: &Authority) -> Self {
+    pub(crate) fn start(host: &str, authority: &Authority) -> Self {
         let listener = TcpListener::bind((host, 0)).unwrap();
         let _ = rustls::crypto::ring::default_provider().install_default();
         let certificate = CertificateDer::from_pem_file(authority.certificate()).unwrap();
@@ -62,27 +62,27 @@ impl KeyServer {
         this
     }
 
-    fn uri(&self) -> String {
+    pub(crate) fn uri(&self) -> String {
         format!("https://{}/keys", self.address)
     }
 
-    fn asked(&self) -> usize {
+    pub(crate) fn asked(&self) -> usize {
         self.asked.load(Ordering::SeqCst)
     }
 
-    fn answers(&self, head: &str, body: &str) {
+    pub(crate) fn answers(&self, head: &str, body: &str) {
         let length = body.len();
         let bytes = format!("HTTP/1.1 {head}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}");
         *self.answer.lock().unwrap() = bytes.into_bytes();
     }
 
-    fn publishes(&self, keys: &[Value]) {
+    pub(crate) fn publishes(&self, keys: &[Value]) {
         self.answers("200 OK\r\nContent-Type: application/json", &json!({"keys": keys}).to_string());
     }
 }
 
 /// A service that may fetch from this machine, and trusts the authority.
-fn service(authority: &Authority) -> Service {
+pub(crate) fn service(authority: &Authority) -> Service {
     let file = authority.authority();
     Service::standard(&[
         ("JWKS_URI_ALLOWED_NETWORKS", "127.0.0.0/8"),
@@ -90,22 +90,25 @@ fn service(authority: &Authority) -> Service {
     ])
 }
 
-fn description(uri: &str) -> Value {
+/// The head of an answer that could be a key set.
+const OK_JSON: &str = "200 OK\r\nContent-Type: application/json";
+
+pub(crate) fn description(uri: &str) -> Value {
     json!({"client_name": "c", "token_endpoint_auth_method": "private_key_jwt", "jwks_uri": uri})
 }
 
-fn client(service: &Service, uri: &str, key: ClientKey) -> KeyClient {
+pub(crate) fn client(service: &Service, uri: &str, key: ClientKey) -> KeyClient {
     let answer = service.register(&description(uri));
     assert_eq!(answer.status, 201, "{answer:?}");
     assert_eq!(answer.json()["jwks_uri"], uri);
     KeyClient { id: answer.json()["client_id"].as_str().unwrap().to_owned(), key }
 }
 
-fn present(service: &Service, client: &KeyClient) -> Answer {
+pub(crate) fn present(service: &Service, client: &KeyClient) -> Answer {
     service.present(&service.assertion(client, &json!({})))
 }
 
-fn unknown() -> (u16, String) {
+pub(crate) fn unknown() -> (u16, String) {
     (503, "temporarily_unavailable".to_owned())
 }
 
@@ -199,14 +202,18 @@ fn t_ssrf_03_t_ssrf_05_t_ssrf_07_what_is_no_key_set_is_no_answer() {
     let many: Vec<_> = (0..21).map(|n| json!({"kty": "EC", "kid": n.to_string()})).collect();
     let rows = [
         ("200 OK\r\nContent-Type: text/html", "<html></html>".to_owned()),
-        ("200 OK", format!("[{jwk}]")),
-        ("200 OK", jwk.to_string()),
-        ("200 OK", changed("d", json!("AQAB"))),
-        ("200 OK", changed("alg", json!("none"))),
-        ("200 OK", json!({"keys": [jwk, jwk]}).to_string()),
-        ("200 OK", json!({"keys": many}).to_string()),
-        ("200 OK", format!("{good}{}", " ".repeat(64 * 1024))),
-        ("200 OK\r\nContent-Encoding: gzip", good.clone()),
+        (OK_JSON, format!("[{jwk}]")),
+        (OK_JSON, jwk.to_string()),
+        (OK_JSON, changed("d", json!("AQAB"))),
+        (OK_JSON, changed("alg", json!("none"))),
+        (OK_JSON, json!({"keys": [jwk, jwk]}).to_string()),
+        (OK_JSON, json!({"keys": many}).to_string()),
+        (OK_JSON, format!("{good}{}", " ".repeat(64 * 1024))),
+        (&*format!("{OK_JSON}\r\nContent-Encoding: gzip"), good.clone()),
+        ("200 OK\r\nContent-Type: text/html", good.clone()),
+        ("200 OK\r\nContent-Type: application/jwt", good.clone()),
+        ("200 OK", good.clone()),
+        ("201 Created\r\nContent-Type: application/json", good.clone()),
         ("404 Not Found", good.clone()),
         ("204 No Content", String::new()),
         (&*format!("302 Found\r\nLocation: {}", elsewhere.uri()), good.clone()),
@@ -228,7 +235,8 @@ fn t_ssrf_03_t_ssrf_05_t_ssrf_07_what_is_no_key_set_is_no_answer() {
         json!({"kty": "RSA", "use": "enc"}),
         jwk.clone(),
     ];
-    server.publishes(&others);
+    let others = json!({"keys": others}).to_string();
+    server.answers("200 OK\r\nContent-Type: application/jwk-set+json; charset=utf-8", &others);
     assert_eq!(present(&service, &client).status, 200);
 }
 

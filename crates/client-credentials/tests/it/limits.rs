@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::service::{GRANT, JSON, Service, call, send};
+use crate::service::{FORM, GRANT, JSON, Service, call, send};
 
 /// Everything that comes back until the server closes.
 fn whole_answer(service: &Service, request: &str) -> String {
@@ -118,4 +118,54 @@ fn t_frm_02_parameters_in_the_query_do_not_count() {
     let headers = [("Authorization", &*client.basic()), JSON];
     let answer = service.call("POST", &format!("/oauth/token?{GRANT}"), &headers, "{}");
     assert_eq!(answer.refusal(), (400, "invalid_request".to_owned()));
+}
+
+#[test]
+fn c_9110_upgrade_another_protocol_that_is_offered_is_passed_over() {
+    let service = Service::standard(&[]);
+    let client = service.basic_client(&json!({}));
+    let request = format!(
+        "POST /oauth/token HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nAuthorization: {}\r\n{}: {}\r\n\
+         Content-Length: {}\r\n\r\n{GRANT}",
+        client.basic(),
+        FORM.0,
+        FORM.1,
+        GRANT.len()
+    );
+    let answer = send(service.public, request.as_bytes());
+    assert_eq!(answer.status, 200, "{answer:?}");
+}
+
+#[test]
+fn r_18_a_client_that_takes_its_answers_gets_all_of_them_however_far_ahead_it_sends() {
+    let service = Service::standard(&[]);
+    let requests = 3_000;
+    let mut connection = TcpStream::connect(service.public).unwrap();
+    connection.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let mut sender = connection.try_clone().unwrap();
+    let sending = std::thread::spawn(move || {
+        let many = "GET /.well-known/jwks.json HTTP/1.1\r\nHost: a\r\n\r\n".repeat(requests - 1);
+        sender.write_all(many.as_bytes()).unwrap();
+        sender
+            .write_all(b"GET /.well-known/jwks.json HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+            .unwrap();
+    });
+    let mut text = String::new();
+    connection.read_to_string(&mut text).unwrap();
+    sending.join().unwrap();
+    assert_eq!(text.matches("HTTP/1.1 200 OK").count(), requests);
+}
+
+#[test]
+fn t_frm_08_connections_that_say_nothing_do_not_shut_out_the_next_one() {
+    let service = Service::standard(&[("MAX_CONNECTIONS", "20")]);
+    for (address, most) in [(service.management, 256), (service.public, 20)] {
+        let mut silent: Vec<_> = (0..most + 50).map(|_| TcpStream::connect(address).unwrap()).collect();
+        assert_eq!(call(address, "GET", "/-/healthz", &[], "").status, 200);
+        // The first ones made room, before their time was over: then they would be told so.
+        silent[0].set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        let mut text = String::new();
+        silent[0].read_to_string(&mut text).unwrap();
+        assert_eq!(text, "");
+    }
 }

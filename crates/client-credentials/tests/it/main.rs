@@ -18,6 +18,7 @@ mod conformance;
 mod described;
 mod discovery;
 mod failing_stores;
+mod hanging_jwks_uri;
 mod imported_secrets;
 mod introspect;
 mod jwks_uri;

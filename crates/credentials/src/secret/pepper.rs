@@ -83,6 +83,12 @@ impl Pepper {
         [self.lookup(client), self.token_owner(TokenKind::Registration, client.as_str())]
     }
 
+    /// What tells this pepper from every other one, to be stored beside what it hashes.
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        self.keyed("fingerprint of the pepper", "")
+    }
+
     /// The purpose is part of the input, so that a hash for one purpose is never one for another.
     fn keyed(&self, purpose: &str, text: &str) -> String {
         #[expect(clippy::expect_used, reason = "HMAC takes keys of any length")]
@@ -207,6 +213,14 @@ mod tests {
         let end = if last.0.pop() == Some('0') { '1' } else { '0' };
         last.0.push(end);
         assert!(!hash.matches(&shorter) && !shorter.matches(&hash) && !hash.matches(&last));
+    }
+
+    #[test]
+    fn a_fingerprint_is_of_one_pepper_and_of_no_use_for_anything_else() {
+        let fingerprint = pepper(b"a").fingerprint();
+        assert_eq!(fingerprint, pepper(b"a").fingerprint());
+        assert_ne!(fingerprint, pepper(b"b").fingerprint());
+        assert_ne!(fingerprint, pepper(b"a").hash("").0);
     }
 
     #[test]

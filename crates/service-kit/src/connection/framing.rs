@@ -69,9 +69,15 @@ pub(crate) struct Framing {
     bytes: usize,
     headers: usize,
     body: Body,
+    requests: u64,
 }
 
 impl Framing {
+    /// How many requests have ended.
+    pub(crate) const fn requests(&self) -> u64 {
+        self.requests
+    }
+
     /// Reads on. The number is how many of `bytes` the parser may see: all but a head with a defect, and what is behind it
     /// or behind a defect in a body.
     pub(crate) fn advance(&mut self, bytes: &[u8]) -> (usize, Result<(), FramingDefect>) {
@@ -112,7 +118,7 @@ impl Framing {
                 let (left, rest) = skip(bytes, left);
                 self.place = Place::Body { left };
                 if left == 0 {
-                    *self = Self::default();
+                    self.end_request();
                 }
                 Ok(rest)
             }
@@ -185,7 +191,7 @@ impl Framing {
                 self.place = Place::ChunkSize;
             }
             Place::ChunkEnd => return Err(FramingDefect::Chunk),
-            Place::Trailers if line.is_empty() => *self = Self::default(),
+            Place::Trailers if line.is_empty() => self.end_request(),
             Place::Trailers | Place::Body { .. } | Place::Chunk { .. } | Place::Unframed => {}
         }
         Ok(())
@@ -225,10 +231,17 @@ impl Framing {
             Body { upgrade: true, .. } => Place::Unframed,
             Body { length: Some(left @ 1..), .. } => Place::Body { left },
             Body { connect: true, .. } => Place::Unframed,
-            Body { .. } => Place::RequestLine,
+            Body { .. } => {
+                self.end_request();
+                return Ok(());
+            }
         };
-        *self = Self { place, ..Self::default() };
+        *self = Self { place, requests: self.requests, ..Self::default() };
         Ok(())
+    }
+
+    fn end_request(&mut self) {
+        *self = Self { requests: self.requests.saturating_add(1), ..Self::default() };
     }
 }
 
@@ -279,6 +292,9 @@ mod tests {
             let request = format!("POST / HTTP/1.1\r\nHost: a\r\n{body}");
             let two = format!("\r\n{request}{GET}");
             assert_eq!(outcome(&two), (two.len(), Ok(())), "{body:?}");
+            let mut framing = Framing::default();
+            framing.advance(two.as_bytes()).1.unwrap();
+            assert_eq!(framing.requests(), 2, "{body:?}");
             let and_a_bad_one = format!("{request}GET / HTTP/1.1\n");
             assert_eq!(
                 outcome(&and_a_bad_one),

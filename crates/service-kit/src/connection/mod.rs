@@ -1,20 +1,27 @@
 //! A connection as the HTTP parser gets to see it. What [`framing`] refuses never reaches the parser: it sees the end of
 //! the connection instead, and when it has sent all answers it owes, the refusal is sent, and the connection is closed. A
-//! head must arrive within its time on a used connection too, where the parser has no clock (T-FRM-08). It knows no
-//! handler and no configuration.
+//! head must arrive within its time on a used connection too, where the parser has no clock (T-FRM-08). A client that does
+//! not take its answers is not read from, and is not waited for without end. It knows no handler and no
+//! configuration.
 
+pub(crate) mod answers;
+mod crowd;
 mod framing;
 
 use std::io;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use common::ErrorBody;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::{Sleep, sleep};
+use tokio::time::{Instant, Sleep, sleep};
 
 use crate::metrics::HttpMetrics;
+use answers::Answers;
+pub(crate) use crowd::Crowd;
+use crowd::Member;
 use framing::{Framing, FramingDefect};
 
 /// A head that takes longer to arrive is answered 408 (T-FRM-08).
@@ -23,6 +30,12 @@ pub(crate) const HEAD_TIME: Duration = Duration::from_secs(10);
 /// it (RFC 9112 §9.6).
 const LINGER_TIME: Duration = Duration::from_secs(1);
 const LINGER_BYTES: usize = 1024 * 1024;
+/// So much is read of what a client sends before it has the answers to what it sent before.
+const AHEAD: usize = 16 * 1024;
+/// A client that takes nothing of its answers for so long is gone.
+const WRITE_TIME: Duration = Duration::from_secs(30);
+/// And when the service stops.
+const LAST_WRITE_TIME: Duration = Duration::from_secs(2);
 /// After so many bytes the parser works before it reads on. It would fill 128 KiB for each connection first.
 const BURST: usize = 16 * 1024;
 
@@ -35,15 +48,30 @@ enum Defect {
     TooSlow,
 }
 
+/// Makes a future that ends when the service stops.
+pub(crate) type Stopping = Rc<dyn Fn() -> Pin<Box<dyn Future<Output = ()>>>>;
+
 /// A connection, watched.
-#[derive(Debug)]
 pub(crate) struct Connection<S> {
     stream: S,
     framing: Framing,
+    answers: Answers,
+    /// Bytes read since there were requests without an answer.
+    ahead: usize,
     burst: usize,
     head_time: Option<Pin<Box<Sleep>>>,
     closing: Option<Closing>,
+    /// There while the client takes nothing.
+    stall: Option<Stall>,
+    stopping: Stopping,
+    member: Member,
     metrics: HttpMetrics,
+}
+
+/// A client that does not take its answers.
+struct Stall {
+    time: Pin<Box<Sleep>>,
+    stopping: Option<Pin<Box<dyn Future<Output = ()>>>>,
 }
 
 /// The end of a connection that was refused.
@@ -57,8 +85,44 @@ struct Closing {
 }
 
 impl<S> Connection<S> {
-    pub(crate) fn new(stream: S, metrics: HttpMetrics) -> Self {
-        Self { stream, framing: Framing::default(), burst: 0, head_time: None, closing: None, metrics }
+    pub(crate) fn new(stream: S, metrics: HttpMetrics, crowd: &Crowd, stopping: Stopping) -> Self {
+        Self {
+            stream,
+            framing: Framing::default(),
+            answers: Answers::default(),
+            ahead: 0,
+            burst: 0,
+            head_time: None,
+            closing: None,
+            stall: None,
+            stopping,
+            member: crowd.enter(),
+            metrics,
+        }
+    }
+
+    /// The answers to what is read here; whoever answers counts them.
+    pub(crate) const fn answers(&self) -> &Answers {
+        &self.answers
+    }
+
+    /// Whether a request that was read has no answer yet.
+    fn owes_answers(&self) -> bool {
+        self.framing.requests() > self.answers.ended()
+    }
+
+    /// Whether the client has sent enough for now: it takes no answers, or has many to come.
+    fn is_far_ahead(&mut self, context: &Context<'_>) -> bool {
+        if !self.owes_answers() {
+            self.ahead = 0;
+        }
+        let far = self.stall.is_some() || self.ahead >= AHEAD;
+        if far {
+            // What has begun to arrive is not late: we do not look.
+            self.head_time = None;
+            self.answers.wake(context.waker());
+        }
+        far
     }
 
     fn refuse(&mut self, defect: Defect) {
@@ -75,6 +139,25 @@ impl<S> Connection<S> {
             lingered: 0,
             linger_time: None,
         });
+    }
+}
+
+impl<S> Connection<S> {
+    /// Whether the client has taken nothing for too long.
+    fn stall(&mut self, context: &mut Context<'_>) -> bool {
+        let stall = self.stall.get_or_insert_with(|| Stall {
+            time: Box::pin(sleep(WRITE_TIME)),
+            stopping: Some((self.stopping)()),
+        });
+        if let Some(stopping) = &mut stall.stopping
+            && stopping.as_mut().poll(context).is_ready()
+        {
+            stall.stopping = None;
+            let last = Instant::now().checked_add(LAST_WRITE_TIME);
+            let last = last.map_or(stall.time.deadline(), |last| last.min(stall.time.deadline()));
+            stall.time.as_mut().reset(last);
+        }
+        stall.time.as_mut().poll(context).is_ready()
     }
 }
 
@@ -97,8 +180,11 @@ impl<S: AsyncRead + Unpin> AsyncRead for Connection<S> {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
-        if this.closing.is_some() {
+        if this.closing.is_some() || this.member.is_told_to_leave() {
             return Poll::Ready(Ok(()));
+        }
+        if this.is_far_ahead(context) {
+            return Poll::Pending;
         }
         if this.burst >= BURST {
             this.burst = 0;
@@ -112,9 +198,14 @@ impl<S: AsyncRead + Unpin> AsyncRead for Connection<S> {
                 this.refuse(Defect::TooSlow);
                 return Poll::Ready(Ok(()));
             }
+            if !this.owes_answers() {
+                this.member.waits(context.waker());
+            }
             return Poll::Pending;
         }
+        this.member.works();
         let read = buffer.filled().get(before..).unwrap_or_default();
+        this.ahead = this.ahead.saturating_add(read.len());
         this.burst = this.burst.saturating_add(read.len());
         if let (visible, Err(defect)) = this.framing.advance(read) {
             buffer.set_filled(before.saturating_add(visible));
@@ -130,7 +221,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Connection<S> {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
+        let this = &mut *self;
+        if let Poll::Ready(written) = Pin::new(&mut this.stream).poll_write(context, bytes) {
+            if this.stall.take().is_some() {
+                this.member.works();
+                // Reading goes on where it was left off.
+                context.waker().wake_by_ref();
+            }
+            return Poll::Ready(written);
+        }
+        this.member.waits(context.waker());
+        if this.member.is_told_to_leave() || this.stall(context) {
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
+        Poll::Pending
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -216,6 +320,12 @@ impl Defect {
             body.len()
         )
         .into_bytes()
+    }
+}
+
+impl<S> std::fmt::Debug for Connection<S> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Connection").field("framing", &self.framing).finish_non_exhaustive()
     }
 }
 

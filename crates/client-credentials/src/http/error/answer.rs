@@ -19,8 +19,8 @@ const RETRY_AFTER_SECONDS: i64 = 5;
 pub(super) const STORE_UNAVAILABLE: &str = "store_unavailable";
 
 /// A write that was given up may have been made, and a removal may be half done: it must not be said that nothing was.
-const STORE_DOWN: &str =
-    "the service cannot reach its store: what was asked for is not confirmed, try again in a few seconds";
+const STORE_DOWN: &str = "the service cannot read or change its store now: what was asked for is not confirmed, try again in a few seconds; \
+     if it lasts, its operator should look at the store";
 
 const NO_RANDOMNESS: &str =
     "the service lacks randomness to make secrets of: nothing was changed, tell the operator";
@@ -74,6 +74,12 @@ pub(super) fn bad_request(sentence: impl Into<Cow<'static, str>>, reason: &'stat
 
 pub(super) fn store_unavailable() -> Answer {
     new(503, "temporarily_unavailable", STORE_DOWN, STORE_UNAVAILABLE)
+}
+
+/// No place is free.
+pub(super) fn overloaded() -> Answer {
+    let sentence = "too many token requests are being answered: send it again a little later";
+    new(503, "temporarily_unavailable", sentence, "overloaded")
 }
 
 /// The random source failed.

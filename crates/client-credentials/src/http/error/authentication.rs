@@ -4,13 +4,18 @@ use actix_web::http::StatusCode;
 use common::Profile;
 use credentials::assertion::AUTHENTICATION_FAILED;
 
-use super::answer::{Answer, BASIC_CHALLENGE, bad_request, new, store_unavailable, too_many};
+use super::answer::{Answer, BASIC_CHALLENGE, bad_request, new, overloaded, store_unavailable, too_many};
 use super::request::form;
 use crate::authenticate_client::{AssertionRefusal, AuthenticateClientError, CredentialDefect};
+use crate::client_keys::KeysUnknown;
 use crate::http::oauth::ClientRequestDefect;
+use crate::token_places::NoPlace;
 
-const KEYS_UNKNOWN: &str = "the keys at the jwks_uri of the client cannot be had just now: check that it answers with a key \
-set, and try again in a minute";
+const KEYS_NOT_FETCHED: &str = "the keys at the jwks_uri of the client cannot be had just now: check that it answers within 3 \
+seconds with a key set, as application/json, and try again after as many seconds as Retry-After says";
+
+const TOO_MANY_FETCHES: &str =
+    "this service is fetching the keys of too many clients just now: send the request again a little later";
 
 /// The log word of whoever is beyond the budget.
 pub(in crate::http) const TOO_MANY_WRONG_SECRETS: &str = "too_many_wrong_secrets";
@@ -19,9 +24,10 @@ const SECRETS_BUSY: &str = "too many secrets are being checked: send the request
 pub(super) fn client_request(defect: ClientRequestDefect, profile: Profile) -> Answer {
     use ClientRequestDefect as Defect;
     match defect {
-        Defect::NotAForm => {
-            bad_request("send the parameters as application/x-www-form-urlencoded", "content_type")
-        }
+        Defect::NotAForm => bad_request(
+            "send the parameters as application/x-www-form-urlencoded, with charset UTF-8 or none",
+            "content_type",
+        ),
         Defect::Form(defect) => form(defect),
         Defect::CredentialsInQuery => bad_request(
             "credentials do not belong into the query: send them in the body",
@@ -78,9 +84,15 @@ pub(super) fn authenticate_client(error: &AuthenticateClientError, profile: Prof
                 Profile::DropIn => Answer { status: StatusCode::FORBIDDEN, challenge: None, ..answer },
             }
         }
-        AuthenticateClientError::KeysUnknown(_) => {
-            new(503, "temporarily_unavailable", KEYS_UNKNOWN, "client_keys_unknown")
-        }
+        AuthenticateClientError::KeysUnknown(KeysUnknown::NotFetched { retry_after_seconds }) => Answer {
+            retry_after: Some(*retry_after_seconds),
+            ..new(503, "temporarily_unavailable", KEYS_NOT_FETCHED, "client_keys_unknown")
+        },
+        AuthenticateClientError::KeysUnknown(KeysUnknown::TooManyFetches { retry_after_seconds }) => Answer {
+            retry_after: Some(*retry_after_seconds),
+            ..new(503, "temporarily_unavailable", TOO_MANY_FETCHES, "too_many_key_fetches")
+        },
+        AuthenticateClientError::NoPlace(NoPlace) => overloaded(),
         AuthenticateClientError::Busy(_) => new(503, "temporarily_unavailable", SECRETS_BUSY, "overloaded"),
         AuthenticateClientError::TooManyWrongSecrets { reached, .. } => too_many(
             "too many wrong secrets were sent: check client_id and client_secret, and wait before the next attempt",

@@ -38,7 +38,8 @@ use crate::register_client::RegisterClientError;
 use crate::registration_tokens::MakeTokenError;
 use crate::revocations::TooManyReaders;
 use crate::revoke_token::RevokeTokenError;
-use answer::{Answer, STORE_UNAVAILABLE, new, no_randomness, store_unavailable};
+use crate::token_places::NoPlace;
+use answer::{Answer, STORE_UNAVAILABLE, new, no_randomness, overloaded, store_unavailable};
 
 pub(super) use authentication::TOO_MANY_WRONG_SECRETS;
 
@@ -49,8 +50,8 @@ pub(super) enum Refusal {
     NoSuchPath,
     #[error("no such method on this path")]
     MethodNotAllowed { allowed: String },
-    #[error("every place of this worker is taken")]
-    Overloaded,
+    #[error(transparent)]
+    Overloaded(#[from] NoPlace),
     #[error(transparent)]
     Body(#[from] BodyError),
     #[error(transparent)]
@@ -171,12 +172,7 @@ fn answer(refusal: &Refusal, profile: Profile) -> Answer {
             "this path does not answer this method: see the Allow header",
             "method_not_allowed",
         ),
-        Refusal::Overloaded => new(
-            503,
-            "temporarily_unavailable",
-            "too many token requests are being answered: send it again a little later",
-            "overloaded",
-        ),
+        Refusal::Overloaded(NoPlace) => overloaded(),
         Refusal::Body(defect) => request::body(*defect),
         Refusal::RegistrationBody(defect) => registration::registration_body(*defect, profile),
         Refusal::RegistrationClosed => registration::closed(),

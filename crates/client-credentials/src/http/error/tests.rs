@@ -30,7 +30,7 @@ fn every_refusal() -> Vec<Refusal> {
     let mut all = vec![
         Refusal::NoSuchPath,
         Refusal::MethodNotAllowed { allowed: "GET, HEAD".to_owned() },
-        Refusal::Overloaded,
+        Refusal::Overloaded(NoPlace),
     ];
     all.extend(
         [
@@ -248,7 +248,9 @@ fn unauthenticated() -> Vec<AuthenticateClientError> {
         ]
         .map(AuthenticateClientError::from),
     );
-    all.push(KeysUnknown.into());
+    all.push(KeysUnknown::NotFetched { retry_after_seconds: 42 }.into());
+    all.push(KeysUnknown::TooManyFetches { retry_after_seconds: 5 }.into());
+    all.push(NoPlace.into());
     all.push(AuthenticateClientError::from(Busy));
     all.push(AuthenticateClientError::TooManyWrongSecrets {
         defect: CredentialDefect::NotLookedAt,

@@ -14,6 +14,7 @@ use crate::http::error::Refusal;
 use crate::http::source;
 use crate::introspect_token::TokenQuestion;
 use crate::source::TrustedProxies;
+use crate::token_places::{NoPlace, Place, TokenPlaces};
 
 /// Parameters that must not be in the query, where logs and histories keep them (C-6749-05).
 const NEVER_IN_QUERY: [&str; 7] = [
@@ -56,6 +57,14 @@ pub(super) async fn form(request: &HttpRequest, payload: Payload) -> Result<Form
     }
     let body = body::read(request, payload).await?;
     Ok(Form::parse(&body).map_err(ClientRequestDefect::from)?)
+}
+
+/// A place to work on this request, once its body is there.
+///
+/// # Errors
+/// [`NoPlace`].
+pub(super) fn place(request: &HttpRequest) -> Result<Place, NoPlace> {
+    Place::take(request.app_data::<TokenPlaces>().cloned())
 }
 
 /// The one credential of a request; the log line names the client it claims to come from.

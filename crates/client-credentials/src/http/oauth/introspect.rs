@@ -6,7 +6,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use common::AccessTokenClaims;
 use serde_json::{Value, json};
 
-use super::{client_request, places};
+use super::client_request;
 use crate::Deps;
 use crate::http::error::{Refusal, respond};
 use crate::introspect_token;
@@ -32,10 +32,10 @@ async fn introspect(
     deps: &Deps,
 ) -> Result<Option<AccessTokenClaims>, Refusal> {
     let form = client_request::form(request, payload).await?;
-    let _place = places::enter(request)?;
+    let mut place = client_request::place(request)?;
     // token_type_hint is not looked at: there is one kind of token (RFC 7662 §2.1).
     let question = client_request::token_question(request, &form)?;
-    Ok(introspect_token::run(deps, question).await?)
+    Ok(introspect_token::run(deps, question, &mut place).await?)
 }
 
 /// RFC 7662 §2.2. Our members win over custom claims of the same name.

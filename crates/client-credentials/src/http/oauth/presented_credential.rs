@@ -29,7 +29,7 @@ pub(super) fn find(
         (first, None) => first,
         _ => return Err(ClientRequestDefect::SeveralAuthorizations),
     };
-    let assertion = assertion(form)?;
+    let assertion = assertion(form, source)?;
     match (authorization, assertion, form.get("client_secret")) {
         (Some(header), None, None) => from_header(header.as_bytes(), source),
         (None, Some(assertion), None) => Ok(assertion),
@@ -39,13 +39,13 @@ pub(super) fn find(
     }
 }
 
-fn assertion(form: &Form) -> Result<Option<PresentedCredential>, ClientRequestDefect> {
+fn assertion(form: &Form, source: Source) -> Result<Option<PresentedCredential>, ClientRequestDefect> {
     match (form.get("client_assertion_type"), form.get("client_assertion")) {
         (Some(JWT_BEARER), Some(assertion)) if several_tokens(assertion) => {
             Err(ClientRequestDefect::SeveralAssertions)
         }
         (Some(JWT_BEARER), Some(assertion)) => Ok(Some(match Jws::parse(assertion) {
-            Ok(jws) => PresentedCredential::Assertion(Box::new(jws)),
+            Ok(jws) => PresentedCredential::Assertion { jws: Box::new(jws), source },
             Err(defect) => PresentedCredential::UnusableAssertion(AssertionDefect::from(defect).into()),
         })),
         (Some(_), Some(_)) => Ok(Some(PresentedCredential::UnusableAssertion(AssertionRefusal::UnknownType))),
@@ -116,7 +116,7 @@ mod tests {
             PresentedCredential::Secret { client_id, secret, .. } => {
                 format!("{client_id}|{}", secret.as_str())
             }
-            PresentedCredential::Assertion(jws) => format!("assertion {}", jws.algorithm()),
+            PresentedCredential::Assertion { jws, .. } => format!("assertion {}", jws.algorithm()),
             PresentedCredential::UnusableAssertion(refusal) => refusal.to_string(),
             PresentedCredential::Unusable(defect) => format!("{defect:?}"),
         })

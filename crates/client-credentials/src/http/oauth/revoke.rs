@@ -6,7 +6,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use credentials::audit::{Actor, AuditAction};
 use credentials::client::ClientId;
 
-use super::{client_request, places};
+use super::client_request;
 use crate::Deps;
 use crate::http::audit::{self, Happened};
 use crate::http::error::{Refusal, respond};
@@ -20,10 +20,10 @@ pub async fn post(request: HttpRequest, payload: Payload, deps: Data<Deps>) -> H
 
 async fn revoke(request: &HttpRequest, payload: Payload, deps: &Deps) -> Result<HttpResponse, Refusal> {
     let form = client_request::form(request, payload).await?;
-    let _place = places::enter(request)?;
+    let mut place = client_request::place(request)?;
     // token_type_hint is not looked at: there is one kind of token (RFC 7009 §2.1).
     let question = client_request::token_question(request, &form)?;
-    if let Some(RevokedToken { by, claims }) = revoke_token::run(deps, question).await? {
+    if let Some(RevokedToken { by, claims }) = revoke_token::run(deps, question, &mut place).await? {
         deps.metrics.tokens_revoked.inc();
         audit::acting(request, Actor::Client { id: by });
         let owner = ClientId::parse(&claims.sub).ok();

@@ -10,7 +10,6 @@ use credentials::scope;
 use serde::Serialize;
 
 use super::client_request::{self, ClientRequestDefect};
-use super::places;
 use crate::Deps;
 use crate::http::audit::{self, Happened};
 use crate::http::error::{Refusal, TOO_MANY_WRONG_SECRETS, reason, respond};
@@ -68,10 +67,10 @@ async fn issue(
     claimed: &mut Option<ClientId>,
 ) -> Result<HttpResponse, Refusal> {
     let form = client_request::form(request, payload).await?;
-    let _place = places::enter(request)?;
+    let mut place = client_request::place(request)?;
     let token_request = read(request, &form)?;
     *claimed = token_request.credential.claimed_client();
-    let issued = issue_token::run(deps, token_request).await?;
+    let issued = issue_token::run(deps, token_request, &mut place).await?;
     deps.metrics.token_issued(issued.method);
     audit::acting(request, Actor::Client { id: issued.client.clone() });
     let happened = Happened::to(AuditAction::TokenIssued, &issued.client).subject(&issued.jti);

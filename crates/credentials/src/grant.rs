@@ -148,17 +148,15 @@ fn is_absolute_uri(text: &str) -> bool {
         && rest.split('%').skip(1).all(is_escape)
 }
 
-/// The audiences of the token: those requested, all of which the client must have; else the default. That one, which
-/// everybody gets, may be asked for by its name as well.
+/// The audiences of the token: those requested, all of which the client must have; else the default.
 fn granted_audiences(
     client: &Client,
     requested: Vec<String>,
     policy: &GrantPolicy,
 ) -> Result<Option<Vec<String>>, GrantRefusal> {
-    let default = policy.default_audience.as_ref().filter(|_| policy.profile == Profile::Standard);
     let mut audiences: Vec<String> = Vec::new();
     for audience in requested {
-        if !client.audience.contains(&audience) && default != Some(&audience) {
+        if !client.audience.contains(&audience) {
             return Err(GrantRefusal::InvalidTarget);
         }
         if !audiences.contains(&audience) {
@@ -172,9 +170,9 @@ fn granted_audiences(
         if policy.audience_required {
             return Err(GrantRefusal::AudienceRequired);
         }
-        match default {
-            Some(default) => audiences.push(default.clone()),
-            None => return Ok(None),
+        match (&policy.default_audience, policy.profile) {
+            (Some(default), Profile::Standard) => audiences.push(default.clone()),
+            _ => return Ok(None),
         }
     }
     // A token with our issuer as audience would resemble an assertion (T-CC-04), whatever record or configuration say.
@@ -252,17 +250,6 @@ mod tests {
         let expected = json!({"exp": NOW + 300, "iat": NOW, "iss": ISSUER, "sub": "client-1", "client_id": "client-1",
             "aud": ["api"], "permissions": ["read:orders"], "jti": "018bcfe5-6be7-7001-8203-040506070809"});
         assert_eq!(claims, expected);
-    }
-
-    #[test]
-    fn the_default_audience_may_be_asked_for_by_its_name() {
-        let (nobody, required) =
-            (client(&[]), GrantPolicy { audience_required: true, ..policy(Profile::Standard) });
-        for policy in [policy(Profile::Standard), required] {
-            assert_eq!(claims(&nobody, &["default"], &policy).unwrap()["aud"], json!(["default"]));
-            assert_eq!(claims(&nobody, &["other"], &policy), Err(GrantRefusal::InvalidTarget));
-        }
-        assert_eq!(claims(&nobody, &["default"], &policy(Profile::DropIn)), Err(GrantRefusal::InvalidTarget));
     }
 
     #[test]

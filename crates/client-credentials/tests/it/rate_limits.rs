@@ -153,13 +153,3 @@ fn in_drop_in_callers_behind_one_gateway_are_not_one_source() {
     let service = Service::drop_in(&[]);
     assert!((0..301).all(|_| named(&service, "1.1.1.1").status == 201));
 }
-
-#[test]
-fn t_reg_01_in_drop_in_every_way_to_register_counts() {
-    let service = Service::drop_in(&[("REGISTRATIONS_PER_MINUTE", "2")]);
-    let client = json!({"client_name": "c"}).to_string();
-    let at = |path| service.call("POST", path, &[JSON], &client).status;
-    assert_eq!([at("/clients"), at("/register"), at("/clients"), at("/register")], [201, 201, 429, 429]);
-    let by_operator = service.manage("POST", "/clients", Some(&json!({"client_name": "c"})));
-    assert_eq!(by_operator.status, 201, "whoever has the token is not counted");
-}

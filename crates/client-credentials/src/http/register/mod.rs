@@ -16,7 +16,6 @@ use super::audit::{self, Happened};
 use super::error::{Refusal, respond};
 use super::{bearer, json_body, source};
 use crate::Deps;
-use crate::administer_clients::Operator;
 use crate::config::RegistrationMode;
 use crate::register_client::{self, RegisterClientError, RegisteredClient, Registrant};
 use crate::registration_tokens::{self, Admission};
@@ -56,8 +55,7 @@ pub(super) async fn register(
     admission: Option<Admission>,
 ) -> Result<HttpResponse, Refusal> {
     let members = json_body::description(request, payload, Refusal::RegistrationBody).await?;
-    // In the drop-in profile anybody may be at `/clients` of the public listener.
-    if matches!(registrant, Registrant::Stranger | Registrant::Operator(Operator::Nobody)) {
+    if registrant == Registrant::Stranger {
         register_client::admit(deps, source::of(request, &deps.trusted_proxies))?;
     }
     let token_id = admission.as_ref().map(|admission| admission.token_id().to_owned());

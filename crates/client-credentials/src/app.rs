@@ -19,6 +19,7 @@ use credentials::revocation::RevocationStore;
 use credentials::secret::{Pepper, SecretStore};
 use credentials::store::DeploymentStore;
 use credentials::{Random, SystemRandom};
+use serde_json::{Map, Value};
 use service_kit::status::{CheckUp, Status};
 use service_kit::traces::Traces;
 use service_kit::{Problems, Secret, Service, StartError, SystemClock, Telemetry, Variable, Vars, server};
@@ -230,6 +231,14 @@ impl ClientCredentials {
         );
         let openid_configuration =
             config.openid_configuration.as_deref().map(openid_configuration).transpose()?;
+        if let Some(document) = &openid_configuration
+            && !names_issuer(document, &config.tokens.issuer)
+        {
+            tracing::warn!(
+                issuer = config.tokens.issuer,
+                "the issuer in the file of OPENID_CONFIG_PATH is not MIA_JWT_ISSUER: clients refuse one or the other"
+            );
+        }
         let imported = stores.secrets.any_imported().await.map_err(|error| {
             StartError::new(format!("it cannot be read whether imported secrets are left: {error}"))
         })?;
@@ -483,10 +492,19 @@ fn check_files(config: &Config) -> Result<(), StartError> {
     if mistakes.is_empty() { Ok(()) } else { Err(StartError::new(mistakes.join("\n"))) }
 }
 
+/// It is served byte for byte (upstream contract §1.6), so it has to be what it says it is.
 fn openid_configuration(path: &Path) -> Result<Bytes, StartError> {
-    fs::read(path).map(Bytes::from).map_err(|error| {
-        StartError::new(format!("OPENID_CONFIG_PATH: {} cannot be read: {error}", path.display()))
-    })
+    let unusable = |what: String| StartError::new(format!("OPENID_CONFIG_PATH: {} {what}", path.display()));
+    let document = fs::read(path).map_err(|error| unusable(format!("cannot be read: {error}")))?;
+    match serde_json::from_slice::<Map<String, Value>>(&document) {
+        Ok(_) => Ok(document.into()),
+        Err(error) => Err(unusable(format!("is not one JSON object in UTF-8: {error}"))),
+    }
+}
+
+fn names_issuer(document: &[u8], issuer: &str) -> bool {
+    serde_json::from_slice::<Value>(document)
+        .is_ok_and(|document| document.get("issuer").is_some_and(|named| named == issuer))
 }
 
 impl Deps {

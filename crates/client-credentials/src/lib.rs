@@ -31,6 +31,7 @@ pub mod registration_tokens;
 pub mod remove_unused_clients;
 pub mod revocations;
 pub mod revoke_token;
+mod shares;
 pub mod signing_keys;
 mod slow_work;
 pub mod source;

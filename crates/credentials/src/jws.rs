@@ -79,7 +79,7 @@ impl Jws {
         }
         // RFC 7519 §5.3.
         let differs = |name| matches!((header.get(name), payload.get(name)), (Some(a), Some(b)) if a != b);
-        if ["iss", "sub", "aud"].into_iter().any(differs) {
+        if ["iss", "sub", "aud", "exp", "nbf", "iat", "jti"].into_iter().any(differs) {
             return Err(JwsDefect::ReplicatedClaimDiffers);
         }
         Ok(Self {
@@ -329,6 +329,12 @@ mod tests {
         let differing = token(header, r#"{"iss":"b"}"#);
         assert_eq!(Jws::parse(&differing).err(), Some(JwsDefect::ReplicatedClaimDiffers));
         assert!(Jws::parse(&token(header, r#"{"iss":"a"}"#)).is_ok());
+        for name in ["iss", "sub", "aud", "exp", "nbf", "iat", "jti"] {
+            let header = format!(r#"{{"alg":"RS256","{name}":1}}"#);
+            let differing = token(&header, &format!(r#"{{"{name}":2}}"#));
+            assert_eq!(Jws::parse(&differing).err(), Some(JwsDefect::ReplicatedClaimDiffers), "{name}");
+            assert!(Jws::parse(&token(&header, &format!(r#"{{"{name}":1}}"#))).is_ok(), "{name}");
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 pub mod access_log;
 pub mod body;
+pub mod caller;
 mod clock;
 mod connection;
 pub mod etag;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use actix_web::web::{self, ServiceConfig};
-use actix_web::{HttpResponse, http::StatusCode};
+use actix_web::{HttpResponse, guard, http::StatusCode};
 use serde::Serialize;
 
 /// Whether what a service depends on answers now.
@@ -59,16 +59,19 @@ impl Status {
     /// Mounts `/-/healthz`, `/-/ready` and `/-/check-up`.
     pub fn routes(&self, config: &mut ServiceConfig) {
         let status = self.clone();
-        config
-            .service(web::resource("/-/healthz").route(web::get().to(move || answer(status.clone(), true))));
+        config.service(web::resource("/-/healthz").route(get().to(move || answer(status.clone(), true))));
         let status = self.clone();
-        config.service(web::resource("/-/check-up").route(web::get().to(move || check_up(status.clone()))));
+        config.service(web::resource("/-/check-up").route(get().to(move || check_up(status.clone()))));
         let status = self.clone();
         config.service(
-            web::resource("/-/ready")
-                .route(web::get().to(move || answer(status.clone(), !status.is_stopping()))),
+            web::resource("/-/ready").route(get().to(move || answer(status.clone(), !status.is_stopping()))),
         );
     }
+}
+
+/// HEAD is answered like GET, without the body (RFC 9110 §9.3.2): some load balancers ask so.
+fn get() -> actix_web::Route {
+    web::route().guard(guard::Any(guard::Get()).or(guard::Head()))
 }
 
 async fn check_up(status: Status) -> HttpResponse {

@@ -2,14 +2,13 @@
 //! that no stranger has them all: those whom we know, and those whom an operator made, have their own, and no source and
 //! no host has more than a share (T-SSRF-06). Who finds none waits for a moment, in the order of coming.
 
-use std::collections::HashMap;
-use std::hash::Hash;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
 use credentials::client::{Client, ClientOrigin};
 use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
 
+use crate::shares::Shares;
 use crate::source::Source;
 
 /// Fetches at one time for all clients of one standing.
@@ -65,13 +64,6 @@ struct Slots {
     all: Arc<Semaphore>,
     of_source: Shares<Source>,
     of_host: Shares<String>,
-}
-
-/// A number for each key that somebody holds or waits for.
-#[derive(Debug)]
-struct Shares<K> {
-    size: usize,
-    shares: Mutex<HashMap<K, Weak<Semaphore>>>,
 }
 
 impl Standing {
@@ -131,23 +123,6 @@ impl Default for Slots {
     }
 }
 
-impl<K: Hash + Eq> Shares<K> {
-    fn new(size: usize) -> Self {
-        Self { size, shares: Mutex::default() }
-    }
-
-    fn of(&self, key: K) -> Arc<Semaphore> {
-        let mut shares = self.shares.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(share) = shares.get(&key).and_then(Weak::upgrade) {
-            return share;
-        }
-        shares.retain(|_, share| share.strong_count() > 0);
-        let share = Arc::new(Semaphore::new(self.size));
-        shares.insert(key, Arc::downgrade(&share));
-        share
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::net::IpAddr;
@@ -184,10 +159,6 @@ mod tests {
         }
         drop((from_one_source, to_one_host, others));
         assert!(slots.take(&newcomer(1, 7777)).await.is_ok(), "slots come back");
-        assert!(
-            slots.newcomers.of_source.shares.lock().unwrap().len() < 3,
-            "and nothing is remembered of them"
-        );
     }
 
     #[tokio::test]

@@ -59,7 +59,10 @@ async fn check(request: &ServiceRequest, deps: &Deps) -> Result<(), Refusal> {
         return Err(MissingPermission(wanted).into());
     }
     audit::acting(request.request(), Actor::Client { id });
-    request.extensions_mut().insert(Operator::Client { permissions: claims.permissions });
+    let operator = Operator::Client { permissions: claims.permissions.clone() };
+    request.extensions_mut().insert(operator);
+    // For answers that go on for longer than the token may.
+    request.extensions_mut().insert(claims);
     Ok(())
 }
 

@@ -6,17 +6,21 @@ use std::convert::Infallible;
 use actix_web::http::Method;
 use actix_web::http::header::CACHE_CONTROL;
 use actix_web::web::{Bytes, Data};
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::{HttpMessage, HttpRequest, HttpResponse};
+use common::AccessTokenClaims;
+use service_kit::caller::Caller;
 use service_kit::status::Status;
 
 use super::error::{Refusal, respond};
 use crate::Deps;
-use crate::revocations::{Reader, Sent};
+use crate::revocations::{Reader, Sent, Standing};
 
 /// Answers what is revoked, and goes on with what is revoked from now on. `Last-Event-ID` is where the reader left off.
 pub async fn get(request: HttpRequest, deps: Data<Deps>, status: Data<Status>) -> HttpResponse {
     let cursor = request.headers().get("last-event-id").and_then(|value| value.to_str().ok());
-    let outcome = deps.revocations.reader(cursor).map_err(Refusal::from).map(|reader| {
+    let token = request.extensions().get::<AccessTokenClaims>().cloned();
+    let client = token.as_ref().map(|claims| claims.sub.as_str());
+    let outcome = deps.revocations.reader(client, cursor).map_err(Refusal::from).map(|reader| {
         let mut answer = HttpResponse::Ok();
         answer.content_type("text/event-stream").insert_header((CACHE_CONTROL, "no-store"));
         // nginx would keep the events back until it has a buffer full of them.
@@ -24,18 +28,30 @@ pub async fn get(request: HttpRequest, deps: Data<Deps>, status: Data<Status>) -
         if request.method() == Method::HEAD {
             return answer.finish();
         }
-        answer.streaming(events(reader, status))
+        let (deps, caller) = (Data::clone(&deps), Caller::of(&request));
+        // As if each event had been asked for by itself.
+        let must_end = move || {
+            status.is_stopping()
+                || caller.has_left()
+                || token.as_ref().is_some_and(|claims| !is_still_good(&deps, claims))
+        };
+        answer.streaming(events(reader, must_end))
     });
     respond(&request, &deps, outcome)
 }
 
+/// Whether a token that was good is so now (T-TOK-04). What ends a client revokes its tokens.
+fn is_still_good(deps: &Deps, claims: &AccessTokenClaims) -> bool {
+    deps.clock.now().unix_seconds() < claims.exp && deps.revocations.standing(claims) != Standing::Revoked
+}
+
 fn events(
     reader: Reader,
-    status: Data<Status>,
+    must_end: impl Fn() -> bool,
 ) -> impl futures_util::Stream<Item = Result<Bytes, Infallible>> {
-    futures_util::stream::unfold((reader, status), |(mut reader, status)| async move {
-        let sent = reader.next(|| status.is_stopping()).await?;
-        Some((Ok(text(&sent)?), (reader, status)))
+    futures_util::stream::unfold((reader, must_end), |(mut reader, must_end)| async move {
+        let sent = reader.next(&must_end).await?;
+        Some((Ok(text(&sent)?), (reader, must_end)))
     })
 }
 

@@ -17,16 +17,18 @@ use super::{Change, Revocations};
 pub(super) const CHANGES_KEPT: usize = 4096;
 /// Readers at a time.
 pub(super) const READERS: usize = 64;
+/// Of these, with one and the same client: the others have some as well.
+pub(super) const READERS_OF_ONE: usize = 48;
 /// After so long without an event a reader is told that there is none.
 const HEARTBEAT: Duration = Duration::from_secs(10);
-/// How soon a reader is told that we stop.
+/// How soon it is noticed that a feed is over.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// Beyond this age of our own knowledge there are no heartbeats, so that readers learn of it.
 const FRESH: Duration = Duration::from_secs(30);
 
 /// There are too many readers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("{READERS} readers follow the revocations already")]
+#[error("{READERS} readers follow the revocations already, or {READERS_OF_ONE} of one client")]
 pub struct TooManyReaders;
 
 /// An event, and the cursor of a reader that has seen it.
@@ -47,7 +49,7 @@ pub struct Reader {
     seen: u64,
     sent_at: Instant,
     is_over: bool,
-    _place: OwnedSemaphorePermit,
+    _places: [OwnedSemaphorePermit; 2],
 }
 
 enum First {
@@ -59,12 +61,19 @@ enum First {
 }
 
 impl Revocations {
-    /// A reader that begins after `cursor`, if it is one of ours and not too old; else with everything.
+    /// A reader that begins after `cursor`, if it is one of ours and not too old; else with everything. `client` is whose
+    /// token it came with; `None`: the bootstrap token.
     ///
     /// # Errors
     /// [`TooManyReaders`].
-    pub fn reader(self: &Arc<Self>, cursor: Option<&str>) -> Result<Reader, TooManyReaders> {
+    pub fn reader(
+        self: &Arc<Self>,
+        client: Option<&str>,
+        cursor: Option<&str>,
+    ) -> Result<Reader, TooManyReaders> {
+        let of_client = self.places_of_client.of(client.map(str::to_owned)).try_acquire_owned();
         let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| TooManyReaders)?;
+        let places = [of_client.map_err(|_| TooManyReaders)?, place];
         // No change comes in between: changes are made, numbered and sent under the lock.
         let known = self.read();
         let changes = self.sender.subscribe();
@@ -92,7 +101,7 @@ impl Revocations {
             seen: known.number,
             sent_at: Instant::now(),
             is_over: false,
-            _place: place,
+            _places: places,
         })
     }
 
@@ -114,14 +123,16 @@ impl Revocations {
 }
 
 impl Reader {
-    /// The next event, as soon as there is one. `None`: the feed is over. `is_stopping` tells whether this process stops.
-    pub async fn next(&mut self, is_stopping: impl Fn() -> bool) -> Option<Sent> {
+    /// The next event, as soon as there is one. `None`: the feed is over. `must_end` tells whether it has to be: then the
+    /// reader learns nothing more.
+    pub async fn next(&mut self, must_end: impl Fn() -> bool) -> Option<Sent> {
         if self.is_over {
             return None;
         }
         let sent = match self.first.pop_front() {
+            _ if must_end() => without_cursor(FeedEvent::Goodbye),
             Some(first) => self.first(first),
-            None => self.live(is_stopping).await,
+            None => self.live(must_end).await,
         };
         self.is_over = sent.event == FeedEvent::Goodbye;
         self.sent_at = Instant::now();
@@ -142,9 +153,13 @@ impl Reader {
         }
     }
 
-    async fn live(&mut self, is_stopping: impl Fn() -> bool) -> Sent {
+    async fn live(&mut self, must_end: impl Fn() -> bool) -> Sent {
         loop {
-            match tokio::time::timeout(LOOK_AGAIN, self.changes.recv()).await {
+            let received = tokio::time::timeout(LOOK_AGAIN, self.changes.recv()).await;
+            if must_end() {
+                return without_cursor(FeedEvent::Goodbye);
+            }
+            match received {
                 Ok(Ok(change)) => return self.changed(change),
                 // It lost some, or we end.
                 Ok(Err(RecvError::Lagged(_))) => {
@@ -152,7 +167,6 @@ impl Reader {
                     return without_cursor(FeedEvent::Goodbye);
                 }
                 Ok(Err(RecvError::Closed)) => return without_cursor(FeedEvent::Goodbye),
-                Err(_) if is_stopping() => return without_cursor(FeedEvent::Goodbye),
                 Err(_) => {
                     let is_due = self.sent_at.elapsed() >= HEARTBEAT;
                     if is_due && self.revocations.staleness() < FRESH {

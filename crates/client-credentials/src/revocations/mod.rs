@@ -18,6 +18,8 @@ use credentials::revocation::{RevocationStore, all_tokens_of};
 use service_kit::metrics::Counter;
 use tokio::sync::{Semaphore, broadcast};
 
+use crate::shares::Shares;
+
 pub use feed::{Reader, Sent, TooManyReaders};
 
 /// Single tokens that are kept at most: some 100 MiB. Whole clients are always taken.
@@ -39,6 +41,8 @@ pub struct Revocations {
     sender: broadcast::Sender<Change>,
     /// A place for each reader of the feed.
     places: Arc<Semaphore>,
+    /// Of these, for the readers of each client.
+    places_of_client: Shares<Option<String>>,
     readers_cut: Counter,
 }
 
@@ -109,6 +113,7 @@ impl Revocations {
             instance: format!("{:016x}", RandomState::new().build_hasher().finish()),
             sender: broadcast::Sender::new(feed::CHANGES_KEPT),
             places: Arc::new(Semaphore::new(feed::READERS)),
+            places_of_client: Shares::new(feed::READERS_OF_ONE),
             readers_cut,
         });
         let watch = follower::begin(&this).await?;

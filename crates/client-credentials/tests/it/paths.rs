@@ -85,3 +85,12 @@ fn t_ops_01_neither_listener_serves_what_is_the_others_or_nobodys() {
         assert_eq!(service.get(path).refusal(), (404, "not_found".to_owned()), "{path}");
     }
 }
+
+#[test]
+fn c_9110_head_is_answered_where_get_is() {
+    let service = Service::standard(&[]);
+    for path in ["/-/healthz", "/-/ready", "/-/check-up", "/.well-known/jwks.json"] {
+        let answer = service.call("HEAD", path, &[], "");
+        assert_eq!((answer.status, answer.body.as_str()), (200, ""), "{path}");
+    }
+}

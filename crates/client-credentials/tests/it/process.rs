@@ -161,6 +161,11 @@ fn what_it_cannot_start_with_is_said_with_the_remedy() {
     std::fs::create_dir(path("short")).unwrap();
     std::fs::write(path("short/bootstrap-token"), "short").unwrap();
     std::fs::write(path("file"), "").unwrap();
+    for (name, text) in
+        [("cut.json", "{bad"), ("list.json", "[]"), ("bom.json", "\u{feff}{}"), ("empty.json", "")]
+    {
+        std::fs::write(path(name), text).unwrap();
+    }
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
     for (variables, code, expected) in [
@@ -169,6 +174,10 @@ fn what_it_cannot_start_with_is_said_with_the_remedy() {
         (vec![("DATA_DIR", path("short"))], 1, "32 visible ASCII characters"),
         (vec![("DATA_DIR", path("file"))], 1, "embedded store cannot be opened"),
         (vec![("OPENID_CONFIG_PATH", path("none.json"))], 1, "OPENID_CONFIG_PATH"),
+        (vec![("OPENID_CONFIG_PATH", path("cut.json"))], 1, "is not one JSON object"),
+        (vec![("OPENID_CONFIG_PATH", path("list.json"))], 1, "is not one JSON object"),
+        (vec![("OPENID_CONFIG_PATH", path("bom.json"))], 1, "is not one JSON object"),
+        (vec![("OPENID_CONFIG_PATH", path("empty.json"))], 1, "is not one JSON object"),
         (vec![("HTTP_PORT", port)], 1, "set HTTP_PORT to a free port"),
         (vec![("CREDENTIALS_MONGODB_URL", "hunter2".to_owned())], 1, "CREDENTIALS_MONGODB_URL"),
         (

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use common::revocation::{FeedEvent, Revocation};
 use serde_json::{Value, json};
@@ -158,13 +158,58 @@ fn c_6750_05_a_client_with_the_permission_may_read() {
     assert!(head.starts_with("HTTP/1.1 200"), "{head}");
 }
 
+/// The head of the answer to one more reader with this token.
+fn one_more(service: &Service, token: &str) -> String {
+    Reader::request_as(service, token, None).0
+}
+
 #[test]
-fn there_is_room_for_64_readers() {
+fn there_is_room_for_64_readers_and_48_of_one_client() {
     let service = Service::standard(&[]);
-    let readers: Vec<_> = (0..64).map(|_| Reader::open(&service, None)).collect();
-    let (head, _) = Reader::request(&service, None);
-    assert!(head.starts_with("HTTP/1.1 503"), "{head}");
-    assert_eq!(readers.len(), 64);
+    let reader = service.basic_client(&json!({"permissions": ["gettone:revocations:read"]}));
+    let token = service.token_of(&reader);
+    let of_operator: Vec<_> = (0..48).map(|_| Reader::open(&service, None)).collect();
+    assert!(one_more(&service, BOOTSTRAP_TOKEN).starts_with("HTTP/1.1 503"));
+    let of_client: Vec<_> = (48..64).map(|_| Reader::request_as(&service, &token, None)).collect();
+    assert!(of_client.iter().all(|(head, _)| head.starts_with("HTTP/1.1 200")));
+    assert!(one_more(&service, &token).starts_with("HTTP/1.1 503"));
+    // Who leaves makes room, long before it would be missed at the next heartbeat.
+    drop(of_operator);
+    let start = Instant::now();
+    while !one_more(&service, BOOTSTRAP_TOKEN).starts_with("HTTP/1.1 200") {
+        assert!(start.elapsed() < Duration::from_secs(8), "the places are not free yet");
+    }
+}
+
+#[test]
+fn t_tok_04_a_feed_ends_with_the_token_it_was_opened_with() {
+    type End = fn(&Service, &BasicClient, &str);
+    let ends: [(&str, End); 4] = [
+        ("deleted", |service, client, _| {
+            assert_eq!(service.manage("DELETE", &format!("/clients/{}", client.id), None).status, 204);
+        }),
+        ("not PUBLIC any more", |service, client, _| {
+            let path = format!("/clients/{}", client.id);
+            assert_eq!(service.manage("PATCH", &path, Some(&json!({"__STATE__": "TRASH"}))).status, 200);
+        }),
+        ("revoked", |service, client, token| {
+            assert_eq!(service.about("/oauth/revoke", client, &format!("token={token}")).status, 200);
+        }),
+        ("expired", |service, _, _| service.clock.advance_seconds(24 * 3600)),
+    ];
+    for (how, end) in ends {
+        let service = Service::standard(&[]);
+        let client = service.basic_client(&json!({"permissions": ["gettone:revocations:read"]}));
+        let (token, other) = (service.token_of(&client), service.basic_client(&json!({})));
+        let (head, lines) = Reader::request_as(&service, &token, None);
+        assert!(head.starts_with("HTTP/1.1 200"), "{how}: {head}");
+        let mut reader = Reader { lines, cursor: None };
+        reader.first();
+        revoke(&service, &other);
+        assert!(matches!(reader.next(), FeedEvent::Revocation(_)), "{how}");
+        end(&service, &client, &token);
+        assert_eq!(reader.next(), FeedEvent::Goodbye, "{how}: nothing more, not even that");
+    }
 }
 
 #[test]

@@ -19,6 +19,7 @@ pub(crate) struct Answers(Rc<Counted>);
 struct Counted {
     ended: Cell<u64>,
     waiting: RefCell<Option<Waker>>,
+    no_more_requests: Cell<bool>,
 }
 
 /// One answer, until it has ended.
@@ -33,6 +34,15 @@ impl Answers {
     /// Wakes this task when the next answer has ended.
     pub(crate) fn wake(&self, waker: &Waker) {
         self.0.waiting.replace(Some(waker.clone()));
+    }
+
+    /// The client has ended its side of the connection.
+    pub(super) fn note_end_of_requests(&self) {
+        self.0.no_more_requests.set(true);
+    }
+
+    pub(crate) fn has_no_more_requests(&self) -> bool {
+        self.0.no_more_requests.get()
     }
 
     pub(crate) fn begin(&self) -> Ending {

@@ -16,6 +16,8 @@ const MAX_CHUNK_LINE: usize = 256;
 pub(crate) enum FramingDefect {
     #[error("request line and headers are larger than 32 KiB together: send less")]
     HeadTooLarge,
+    #[error("the target of the request is too long: send less in its path and query")]
+    TargetTooLong,
     #[error("the request has more than 96 headers: send fewer")]
     TooManyHeaders,
     #[error("a line of the request ends with a line feed alone: end lines with CR LF")]
@@ -26,6 +28,8 @@ pub(crate) enum FramingDefect {
         "the request must say once how long its body is: by Content-Length, or by Transfer-Encoding: chunked"
     )]
     BodyLength,
+    #[error("the Host header is no host: send a name or an address, and a port if need be")]
+    Host,
     /// Of a request whose head was good.
     #[error("the chunks of the body are malformed")]
     Chunk,
@@ -157,6 +161,10 @@ impl Framing {
         match self.place {
             Place::ChunkSize | Place::ChunkEnd if self.bytes > MAX_CHUNK_LINE => Err(FramingDefect::Chunk),
             Place::Trailers if self.bytes > MAX_HEAD_BYTES => Err(FramingDefect::Chunk),
+            // RFC 9112 §3, unless it is empty lines that are too many.
+            Place::RequestLine if self.line.len().saturating_add(bytes) > MAX_HEAD_BYTES => {
+                Err(FramingDefect::TargetTooLong)
+            }
             _ if self.bytes > MAX_HEAD_BYTES => Err(FramingDefect::HeadTooLarge),
             _ => Ok(()),
         }
@@ -217,6 +225,10 @@ impl Framing {
                 return Err(FramingDefect::BodyLength);
             }
             self.body.chunked = true;
+        } else if name.eq_ignore_ascii_case(b"host") {
+            if !value.iter().all(|byte| in_host(*byte)) {
+                return Err(FramingDefect::Host);
+            }
         } else if name.eq_ignore_ascii_case(b"upgrade") {
             self.body.upgrade |= value.eq_ignore_ascii_case(b"websocket");
         }
@@ -249,6 +261,32 @@ impl Framing {
 fn skip(bytes: &[u8], left: u64) -> (u64, &[u8]) {
     let taken = usize::try_from(left).unwrap_or(usize::MAX).min(bytes.len());
     (left.saturating_sub(taken as u64), bytes.get(taken..).unwrap_or_default())
+}
+
+/// What a name, an address or a port is made of (RFC 9110 §7.2, RFC 3986 §3.2.2). Whether they make sense is not asked.
+const fn in_host(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+        || matches!(
+            byte,
+            b'-' | b'.'
+                | b'_'
+                | b'~'
+                | b'%'
+                | b':'
+                | b'['
+                | b']'
+                | b'!'
+                | b'$'
+                | b'&'
+                | b'\''
+                | b'('
+                | b')'
+                | b'*'
+                | b'+'
+                | b','
+                | b';'
+                | b'='
+        )
 }
 
 /// RFC 9112 §7.1; extensions are ignored.

@@ -30,8 +30,11 @@ pub(crate) const HEAD_TIME: Duration = Duration::from_secs(10);
 /// it (RFC 9112 §9.6).
 const LINGER_TIME: Duration = Duration::from_secs(1);
 const LINGER_BYTES: usize = 1024 * 1024;
-/// So much is read of what a client sends before it has the answers to what it sent before.
-const AHEAD: usize = 16 * 1024;
+/// So much is read of what a client sends before it has the answers to what it sent before. The answers to small requests
+/// are many times as large.
+const AHEAD: usize = 2 * 1024;
+/// And so much at once.
+const AT_ONCE: usize = 2 * 1024;
 /// A client that takes nothing of its answers for so long is gone.
 const WRITE_TIME: Duration = Duration::from_secs(30);
 /// And when the service stops.
@@ -162,6 +165,15 @@ impl<S> Connection<S> {
 }
 
 impl<S: AsyncRead + Unpin> Connection<S> {
+    fn read_some(&mut self, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let room = buffer.remaining().min(AT_ONCE);
+        let mut part = ReadBuf::new(buffer.initialize_unfilled_to(room));
+        ready!(Pin::new(&mut self.stream).poll_read(context, &mut part))?;
+        let read = part.filled().len();
+        buffer.advance(read);
+        Poll::Ready(Ok(()))
+    }
+
     /// Whether the head that has begun has had its time.
     fn head_is_late(&mut self, context: &mut Context<'_>) -> bool {
         if !self.framing.in_head() {
@@ -192,7 +204,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Connection<S> {
             return Poll::Pending;
         }
         let before = buffer.filled().len();
-        if Pin::new(&mut this.stream).poll_read(context, buffer)?.is_pending() {
+        if this.read_some(context, buffer)?.is_pending() {
             this.burst = 0;
             if this.head_is_late(context) {
                 this.refuse(Defect::TooSlow);
@@ -206,6 +218,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for Connection<S> {
         this.member.works();
         let read = buffer.filled().get(before..).unwrap_or_default();
         this.ahead = this.ahead.saturating_add(read.len());
+        if read.is_empty() {
+            this.answers.note_end_of_requests();
+        }
         this.burst = this.burst.saturating_add(read.len());
         if let (visible, Err(defect)) = this.framing.advance(read) {
             buffer.set_filled(before.saturating_add(visible));
@@ -287,9 +302,14 @@ impl Defect {
     /// The label of the metric and the word in the log.
     const fn word(self) -> &'static str {
         match self {
-            Self::Framing(FramingDefect::HeadTooLarge | FramingDefect::TooManyHeaders) => "head_too_large",
             Self::Framing(
-                FramingDefect::BareLineFeed | FramingDefect::FoldedHeader | FramingDefect::BodyLength,
+                FramingDefect::TargetTooLong | FramingDefect::HeadTooLarge | FramingDefect::TooManyHeaders,
+            ) => "head_too_large",
+            Self::Framing(
+                FramingDefect::BareLineFeed
+                | FramingDefect::FoldedHeader
+                | FramingDefect::BodyLength
+                | FramingDefect::Host,
             ) => "head_malformed",
             Self::Framing(FramingDefect::Chunk) => "chunks_malformed",
             Self::TooSlow => "head_too_slow",
@@ -298,11 +318,15 @@ impl Defect {
 
     const fn status(self) -> Option<(u16, &'static str)> {
         match self {
+            Self::Framing(FramingDefect::TargetTooLong) => Some((414, "URI Too Long")),
             Self::Framing(FramingDefect::HeadTooLarge | FramingDefect::TooManyHeaders) => {
                 Some((431, "Request Header Fields Too Large"))
             }
             Self::Framing(
-                FramingDefect::BareLineFeed | FramingDefect::FoldedHeader | FramingDefect::BodyLength,
+                FramingDefect::BareLineFeed
+                | FramingDefect::FoldedHeader
+                | FramingDefect::BodyLength
+                | FramingDefect::Host,
             ) => Some((400, "Bad Request")),
             // The head was good: its handler sees a body that breaks off, and answers.
             Self::Framing(FramingDefect::Chunk) => None,

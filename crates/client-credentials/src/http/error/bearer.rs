@@ -37,8 +37,13 @@ pub(super) fn missing_permission(permission: &'static str) -> Answer {
 }
 
 pub(super) fn bad_token(reason: &'static str) -> Answer {
-    new(401, "invalid_token", "the token is not valid here, or has expired: get a new one", reason)
-        .challenging(BEARER_CHALLENGE_BAD_TOKEN)
+    new(
+        401,
+        "invalid_token",
+        "the token is not valid here, or has expired: get a new one, for an audience that is accepted here",
+        reason,
+    )
+    .challenging(BEARER_CHALLENGE_BAD_TOKEN)
 }
 
 pub(super) fn describe_token(error: &DescribeTokenError) -> Answer {

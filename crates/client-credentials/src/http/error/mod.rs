@@ -11,7 +11,7 @@ mod request;
 mod token;
 mod token_state;
 
-use actix_web::http::header::{ALLOW, CACHE_CONTROL, PRAGMA, RETRY_AFTER, WWW_AUTHENTICATE};
+use actix_web::http::header::{ACCEPT_ENCODING, ALLOW, CACHE_CONTROL, PRAGMA, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpRequest, HttpResponse};
 use common::{ErrorBody, Profile};
 use service_kit::access_log::annotate;
@@ -149,6 +149,10 @@ impl Answer {
         }
         if let Some(seconds) = self.retry_after {
             response.insert_header((RETRY_AFTER, seconds));
+        }
+        if matches!(refusal, Refusal::Body(BodyError::Encoded)) {
+            // RFC 9110 §15.5.16.
+            response.insert_header((ACCEPT_ENCODING, "identity"));
         }
         if matches!(refusal, Refusal::Body(_)) {
             // The rest of the body is not read.

@@ -185,7 +185,7 @@ fn what_it_cannot_start_with_is_said_with_the_remedy() {
         (vec![("OPENID_CONFIG_PATH", path("bom.json"))], 1, "is not one JSON object"),
         (vec![("OPENID_CONFIG_PATH", path("empty.json"))], 1, "is not one JSON object"),
         (vec![("HTTP_PORT", port)], 1, "set HTTP_PORT to a free port"),
-        (vec![("CREDENTIALS_MONGODB_URL", "hunter2".to_owned())], 1, "CREDENTIALS_MONGODB_URL"),
+        (vec![("CREDENTIALS_MONGODB_URL", "hunter2".to_owned())], 64, "CREDENTIALS_MONGODB_URL"),
         (
             vec![("MIA_JWT_ISSUER", "hunter2".to_owned()), ("LOG_LEVEL", "hunter2".to_owned())],
             64,

@@ -2,9 +2,9 @@
 //! two rows, `t_bas_02_03_04_…` three, `t_clm_01_to_04_…` four.
 
 /// Families of the rows that begin with `t_`; every other word after a `t` is only a word.
-const ATTACKS: [&str; 19] = [
+const ATTACKS: [&str; 20] = [
     "alg", "hdr", "jwe", "jws", "clm", "key", "bas", "frm", "tim", "bru", "reg", "ssrf", "cc", "pwd", "tok",
-    "int", "rev", "log", "ops",
+    "int", "rev", "log", "ops", "api",
 ];
 
 /// The ids in the name of a test, whatever module it is in. A name without a number after the family shows no row.

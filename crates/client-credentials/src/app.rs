@@ -166,9 +166,11 @@ impl Service for ClientCredentials {
     }
 
     async fn run(self) -> io::Result<()> {
+        note_key_steps(&self.deps);
         let deps = Arc::clone(&self.deps);
         actix_web::rt::spawn(async move {
-            deps.signing_keys.keep_up_for_ever(&*deps.clock, &*deps.random).await;
+            let then = || note_key_steps(&deps);
+            deps.signing_keys.keep_up_for_ever(&*deps.clock, &*deps.random, then).await;
         });
         if let Some(days) = self.keep_unused_clients_days {
             actix_web::rt::spawn(remove_unused_clients_now_and_then(Arc::clone(&self.deps), days));
@@ -429,6 +431,13 @@ fn key_set_fetcher(settings: &JwksUriSettings, issuer: &str) -> Result<KeySetFet
     Ok(KeySetFetcher::new(policy, authorities, issuer_url(issuer).map(|url| url.origin())))
 }
 
+/// Has the audit log tell of the steps that the keys took by themselves.
+fn note_key_steps(deps: &Deps) {
+    for (action, kid) in deps.signing_keys.taken_steps() {
+        deps.audit.note_own(action, None, Some(&kid), deps.clock.now(), &*deps.random);
+    }
+}
+
 /// Until the process ends.
 async fn remove_unused_clients_now_and_then(deps: Arc<Deps>, days: u32) {
     let mut times = tokio::time::interval(SWEEP_EVERY);
@@ -436,7 +445,7 @@ async fn remove_unused_clients_now_and_then(deps: Arc<Deps>, days: u32) {
         times.tick().await;
         let now = deps.clock.now();
         let on_removed = |client: &ClientId| {
-            deps.audit.note_own(AuditAction::ClientDeleted, client, Some(UNUSED), now, &*deps.random);
+            deps.audit.note_own(AuditAction::ClientDeleted, Some(client), Some(UNUSED), now, &*deps.random);
         };
         let swept = remove_unused_clients::run(&deps.stores, &deps.pepper, now, days, on_removed).await;
         if let Err(error) = swept {

@@ -1,4 +1,5 @@
-//! Writes audit events. What an operator changes is stored before the answer. What happens with every token waits in a
+//! Writes audit events. What changes something is announced before it is done: the event is stored first, and what became
+//! of it a moment later, so that no kill leaves a change without its event. What happens with every token waits in a
 //! queue and is stored a moment later, many events with one write: a token must not wait for the disk because it is
 //! audited. The queue is bounded, and so is what strangers can make us write; what finds no place is counted.
 
@@ -6,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use common::{Clock, Timestamp};
-use credentials::audit::{AuditAction, AuditEvent, AuditLog};
+use credentials::audit::{AuditAction, AuditEvent, AuditLog, EventId, Outcome};
 use credentials::client::ClientId;
 use credentials::{Random, StoreError};
 use service_kit::metrics::Counter;
@@ -48,6 +49,8 @@ struct Keeper {
 
 enum Message {
     Event(Box<AuditEvent>),
+    /// What became of an event that is stored.
+    Settled(EventId, Outcome),
     /// Everything before it has been tried.
     Flushed(oneshot::Sender<()>),
 }
@@ -67,12 +70,20 @@ impl Audit {
         Self { keeper, queue, hurry, lost }
     }
 
-    /// Stores an event. `Ok` means that it survives.
+    /// Stores an event of something that is about to be done. `Ok` means that it survives, and says of itself that it is
+    /// unfinished until it is settled.
     ///
     /// # Errors
-    /// [`StoreError`]. The event may be stored all the same, and what it tells of has happened.
-    pub async fn record(&self, event: AuditEvent) -> Result<(), StoreError> {
-        self.keeper.store(&[event.bounded()]).await
+    /// [`StoreError`]. What it tells of must not be done then. The event may be stored all the same.
+    pub async fn announce(&self, event: AuditEvent) -> Result<(), StoreError> {
+        self.keeper.store(&[event.bounded().announced()]).await
+    }
+
+    /// Has it stored soon what became of an announced event. If that is lost, the event stays unfinished.
+    pub fn settle(&self, id: EventId, outcome: Outcome) {
+        if self.queue.try_send(Message::Settled(id, outcome)).is_err() {
+            tracing::warn!("an audit event stays unfinished: too many are waiting for the store");
+        }
     }
 
     /// Has an event stored soon. It is lost if the service is killed meanwhile, or if too many wait already.
@@ -86,11 +97,11 @@ impl Audit {
         }
     }
 
-    /// Notes what the service did to a client by itself.
+    /// Notes what the service did by itself, to a client or to a key.
     pub fn note_own(
         &self,
         action: AuditAction,
-        client: &ClientId,
+        client: Option<&ClientId>,
         subject: Option<&str>,
         at: Timestamp,
         random: &dyn Random,
@@ -122,27 +133,35 @@ impl Audit {
 async fn write(mut queue: mpsc::Receiver<Message>, keeper: Arc<Keeper>, hurry: Arc<Notify>) {
     // Events that the store did not take, to be sent again.
     let mut waiting: Vec<AuditEvent> = Vec::new();
+    let mut settled: Vec<(EventId, Outcome)> = Vec::new();
     loop {
         let mut messages = Vec::new();
-        if waiting.is_empty() {
+        if waiting.is_empty() && settled.is_empty() {
             if queue.recv_many(&mut messages, QUEUE).await == 0 {
                 return;
             }
         } else {
             // While the store is down, new ones stay in the queue, which is bounded.
-            let room = QUEUE.saturating_sub(waiting.len());
+            let room = QUEUE.saturating_sub(waiting.len()).saturating_sub(settled.len());
             messages.extend(std::iter::from_fn(|| queue.try_recv().ok()).take(room));
         }
         let mut flushed = Vec::new();
         for message in messages {
             match message {
                 Message::Event(event) => waiting.push(*event),
+                Message::Settled(id, outcome) => settled.push((id, outcome)),
                 Message::Flushed(done) => flushed.push(done),
             }
         }
         match keeper.store(&waiting).await {
             Ok(()) => waiting.clear(),
             Err(error) => tracing::error!(error.message = %error, "audit events wait for the store"),
+        }
+        match keeper.settle(&settled).await {
+            Ok(()) => settled.clear(),
+            Err(error) => {
+                tracing::error!(error.message = %error, "outcomes of audit events wait for the store")
+            }
         }
         for done in flushed {
             // Whoever asked may have left.
@@ -167,6 +186,10 @@ impl Keeper {
         Ok(())
     }
 
+    async fn settle(&self, outcomes: &[(EventId, Outcome)]) -> Result<(), StoreError> {
+        if outcomes.is_empty() { Ok(()) } else { self.log.settle(outcomes).await }
+    }
+
     fn end(&self, days: u32) -> Timestamp {
         self.clock.now().plus_seconds(i64::from(days).saturating_mul(SECONDS_A_DAY))
     }
@@ -183,7 +206,7 @@ mod tests {
     use std::sync::Mutex;
 
     use async_trait::async_trait;
-    use credentials::audit::{Actor, AuditFilter, AuditPage, EventId};
+    use credentials::audit::{Actor, AuditFilter, AuditPage};
     use testkit::{FakeClock, SeededRandom};
 
     use super::*;
@@ -202,6 +225,10 @@ mod tests {
                 return Err(StoreError::Unavailable("down".into()));
             }
             self.kept.lock().unwrap().push(events.to_vec());
+            Ok(())
+        }
+
+        async fn settle(&self, _: &[(EventId, Outcome)]) -> Result<(), StoreError> {
             Ok(())
         }
 
@@ -265,7 +292,7 @@ mod tests {
         audit.flush().await;
         audit.note(event(2, AuditAction::ClientRegistered));
         audit.flush().await;
-        assert!(audit.record(event(3, AuditAction::ClientChanged)).await.is_err());
+        assert!(audit.announce(event(3, AuditAction::ClientChanged)).await.is_err());
         *log.down.lock().unwrap() = false;
         audit.flush().await;
         assert_eq!(kept(&log), [1, 1], "each kind for its own time");

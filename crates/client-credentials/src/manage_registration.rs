@@ -113,14 +113,29 @@ async fn check_secret(
     if is_one { Ok(()) } else { Err(ClientDefect::SecretChosen.into()) }
 }
 
+/// The permissions of a client that the token may remove, or none if only its token is left: it may end what it has
+/// itself.
+///
+/// # Errors
+/// [`ManageRegistrationError::NotTheHolder`] or [`ManageRegistrationError::Store`].
+pub async fn removable(
+    deps: &Deps,
+    id: &ClientId,
+    token: &str,
+) -> Result<Vec<String>, ManageRegistrationError> {
+    Ok(look_up(deps, id, token).await?.map(|client| client.permissions).unwrap_or_default())
+}
+
 /// Forgets the client, its secrets, its tokens and this token. It is the last to go: whoever repeats a removal that failed
 /// half-way completes it.
 ///
 /// # Errors
 /// [`ManageRegistrationError`].
-pub async fn remove(deps: &Deps, id: &ClientId, token: &str) -> Result<(), ManageRegistrationError> {
-    // It may end what it has itself.
-    let permissions = look_up(deps, id, token).await?.map(|client| client.permissions).unwrap_or_default();
+pub async fn remove(
+    deps: &Deps,
+    id: &ClientId,
+    permissions: Vec<String>,
+) -> Result<(), ManageRegistrationError> {
     let own = Operator::Client { permissions };
     match administer_clients::remove(deps, &own, id, None).await {
         // Somebody else was faster.

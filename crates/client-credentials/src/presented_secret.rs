@@ -110,7 +110,7 @@ impl Attempt<'_> {
     fn tell(&self, deps: &Deps, new: &StoredSecret) {
         tracing::info!(client.id = self.client.as_str(), "an imported secret is kept in our own way now");
         let (action, id) = (AuditAction::SecretUpgraded, new.id());
-        deps.audit.note_own(action, self.client, Some(id.as_str()), self.now, &*deps.random);
+        deps.audit.note_own(action, Some(self.client), Some(id.as_str()), self.now, &*deps.random);
     }
 }
 

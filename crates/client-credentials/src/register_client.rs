@@ -66,16 +66,25 @@ pub fn admit(deps: &Deps, source: Source) -> Result<(), RegisterClientError> {
     Ok(admitted.inspect_err(|reached| deps.metrics.limited(*reached))?)
 }
 
-/// Makes a client of what the registrant sent.
+/// A client that may be stored, and is not yet.
+pub struct PreparedClient {
+    registered: RegisteredClient,
+    secrets: Vec<StoredSecret>,
+    /// Whether its id was wanted, so that others may have it.
+    is_wanted: bool,
+    admission: Option<Admission>,
+}
+
+/// Checks what the registrant sent, and makes a client of it.
 ///
 /// # Errors
 /// [`RegisterClientError`].
-pub async fn run(
+pub async fn prepare(
     deps: &Deps,
     registrant: &Registrant,
     admission: Option<Admission>,
     members: &Map<String, Value>,
-) -> Result<RegisteredClient, RegisterClientError> {
+) -> Result<PreparedClient, RegisterClientError> {
     let now = deps.clock.now();
     let new = match registrant {
         Registrant::Stranger => NewClient::self_registered(members, &deps.tokens.issuer)?,
@@ -110,18 +119,37 @@ pub async fn run(
         Registrant::Stranger if deps.tells_registration_tokens() => Some(secret::generate(&*deps.random)?),
         Registrant::Stranger | Registrant::Operator(_) => None,
     };
-    if let Some(admission) = admission {
-        admission.spend(deps).await?;
+    let registered = RegisteredClient { client, secret, registration_token };
+    Ok(PreparedClient { registered, secrets, is_wanted, admission })
+}
+
+impl PreparedClient {
+    /// The id that it will have.
+    #[must_use]
+    pub const fn id(&self) -> &ClientId {
+        &self.registered.client.id
     }
-    if let Some(token) = &registration_token {
-        store_token(deps, &client.id, token, now).await?;
+
+    /// Stores it.
+    ///
+    /// # Errors
+    /// [`RegisterClientError`].
+    pub async fn store(self, deps: &Deps) -> Result<RegisteredClient, RegisterClientError> {
+        let Self { registered, secrets, is_wanted, admission } = self;
+        let client = &registered.client;
+        if let Some(admission) = admission {
+            admission.spend(deps).await?;
+        }
+        if let Some(token) = &registered.registration_token {
+            store_token(deps, &client.id, token, client.created_at).await?;
+        }
+        if is_wanted {
+            step("store_client", store_wanted(deps, client, &secrets)).await?;
+        } else {
+            step("store_client", store(deps, client, &secrets)).await?;
+        }
+        Ok(registered)
     }
-    if is_wanted {
-        step("store_client", store_wanted(deps, &client, &secrets)).await?;
-    } else {
-        step("store_client", store(deps, &client, &secrets)).await?;
-    }
-    Ok(RegisteredClient { client, secret, registration_token })
 }
 
 /// Like the secret, before the client.
@@ -192,6 +220,12 @@ async fn store_wanted(
         }
         // It may have been made.
         Err(InsertError::Store(error)) => Err(error.into()),
+    }
+}
+
+impl std::fmt::Debug for PreparedClient {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("PreparedClient").field("id", self.id()).finish_non_exhaustive()
     }
 }
 

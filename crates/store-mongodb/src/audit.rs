@@ -4,14 +4,14 @@
 use async_trait::async_trait;
 use common::Timestamp;
 use credentials::StoreError;
-use credentials::audit::{Actor, AuditEvent, AuditFilter, AuditLog, AuditPage, EventId};
+use credentials::audit::{Actor, AuditEvent, AuditFilter, AuditLog, AuditPage, EventId, Outcome};
 use credentials::client::ClientId;
 use futures_util::TryStreamExt;
 use mongodb::bson::{Bson, Document, doc};
 use mongodb::error::{Error, ErrorKind};
 
 use crate::MongoStore;
-use crate::document::{Stored, audit_event_fields as fields, date};
+use crate::document::{Stored, audit_event_fields as fields, by_id, date};
 use crate::failure::{DUPLICATE_KEY, Unreadable, within_limit};
 
 #[async_trait]
@@ -29,6 +29,29 @@ impl AuditLog for MongoStore {
             }
         })
         .await
+    }
+
+    async fn settle(&self, outcomes: &[(EventId, Outcome)]) -> Result<(), StoreError> {
+        let (mut done, mut withdrawn) = (Vec::new(), Vec::new());
+        for (id, outcome) in outcomes {
+            match outcome {
+                Outcome::Done { subject: None } => done.push(id.as_str()),
+                Outcome::Withdrawn => withdrawn.push(id.as_str()),
+                Outcome::Done { subject: Some(subject) } => {
+                    let settled =
+                        doc! { "$unset": { fields::REASON: "" }, "$set": { fields::SUBJECT: subject } };
+                    within_limit(self.audit_events.update_one(by_id(id.as_str()), settled)).await?;
+                }
+            }
+        }
+        if !done.is_empty() {
+            let settled = doc! { "$unset": { fields::REASON: "" } };
+            within_limit(self.audit_events.update_many(any_of(&done), settled)).await?;
+        }
+        if !withdrawn.is_empty() {
+            within_limit(self.audit_events.delete_many(any_of(&withdrawn))).await?;
+        }
+        Ok(())
     }
 
     async fn events(
@@ -73,6 +96,10 @@ impl MongoStore {
         }
         Ok(page)
     }
+}
+
+fn any_of(ids: &[&str]) -> Document {
+    doc! { "_id": { "$in": ids } }
 }
 
 fn conditions(filter: &AuditFilter, before: Option<&EventId>) -> Document {

@@ -257,12 +257,22 @@ mod tests {
             };
             let writes = named(&["insert", "update", "delete", "findAndModify"]);
             let reads = named(&["find", "aggregate"]);
-            // A transaction is as durable as its commit, and repeated as a whole.
+            // A transaction is as durable as its commit, and repeated as a whole. One that another got in the way of is
+            // aborted.
             let in_transaction = |command: &&Document| command.contains_key("autocommit");
             let commits = named(&["commitTransaction"]);
-            assert!(writes.iter().chain(&reads).copied().filter(in_transaction).all(|command| {
-                commits.iter().any(|commit| commit.get("txnNumber") == command.get("txnNumber"))
-            }));
+            let ends = named(&["commitTransaction", "abortTransaction"]);
+            let transaction =
+                |command: &Document| (command.get("lsid").cloned(), command.get("txnNumber").cloned());
+            assert!(
+                writes
+                    .iter()
+                    .chain(&reads)
+                    .copied()
+                    .filter(in_transaction)
+                    .all(|command| { ends.iter().any(|end| transaction(end) == transaction(command)) })
+            );
+            assert!(commits.len() >= 2, "rotate and remove");
             for command in writes.iter().copied().filter(|command| !in_transaction(command)).chain(commits) {
                 let expected = doc! { "w": "majority", "wtimeout": 2000, "j": true };
                 let concern = command.get_document("writeConcern").unwrap();
@@ -279,12 +289,19 @@ mod tests {
                         .as_document()
                         .is_some_and(|delete| delete.get_i32("limit").is_ok_and(|limit| limit == 0))
                 });
+                let updates = command.get_array("updates").ok().and_then(|updates| updates.first());
+                let of_many = of_many
+                    || updates.is_some_and(|update| {
+                        update
+                            .as_document()
+                            .is_some_and(|update| update.get_bool("multi").unwrap_or_default())
+                    });
                 assert_eq!(command.contains_key("txnNumber"), !of_many, "{command}");
             }
             // insert_new, replace, note_login, delete, add, delete_all, first_use, publish, forget_unseen, withdraw,
-            // replace_key_ring, agree, append, revoke.
+            // replace_key_ring, agree, append, settle, revoke.
             let alone = writes.iter().filter(|command| !in_transaction(command)).count();
-            assert_eq!(alone, 14);
+            assert_eq!(alone, 15);
             assert!(writes.len() >= alone + 4, "rotate and remove each write two documents at least");
 
             for command in &reads {
@@ -306,8 +323,7 @@ mod tests {
                 assert_eq!(concern.get_str("level").unwrap(), "snapshot", "{command}");
             }
             let others = commands.len() - writes.len() - reads.len();
-            let ends = named(&["commitTransaction", "abortTransaction"]).len();
-            assert_eq!(others, ends + 1, "and the ping");
+            assert_eq!(others, ends.len() + 1, "and the ping");
         }
     }
 }

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use common::Timestamp;
 use credentials::StoreError;
-use credentials::audit::{AuditAction, AuditEvent, AuditFilter, AuditLog, AuditPage, EventId};
+use credentials::audit::{AuditAction, AuditEvent, AuditFilter, AuditLog, AuditPage, EventId, Outcome};
 use rusqlite::{Connection, params, params_from_iter};
 
 use crate::SqliteStore;
@@ -31,6 +31,27 @@ impl AuditLog for SqliteStore {
             Ok(())
         });
         Ok(appended.await?)
+    }
+
+    async fn settle(&self, outcomes: &[(EventId, Outcome)]) -> Result<(), StoreError> {
+        let outcomes = outcomes.to_vec();
+        let settled = self.write(move |connection| {
+            let mut done = connection.prepare_cached(
+                "UPDATE audit_events SET record = CASE
+                     WHEN ?2 IS NULL THEN json_remove(record, '$.reason')
+                     ELSE json_set(json_remove(record, '$.reason'), '$.subject', ?2)
+                 END WHERE id = ?1",
+            )?;
+            let mut withdrawn = connection.prepare_cached("DELETE FROM audit_events WHERE id = ?")?;
+            for (id, outcome) in outcomes {
+                match outcome {
+                    Outcome::Done { subject } => done.execute(params![id.as_str(), subject])?,
+                    Outcome::Withdrawn => withdrawn.execute([id.as_str()])?,
+                };
+            }
+            Ok(())
+        });
+        Ok(settled.await?)
     }
 
     async fn events(

@@ -172,8 +172,8 @@ impl WriterThread {
 
     /// Remembers whether the disk takes writes. A write that failed by itself says nothing about it.
     fn note(&self, batch: &[Box<dyn Job>], committed: bool) {
-        let refused = |job: &Box<dyn Job>| job.failure().is_some_and(Failure::is_of_the_disk);
-        if !committed || batch.iter().any(refused) {
+        let refused = batch.iter().filter_map(|job| job.failure()).any(Failure::is_of_the_disk);
+        if !committed || refused {
             self.failing.store(true, Ordering::Relaxed);
         } else if batch.iter().any(|job| job.failure().is_none()) {
             self.failing.store(false, Ordering::Relaxed);

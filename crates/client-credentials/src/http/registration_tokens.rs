@@ -10,7 +10,7 @@ use super::audit::{self, Happened};
 use super::error::{Refusal, respond};
 use super::json_body;
 use crate::Deps;
-use crate::registration_tokens;
+use crate::registration_tokens::{self, MakeTokenError};
 
 #[derive(Serialize)]
 struct MadeTokenAnswer<'token> {
@@ -36,8 +36,9 @@ pub async fn delete(request: HttpRequest, deps: Data<Deps>) -> HttpResponse {
 
 async fn make(request: &HttpRequest, payload: Payload, deps: &Deps) -> Result<HttpResponse, Refusal> {
     let members = json_body::read(request, payload, &["application/json"], Refusal::InitialTokenBody).await?;
-    let made = registration_tokens::make(deps, &members).await?;
-    audit::record(request, deps, Happened::to_ours(AuditAction::RegistrationTokenAdded, &made.id)).await?;
+    let added = Happened::to_ours(AuditAction::RegistrationTokenAdded, None);
+    let making = registration_tokens::make(deps, &members);
+    let made = audit::around_with(request, deps, added, making, |made| Some(made.id.clone())).await?;
     Ok(HttpResponse::Created().insert_header((CACHE_CONTROL, "no-store")).json(MadeTokenAnswer {
         id: &made.id,
         initial_access_token: &made.token,
@@ -48,7 +49,8 @@ async fn make(request: &HttpRequest, payload: Payload, deps: &Deps) -> Result<Ht
 
 async fn end(request: &HttpRequest, deps: &Deps) -> Result<HttpResponse, Refusal> {
     let id = request.uri().path().rsplit('/').next().unwrap_or_default();
-    registration_tokens::end(deps, id).await.map_err(registration_tokens::MakeTokenError::from)?;
-    audit::record(request, deps, Happened::to_ours(AuditAction::RegistrationTokenRetired, id)).await?;
+    let retired = Happened::to_ours(AuditAction::RegistrationTokenRetired, Some(id));
+    let end = async { registration_tokens::end(deps, id).await.map_err(MakeTokenError::from) };
+    audit::around(request, deps, retired, end).await?;
     Ok(HttpResponse::NoContent().insert_header((CACHE_CONTROL, "no-store")).finish())
 }

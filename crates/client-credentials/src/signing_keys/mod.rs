@@ -12,6 +12,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use common::{Clock, Timestamp};
+use credentials::audit::AuditAction;
 use credentials::key::ring::RotationPlan;
 use credentials::key::{KeyDirectory, KeyRing, KeyRingStore, PublishedKey};
 use credentials::{Random, StoreError};
@@ -105,7 +106,7 @@ impl SigningKeys {
         random: &dyn Random,
         now: Timestamp,
     ) -> Result<Self, StartError> {
-        let keys = SharedKeys { encryption, plan, first };
+        let keys = SharedKeys { encryption, plan, first, taken: std::sync::Mutex::default() };
         keys.take_due_steps(&*stores.ring, random, now).await.map_err(cannot_start)?;
         let ring = stores.ring.key_ring().await.map_err(cannot_start)?.ring;
         keys.signer(&ring, None).map_err(|error| {
@@ -179,8 +180,16 @@ impl SigningKeys {
         outcome
     }
 
-    /// Keeps the keys up for as long as the process lives.
-    pub async fn keep_up_for_ever(&self, clock: &dyn Clock, random: &dyn Random) {
+    /// The steps that this replica took by itself since it was last asked, with the `kid` of each.
+    pub fn taken_steps(&self) -> Vec<(AuditAction, String)> {
+        match &self.holder {
+            Holder::Own { .. } => Vec::new(),
+            Holder::Shared(keys) => keys.taken_steps(),
+        }
+    }
+
+    /// Keeps the keys up for as long as the process lives, and calls `then` each time.
+    pub async fn keep_up_for_ever(&self, clock: &dyn Clock, random: &dyn Random, then: impl Fn()) {
         loop {
             tokio::select! {
                 () = tokio::time::sleep(Duration::from_secs(KEEP_UP_SECONDS)) => {}
@@ -189,6 +198,7 @@ impl SigningKeys {
             if let Err(error) = self.keep_up(clock.now(), random).await {
                 tracing::warn!(error.message = %error, "the signing keys could not be kept up; trying again");
             }
+            then();
         }
     }
 

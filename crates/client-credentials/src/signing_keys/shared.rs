@@ -1,8 +1,9 @@
 //! The keys that all replicas share: each step is taken on the ring in the store, by whichever replica is first.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use common::Timestamp;
+use credentials::audit::AuditAction;
 use credentials::key::ring::{DueStep, NewKey, RefusedStep, RotationPlan};
 use credentials::key::{Algorithm, KeyRing, KeyRingStore, StoredRing};
 use credentials::{Random, StoreError};
@@ -18,6 +19,8 @@ pub(super) struct SharedKeys {
     pub(super) plan: RotationPlan,
     /// The first key of the ring, if it is not to be made.
     pub(super) first: Option<SigningKey>,
+    /// Steps that were due and were taken here, for the audit log.
+    pub(super) taken: Mutex<Vec<(AuditAction, String)>>,
 }
 
 /// Why a step was not taken. Nothing was changed, unless it is [`Self::Store`].
@@ -73,10 +76,14 @@ impl SharedKeys {
         for _ in 0..ATTEMPTS {
             let StoredRing { mut ring, version } = store.key_ring().await?;
             let Some(step) = ring.due(&self.plan, now) else { return Ok(()) };
-            match &step {
-                DueStep::ForgetGone => ring.forget_gone(now),
+            let taken = match &step {
+                DueStep::ForgetGone => {
+                    ring.forget_gone(now);
+                    None
+                }
                 DueStep::Activate(kid) => {
-                    ring.activate(kid, now, credentials::key::ring::Urgency::WhenSafe)?
+                    ring.activate(kid, now, credentials::key::ring::Urgency::WhenSafe)?;
+                    Some((AuditAction::SigningKeyChanged, kid.clone()))
                 }
                 DueStep::Add(algorithm) => {
                     let first = self.first.as_ref().filter(|_| version == 0);
@@ -84,14 +91,22 @@ impl SharedKeys {
                         Some(first) => self.encryption.seal(first, random)?,
                         None => self.make(*algorithm, random).await?,
                     };
+                    let kid = key.kid.clone();
                     ring.add(key, now)?;
+                    Some((AuditAction::SigningKeyAdded, kid))
                 }
-            }
+            };
             if store.replace_key_ring(&ring, version).await? {
                 tracing::info!(step = ?step, "the signing keys took a step that was due");
+                self.taken.lock().unwrap_or_else(PoisonError::into_inner).extend(taken);
             }
         }
         Err(KeyStepError::Conflict)
+    }
+
+    /// The steps since it was last asked.
+    pub(super) fn taken_steps(&self) -> Vec<(AuditAction, String)> {
+        std::mem::take(&mut self.taken.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// The key to sign with. `current` is kept if it is still that one.

@@ -253,13 +253,55 @@ fn r_22_a_change_that_is_not_in_the_log_is_not_confirmed() {
         service.manage("PATCH", &path, Some(&patch)),
         service.manage("POST", "/clients", Some(&json!({"client_name": "c"}))),
         service.manage("GET", "/audit", None),
+        service.register(&json!({"client_name": "c"})),
     ] {
         assert_eq!(answer.refusal(), (503, "temporarily_unavailable".to_owned()));
     }
+    let clients = service.manage("GET", "/clients", None).json()["clients"].clone();
+    assert_eq!(clients.as_array().unwrap().len(), 1, "and not made");
+    assert_eq!(clients[0]["name"], "basic");
     // Tokens do not wait for it, and their events wait for the store.
     service.token_of(&client);
     service.stores.audit.work();
     assert_eq!(actions(&service, "?action=token.issued"), ["token.issued"]);
+}
+
+#[test]
+fn r_22_a_change_is_in_the_log_before_it_is_made() {
+    let service = Service::standard(&[]);
+    let client = service.basic_client(&json!({}));
+    let reasons = |action: &str| -> Vec<Option<String>> {
+        let events = events(&service, &format!("?action={action}"));
+        events.iter().map(|event| event["reason"].as_str().map(str::to_owned)).collect()
+    };
+    let secrets = format!("/clients/{}/secrets", client.id);
+    // A failure of the store, like a kill, leaves it open whether the change was made.
+    service.stores.secrets.fail();
+    assert_eq!(service.manage("POST", &secrets, Some(&json!({}))).status, 503);
+    assert_eq!(service.register(&json!({"client_name": "c"})).status, 503);
+    service.stores.secrets.work();
+    let unfinished = vec![Some("unfinished".to_owned())];
+    assert_eq!((reasons("secret.added"), reasons("client.registered")), (unfinished.clone(), unfinished));
+    // What was done is told as done, with what was made.
+    service.clock.advance_seconds(1);
+    let made = service.manage("POST", &secrets, Some(&json!({}))).json();
+    assert_eq!(service.register(&json!({"client_name": "c"})).status, 201);
+    assert_eq!((reasons("secret.added").len(), &reasons("secret.added")[0]), (2, &None));
+    assert_eq!(events(&service, "?action=secret.added")[0]["subject"], made["id"]);
+    assert_eq!(reasons("client.registered")[0], None);
+    // What was refused was not done.
+    let path = format!("/clients/{}", client.id);
+    for answer in [
+        service.manage("PATCH", &path, Some(&json!({"name": 1}))),
+        service.manage("PATCH", "/clients/nobody", Some(&json!({"name": "n"}))),
+        service.manage("DELETE", "/clients/nobody", None),
+        service.manage("DELETE", &format!("{secrets}/none"), None),
+    ] {
+        assert!((400..=404).contains(&answer.status), "{answer:?}");
+    }
+    for action in ["client.changed", "client.deleted", "secret.retired"] {
+        assert_eq!(reasons(action), [], "{action}");
+    }
 }
 
 #[test]

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use client_credentials::Stores;
 use common::Timestamp;
 use common::revocation::Revocation;
-use credentials::audit::{AuditEvent, AuditFilter, AuditLog, AuditPage, EventId};
+use credentials::audit::{AuditEvent, AuditFilter, AuditLog, AuditPage, EventId, Outcome};
 use credentials::client::{
     Client, ClientFilter, ClientId, ClientPage, ClientStore, DeleteOutcome, ReplaceOutcome,
 };
@@ -312,6 +312,11 @@ impl AuditLog for FailingStores {
         let call = self.audit.pass()?;
         self.audit.let_in(call).await;
         self.store.append(events, keep_until).await
+    }
+
+    async fn settle(&self, outcomes: &[(EventId, Outcome)]) -> Result<(), StoreError> {
+        self.audit.pass()?;
+        self.store.settle(outcomes).await
     }
 
     async fn events(

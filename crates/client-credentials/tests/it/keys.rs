@@ -400,3 +400,23 @@ fn a_store_that_fails_stops_no_token_whose_key_is_known() {
         assert_eq!(service.manage(method, path, None).refusal().0, 503, "{path}");
     }
 }
+
+#[test]
+fn r_22_the_service_tells_of_the_steps_that_its_keys_take_by_themselves() {
+    let service = Service::standard(&[SHARED, ("SIGNING_KEY_ROTATION_DAYS", "30")]);
+    let told = |action: &str| -> Vec<(String, String)> {
+        let events = service.manage("GET", &format!("/audit?action={action}"), None).json();
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        let events = events["events"].as_array().unwrap();
+        events.iter().map(|event| (text(&event["actor"]["kind"]), text(&event["subject"]))).collect()
+    };
+    let own = |kid: &str| ("service".to_owned(), kid.to_owned());
+    let first = key_set(&service);
+    assert_eq!(told("signing_key.added"), [own(&first[0])]);
+    service.clock.advance_seconds(30 * DAY - 300);
+    // Who asks for the keys has them kept up.
+    until("the next key", || key_set(&service).len() == 2 && told("signing_key.added").len() == 2);
+    service.clock.advance_seconds(1200);
+    until("the change", || !key_set(&service).is_empty() && !told("signing_key.changed").is_empty());
+    assert_eq!(told("signing_key.changed"), [told("signing_key.added")[0].clone()]);
+}

@@ -49,6 +49,15 @@ impl AuditFilter {
     }
 }
 
+/// What became of something whose event was stored before it was done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// With its subject, if that was not known before.
+    Done { subject: Option<String> },
+    /// Nothing was changed: there is nothing to tell.
+    Withdrawn,
+}
+
 /// Keeps events until their time is over.
 #[async_trait]
 pub trait AuditLog: Send + Sync {
@@ -58,6 +67,13 @@ pub trait AuditLog: Send + Sync {
     /// # Errors
     /// [`StoreError`] if they were not all stored.
     async fn append(&self, events: &[AuditEvent], keep_until: Timestamp) -> Result<(), StoreError>;
+
+    /// Says of stored events what became of them: those that are done lose their `reason`, those that are withdrawn go.
+    /// Law: all others stay as they are, and an event that is not there any more stays away.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store cannot tell. Some may have been settled.
+    async fn settle(&self, outcomes: &[(EventId, Outcome)]) -> Result<(), StoreError>;
 
     /// The newest `limit` events that `filter` [matches](AuditFilter::matches) among those whose ids are smaller than
     /// `before`, in descending order of their ids. Law: exactly those, on every store; an event that cannot be read, as

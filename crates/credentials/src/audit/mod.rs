@@ -3,22 +3,26 @@
 //!
 //! # Adding an event
 //! 1. Give it a word in [`AuditAction`] (and in `docs/http-api.md`, where a test looks for it).
-//! 2. In the handler, after the use case succeeded: `audit::record(&request, &deps, action, client, subject).await?` for
-//!    what an operator changes, which is stored before the answer; `audit::note(…)` for what strangers and clients do all
-//!    the time, which is stored a moment later. Both put the event on the access line of the request too.
+//! 2. In the handler, `audit::around(&request, &deps, happened, change).await?` for what changes something: the event is
+//!    stored before the change is made, and settled after it. `audit::note(…)` for what clients do all the time, which is
+//!    stored a moment later. Both put the event on the access line of the request too.
 //! 3. What the service does by itself, without a request: `deps.audit.note(event)` with [`AuditEvent::by_service`].
 
 mod id;
 mod log;
 
 pub use id::{EventId, NotAnEventId};
-pub use log::{AuditFilter, AuditLog, AuditPage};
+pub use log::{AuditFilter, AuditLog, AuditPage, Outcome};
 
 use common::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::client::ClientId;
 use crate::random::{Random, RandomError};
+
+/// The `reason` of an event as long as it is not known whether what it tells of was done: see
+/// [`AuditEvent::announced`].
+pub const UNFINISHED: &str = "unfinished";
 
 /// The longest text in an event, in bytes.
 const MAX_TEXT_LENGTH: usize = 256;
@@ -106,7 +110,7 @@ pub struct AuditEvent {
     /// Which of the client's things it concerns: see [`AuditAction`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<String>,
-    /// Why it was refused, a word of a fixed list; none if it was done.
+    /// Why it was refused, a word of a fixed list, or [`UNFINISHED`]; none if it was done.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -123,7 +127,7 @@ impl AuditEvent {
     /// [`RandomError`] if the random source failed.
     pub fn by_service(
         action: AuditAction,
-        client: &ClientId,
+        client: Option<&ClientId>,
         subject: Option<&str>,
         at: Timestamp,
         random: &dyn Random,
@@ -133,12 +137,18 @@ impl AuditEvent {
             at,
             action,
             actor: Actor::Service,
-            client: Some(client.clone()),
+            client: client.cloned(),
             subject: subject.map(str::to_owned),
             reason: None,
             request_id: None,
             source: None,
         })
+    }
+
+    /// The event as it is stored before what it tells of is done, so that nothing is done that it does not tell of.
+    #[must_use]
+    pub fn announced(self) -> Self {
+        Self { reason: Some(UNFINISHED.to_owned()), ..self }
     }
 
     /// The event with every text cut to 256 bytes.

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use common::Timestamp;
-use credentials::audit::{Actor, AuditAction, AuditEvent, AuditFilter, AuditLog, AuditPage, EventId};
+use credentials::audit::{
+    Actor, AuditAction, AuditEvent, AuditFilter, AuditLog, AuditPage, EventId, Outcome, UNFINISHED,
+};
 
 use super::{CALLERS, Storage, all_at_once};
 use crate::clients::client_id;
@@ -141,6 +143,36 @@ pub async fn appending_again_changes_nothing<S: Storage<Store: AuditLog>>(storag
     store.append(&again, until).await.unwrap();
     store.append(&again[..4], until).await.unwrap();
     assert_eq!(read(&*store, &AuditFilter::default(), 1000).await, newest_first(&events));
+}
+
+pub async fn r_22_an_announced_event_says_so_until_it_is_settled<S: Storage<Store: AuditLog>>(storage: &S) {
+    let store = open(storage).await;
+    let (start, until) = (storage.now(), storage.now().plus_seconds(600));
+    let all = AuditFilter::default();
+    let event = |index| {
+        let subject = (index % 2 == 0).then(|| "name,\"$set\u{0}".to_owned());
+        AuditEvent { subject, ..event(start, index, AuditAction::ClientChanged, "a") }
+    };
+    let announced: Vec<_> = (0..5).map(|index| event(index).announced()).collect();
+    store.append(&announced, until).await.unwrap();
+    store.settle(&[]).await.unwrap();
+    let found = read(&*store, &all, 1000).await;
+    assert_eq!(found, newest_first(&announced));
+    assert!(found.iter().all(|event| event.reason.as_deref() == Some(UNFINISHED)));
+    let subject = Some("known later".to_owned());
+    let done = Outcome::Done { subject: None };
+    let outcomes = [
+        (event(0).id, done.clone()),
+        (event(1).id, done.clone()),
+        (event(2).id, Outcome::Withdrawn),
+        (event(3).id, Outcome::Done { subject: subject.clone() }),
+        (event(9).id, done),
+    ];
+    let settled = [event(0), event(1), AuditEvent { subject, ..event(3) }, event(4).announced()];
+    for _ in 0..2 {
+        store.settle(&outcomes).await.unwrap();
+        assert_eq!(read(&*store, &all, 1000).await, newest_first(&settled), "again changes nothing");
+    }
 }
 
 pub async fn replicas_append_at_once_and_see_all<S: Storage<Store: AuditLog>>(storage: &S) {

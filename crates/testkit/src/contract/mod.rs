@@ -208,6 +208,7 @@ macro_rules! store_contract {
             audit: pages_are_complete,
             audit: a_filter_leaves_out_exactly_the_other_events,
             audit: appending_again_changes_nothing,
+            audit: r_22_an_announced_event_says_so_until_it_is_settled,
             audit: replicas_append_at_once_and_see_all,
             audit: events_outlive_a_restart,
         }

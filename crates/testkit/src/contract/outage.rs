@@ -3,7 +3,7 @@
 use common::Timestamp;
 use credentials::InsertError;
 use credentials::StoreError;
-use credentials::audit::{Actor, AuditAction, AuditEvent, AuditFilter, EventId};
+use credentials::audit::{Actor, AuditAction, AuditEvent, AuditFilter, EventId, Outcome};
 use credentials::client::{ClientFilter, ClientStore};
 use credentials::key::{KeyRing, PublishedKey};
 use credentials::replay::UseId;
@@ -16,7 +16,7 @@ use super::Store;
 use crate::clients::{client, client_id, public_key};
 
 /// Methods of all ports.
-pub const METHODS: usize = 26;
+pub const METHODS: usize = 27;
 
 /// Asks every method of every port at the same time. Returns the names of those that did not answer `Unavailable`: a
 /// working store gives all of them, a broken one none.
@@ -34,6 +34,7 @@ pub async fn methods_that_answer(store: &impl Store) -> Vec<&'static str> {
         last_seen: moment,
     };
     let (all_events, events) = (AuditFilter::default(), [event(moment)]);
+    let settled = [(EventId::first_at(moment), Outcome::Done { subject: None })];
     let (ring, everything) = (KeyRing::default(), ClientFilter::default());
     let (new, changed) = (client("outage-new"), client("outage"));
     let calls: [(&str, BoxFuture<'_, Result<(), StoreError>>); METHODS] = [
@@ -56,6 +57,7 @@ pub async fn methods_that_answer(store: &impl Store) -> Vec<&'static str> {
         ("publish", store.publish(&key).boxed()),
         ("published", store.published().map(done).boxed()),
         ("append audit events", store.append(&events, moment).boxed()),
+        ("settle audit events", store.settle(&settled).boxed()),
         ("audit events", store.events(&all_events, None, 10).map(done).boxed()),
         ("count audit events", store.count(&all_events, 10).map(done).boxed()),
         ("forget_unseen", store.forget_unseen(moment).boxed()),

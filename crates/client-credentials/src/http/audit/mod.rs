@@ -3,7 +3,7 @@
 mod record;
 
 pub use record::RecordError;
-pub(super) use record::{Happened, acting, note, record};
+pub(super) use record::{Happened, acting, around, around_with, note};
 
 use actix_web::http::header::CACHE_CONTROL;
 use actix_web::web::Data;

@@ -83,9 +83,11 @@ async fn add(request: &HttpRequest, payload: Payload, deps: &Deps) -> Result<Htt
     let id = client_id(request)?;
     let body = json_body::read(request, payload, &["application/json"], Refusal::KeyBody).await?;
     let (jwk, grace) = wanted(&body)?;
-    let added = administer_client_keys::add(deps, &operator(request), &id, jwk, grace).await?;
-    let kid = added.kid().unwrap_or_default().to_owned();
-    audit::record(request, deps, Happened::to(AuditAction::ClientKeyAdded, &id).subject(&kid)).await?;
+    let operator = operator(request);
+    let addition = administer_client_keys::add(deps, &operator, &id, jwk, grace);
+    let kid = |added: &PublicKey| added.kid().map(str::to_owned);
+    let happened = Happened::to(AuditAction::ClientKeyAdded, &id);
+    let added = audit::around_with(request, deps, happened, addition, kid).await?;
     let shown = ClientKey { key: added, added_at: deps.clock.now(), expires_at: None };
     Ok(HttpResponse::Created().insert_header((CACHE_CONTROL, "no-store")).json(ShownKey::from(&shown)))
 }
@@ -98,8 +100,10 @@ async fn retire(request: &HttpRequest, deps: &Deps) -> Result<HttpResponse, Refu
     let segment = request.uri().path().rsplit('/').next().unwrap_or_default();
     let kid = form::decode_path_segment(segment).ok_or(ClientKeyDefect::Missing);
     let kid = kid.map_err(AdministerClientKeysError::from)?;
-    administer_client_keys::retire(deps, &operator(request), &id, &kid, grace.unwrap_or_default()).await?;
-    audit::record(request, deps, Happened::to(AuditAction::ClientKeyRetired, &id).subject(&kid)).await?;
+    let operator = operator(request);
+    let step = administer_client_keys::retire(deps, &operator, &id, &kid, grace.unwrap_or_default());
+    let retired = Happened::to(AuditAction::ClientKeyRetired, &id).subject(&kid);
+    audit::around(request, deps, retired, step).await?;
     Ok(HttpResponse::NoContent().insert_header((CACHE_CONTROL, "no-store")).finish())
 }
 

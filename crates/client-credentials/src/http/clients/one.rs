@@ -44,16 +44,18 @@ async fn change(request: &HttpRequest, payload: Payload, deps: &Deps) -> Result<
     let expected = expected_version(request)?;
     let media_types = ["application/merge-patch+json", "application/json"];
     let patch = json_body::read(request, payload, &media_types, Refusal::PatchBody).await?;
-    let client = administer_clients::change(deps, &operator(request), &id, &patch, expected).await?;
+    let operator = operator(request);
     let names = patch.keys().map(String::as_str).collect::<Vec<_>>().join(",");
-    audit::record(request, deps, Happened::to(AuditAction::ClientChanged, &id).subject(&names)).await?;
-    Ok(shown(&client))
+    let changed = Happened::to(AuditAction::ClientChanged, &id).subject(&names);
+    let change = administer_clients::change(deps, &operator, &id, &patch, expected);
+    Ok(shown(&audit::around(request, deps, changed, change).await?))
 }
 
 async fn remove(request: &HttpRequest, deps: &Deps) -> Result<HttpResponse, Refusal> {
     let id = client_id(request)?;
-    administer_clients::remove(deps, &operator(request), &id, expected_version(request)?).await?;
-    audit::record(request, deps, Happened::to(AuditAction::ClientDeleted, &id)).await?;
+    let (operator, expected) = (operator(request), expected_version(request)?);
+    let removal = administer_clients::remove(deps, &operator, &id, expected);
+    audit::around(request, deps, Happened::to(AuditAction::ClientDeleted, &id), removal).await?;
     Ok(HttpResponse::NoContent().insert_header((CACHE_CONTROL, "no-store")).finish())
 }
 

@@ -23,7 +23,8 @@ pub async fn post(request: HttpRequest, deps: Data<Deps>) -> HttpResponse {
 
 async fn revoke(request: &HttpRequest, deps: &Deps) -> Result<HttpResponse, Refusal> {
     let id = client_id(request)?;
-    administer_clients::revoke_tokens(deps, &operator(request), &id).await?;
-    audit::record(request, deps, Happened::to(AuditAction::TokenRevoked, &id).subject(ALL_TOKENS)).await?;
+    let operator = operator(request);
+    let revoked = Happened::to(AuditAction::TokenRevoked, &id).subject(ALL_TOKENS);
+    audit::around(request, deps, revoked, administer_clients::revoke_tokens(deps, &operator, &id)).await?;
     Ok(HttpResponse::NoContent().insert_header((CACHE_CONTROL, "no-store")).finish())
 }

@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::one::client_id;
 use super::operator;
 use crate::Deps;
-use crate::administer_secrets::{self, AdministerSecretsError};
+use crate::administer_secrets::{self, AdministerSecretsError, NewSecret};
 use crate::http::audit::{self, Happened};
 use crate::http::error::{Refusal, respond};
 use crate::http::json_body;
@@ -83,10 +83,12 @@ async fn rotate(request: &HttpRequest, payload: Payload, deps: &Deps) -> Result<
         return Err(ManagementRequestDefect::UnknownParameter.into());
     }
     let grace = members.get(GRACE_SECONDS).map_or(Ok(DEFAULT_GRACE_SECONDS), grace_seconds)?;
-    let new = administer_secrets::rotate(deps, &operator(request), &id, grace).await?;
+    let operator = operator(request);
+    let rotation = administer_secrets::rotate(deps, &operator, &id, grace);
+    let added = Happened::to(AuditAction::SecretAdded, &id);
+    let id_of = |new: &NewSecret| Some(new.stored.id().as_str().to_owned());
+    let new = audit::around_with(request, deps, added, rotation, id_of).await?;
     let secret = ShownSecret::from(new.stored);
-    audit::record(request, deps, Happened::to(AuditAction::SecretAdded, &id).subject(secret.id.as_str()))
-        .await?;
     Ok(HttpResponse::Created()
         .insert_header((CACHE_CONTROL, "no-store"))
         .insert_header((PRAGMA, "no-cache"))
@@ -97,8 +99,10 @@ async fn remove(request: &HttpRequest, deps: &Deps) -> Result<HttpResponse, Refu
     let id = client_id(request)?;
     let force = Query::read(request, &["force"])?.flag("force")?;
     let secret_id = request.uri().path().rsplit('/').next().unwrap_or_default();
-    administer_secrets::remove(deps, &operator(request), &id, secret_id, force).await?;
-    audit::record(request, deps, Happened::to(AuditAction::SecretRetired, &id).subject(secret_id)).await?;
+    let operator = operator(request);
+    let removal = administer_secrets::remove(deps, &operator, &id, secret_id, force);
+    let retired = Happened::to(AuditAction::SecretRetired, &id).subject(secret_id);
+    audit::around(request, deps, retired, removal).await?;
     Ok(HttpResponse::NoContent().insert_header((CACHE_CONTROL, "no-store")).finish())
 }
 

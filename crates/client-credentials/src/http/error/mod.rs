@@ -132,6 +132,11 @@ pub(super) fn respond(
     }
 }
 
+/// Whether what was refused may have been done all the same: nobody knows what became of a write.
+pub(super) fn may_be_done(refusal: &Refusal) -> bool {
+    reason(refusal) == STORE_UNAVAILABLE
+}
+
 /// `decision.reason` of the log line; the profiles agree on it.
 pub(super) fn reason(refusal: &Refusal) -> &'static str {
     answer(refusal, Profile::Standard).reason

@@ -50,7 +50,8 @@ async fn make(request: &HttpRequest, payload: Payload, deps: &Deps) -> Result<Ht
     if !body.is_empty() {
         return Err(KeyRequestDefect::UnknownMember.into());
     }
-    let made = administer_keys::make(deps, algorithm).await?;
-    audit::record(request, deps, Happened::to_ours(AuditAction::SigningKeyAdded, &made.kid)).await?;
+    let added = Happened::to_ours(AuditAction::SigningKeyAdded, None);
+    let making = administer_keys::make(deps, algorithm);
+    let made = audit::around_with(request, deps, added, making, |made| Some(made.kid.clone())).await?;
     Ok(HttpResponse::Created().insert_header((CACHE_CONTROL, "no-store")).json(made))
 }

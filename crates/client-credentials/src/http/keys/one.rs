@@ -19,31 +19,33 @@ use crate::signing_keys::KeyStepError;
 /// Makes the key sign.
 pub async fn activate(request: HttpRequest, payload: Payload, deps: Data<Deps>) -> HttpResponse {
     let outcome = match asked(&request, payload).await {
-        Ok((kid, urgency)) => administer_keys::activate(&deps, &kid, urgency).await.map_err(Refusal::from),
+        Ok((kid, urgency)) => {
+            step(&request, &deps, &kid, administer_keys::activate(&deps, &kid, urgency)).await
+        }
         Err(refusal) => Err(refusal),
     };
-    let outcome = recorded(&request, &deps, outcome).await;
     respond(&request, &deps, outcome)
 }
 
 /// Takes the key out of use.
 pub async fn retire(request: HttpRequest, payload: Payload, deps: Data<Deps>) -> HttpResponse {
     let outcome = match asked(&request, payload).await {
-        Ok((kid, urgency)) => administer_keys::retire(&deps, &kid, urgency).await.map_err(Refusal::from),
+        Ok((kid, urgency)) => {
+            step(&request, &deps, &kid, administer_keys::retire(&deps, &kid, urgency)).await
+        }
         Err(refusal) => Err(refusal),
     };
-    let outcome = recorded(&request, &deps, outcome).await;
     respond(&request, &deps, outcome)
 }
 
-/// The answer to a step that was made, once it is in the audit log.
-async fn recorded(
+async fn step(
     request: &HttpRequest,
     deps: &Deps,
-    outcome: Result<KeyReport, Refusal>,
+    kid: &str,
+    step: impl Future<Output = Result<KeyReport, AdministerKeysError>>,
 ) -> Result<HttpResponse, Refusal> {
-    let key = outcome?;
-    audit::record(request, deps, Happened::to_ours(AuditAction::SigningKeyChanged, &key.kid)).await?;
+    let changed = Happened::to_ours(AuditAction::SigningKeyChanged, Some(kid));
+    let key = audit::around(request, deps, changed, step).await?;
     Ok(HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(key))
 }
 

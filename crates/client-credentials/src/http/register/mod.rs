@@ -59,19 +59,16 @@ pub(super) async fn register(
         register_client::admit(deps, source::of(request, &deps.trusted_proxies))?;
     }
     let token_id = admission.as_ref().map(|admission| admission.token_id().to_owned());
-    let registered = register_client::run(deps, &registrant, admission, &members).await?;
+    let prepared = register_client::prepare(deps, &registrant, admission, &members).await?;
+    let id = prepared.id().clone();
+    let action = match registrant {
+        Registrant::Stranger => AuditAction::ClientRegistered,
+        Registrant::Operator(_) => AuditAction::ClientCreated,
+    };
+    let happened = Happened { subject: token_id.as_deref(), ..Happened::to(action, &id) };
+    let registered = audit::around(request, deps, happened, prepared.store(deps)).await?;
     deps.metrics.clients_registered.inc();
-    annotate(request, |line| line.client_id = Some(registered.client.id.to_string()));
-    match registrant {
-        Registrant::Stranger => {
-            let happened = Happened::to(AuditAction::ClientRegistered, &registered.client.id);
-            audit::note(request, deps, Happened { subject: token_id.as_deref(), ..happened });
-        }
-        Registrant::Operator(_) => {
-            let happened = Happened::to(AuditAction::ClientCreated, &registered.client.id);
-            audit::record(request, deps, happened).await?;
-        }
-    }
+    annotate(request, |line| line.client_id = Some(id.to_string()));
     let members = match (registrant, deps.profile) {
         (Registrant::Stranger, Profile::Standard) => full_answer(deps, &registered),
         // Upstream contract §1.1: these members and no others, in this order.

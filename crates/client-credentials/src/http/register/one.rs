@@ -53,20 +53,24 @@ async fn replace(request: &HttpRequest, payload: Payload, deps: &Deps) -> Result
     manage_registration::find(deps, &id, token).await?;
     manage_registration::admit(deps, source::of(request, &deps.trusted_proxies))?;
     let members = json_body::description(request, payload, Refusal::ReplacementBody).await?;
-    let client = manage_registration::replace(deps, &id, token, &members).await?;
     // A replacement changes all of them. Not the names that were sent: they may be any text.
-    let registered = client.registered_metadata();
-    let names = registered.keys().map(String::as_str).collect::<Vec<_>>().join(",");
+    let names = |client: &Client| {
+        let registered = client.registered_metadata();
+        Some(registered.keys().map(String::as_str).collect::<Vec<_>>().join(","))
+    };
     audit::acting(request, Actor::Client { id: id.clone() });
-    audit::record(request, deps, Happened::to(AuditAction::ClientChanged, &id).subject(&names)).await?;
+    let replacement = manage_registration::replace(deps, &id, token, &members);
+    let changed = Happened::to(AuditAction::ClientChanged, &id);
+    let client = audit::around_with(request, deps, changed, replacement, names).await?;
     Ok(information(deps, &client, token))
 }
 
 async fn remove(request: &HttpRequest, deps: &Deps) -> Result<HttpResponse, Refusal> {
     let (id, token) = holder(request)?;
-    manage_registration::remove(deps, &id, token).await?;
+    let permissions = manage_registration::removable(deps, &id, token).await?;
     audit::acting(request, Actor::Client { id: id.clone() });
-    audit::record(request, deps, Happened::to(AuditAction::ClientDeleted, &id)).await?;
+    let removal = manage_registration::remove(deps, &id, permissions);
+    audit::around(request, deps, Happened::to(AuditAction::ClientDeleted, &id), removal).await?;
     Ok(HttpResponse::NoContent().insert_header((CACHE_CONTROL, "no-store")).finish())
 }
 

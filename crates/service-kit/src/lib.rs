@@ -10,6 +10,7 @@ mod connection;
 pub mod etag;
 mod header_names;
 pub mod health;
+mod kept_body;
 pub mod logging;
 pub mod metrics;
 pub mod openapi;

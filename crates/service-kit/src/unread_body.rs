@@ -9,13 +9,15 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use actix_web::HttpMessage;
-use actix_web::body::{BodySize, BoxBody, MessageBody};
+use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
 use actix_web::error::PayloadError;
 use actix_web::http::header::TRANSFER_ENCODING;
 use actix_web::middleware::Next;
 use actix_web::web::Bytes;
 use futures_util::Stream;
+
+use crate::kept_body::KeptBody;
 
 type HeldPayload = Rc<RefCell<Payload>>;
 
@@ -33,7 +35,7 @@ pub(crate) async fn middleware(
     let held: HeldPayload = Rc::new(RefCell::new(request.take_payload()));
     request.set_payload(Payload::Stream { payload: Box::pin(Shared(Rc::clone(&held))) });
     let response = next.call(request).await?;
-    Ok(response.map_body(|_, body| BoxBody::new(Answer { body: body.boxed(), _held: held })))
+    Ok(response.map_body(|_, body| BoxBody::new(KeptBody::new(body, held))))
 }
 
 /// The body as the handler reads it.
@@ -44,26 +46,5 @@ impl Stream for Shared {
 
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         Pin::new(&mut *self.0.borrow_mut()).poll_next(context)
-    }
-}
-
-/// The body of the answer; the body of the request lives as long.
-struct Answer {
-    body: BoxBody,
-    _held: HeldPayload,
-}
-
-impl MessageBody for Answer {
-    type Error = <BoxBody as MessageBody>::Error;
-
-    fn size(&self) -> BodySize {
-        self.body.size()
-    }
-
-    fn poll_next(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Bytes, Self::Error>>> {
-        Pin::new(&mut self.body).poll_next(context)
     }
 }

@@ -19,7 +19,7 @@ pub enum ClientKeyDefect {
     TooMany,
     #[error("no key of the client has this kid")]
     Missing,
-    #[error("it is the last key of the client: add another one first")]
+    #[error("no other key of the client goes on without an end: add one first")]
     Last,
 }
 
@@ -82,7 +82,7 @@ impl Client {
     /// The client whose key with this `kid` ends at `end`, one version on. If that is now, the key is forgotten.
     ///
     /// # Errors
-    /// [`ClientKeyDefect::Last`] if no other key is live at `end`.
+    /// [`ClientKeyDefect::Last`] if no other key goes on without an end: the client would be left without any sooner or later.
     pub fn without_key(&self, kid: &str, end: Timestamp, now: Timestamp) -> Result<Self, ClientKeyDefect> {
         self.check_has_keys()?;
         let is_it = |key: &ClientKey| key.key.kid() == Some(kid);
@@ -90,7 +90,7 @@ impl Client {
         if !live.iter().any(is_it) {
             return Err(ClientKeyDefect::Missing);
         }
-        if !live.iter().any(|other| !is_it(other) && other.is_live(end)) {
+        if !live.iter().any(|other| !is_it(other) && other.expires_at.is_none()) {
             return Err(ClientKeyDefect::Last);
         }
         let mut client = self.changed(now);
@@ -177,12 +177,11 @@ mod tests {
         assert_eq!(one.without_key("first", at(2), at(2)), Err(ClientKeyDefect::Last));
         assert_eq!(one.without_key("other", at(2), at(2)), Err(ClientKeyDefect::Missing));
         let two = one.with_key(key("second"), Some(at(10)), at(2)).unwrap();
-        assert_eq!(
-            two.without_key("second", at(10), at(2)),
-            Err(ClientKeyDefect::Last),
-            "first ends with it"
-        );
-        assert_eq!(kids(&two.without_key("second", at(9), at(2)).unwrap(), 9), ["first"]);
+        for end in [3, 9, 10] {
+            let refused = two.without_key("second", at(end), at(2));
+            assert_eq!(refused, Err(ClientKeyDefect::Last), "first ends as well");
+        }
+        assert_eq!(kids(&two.without_key("first", at(2), at(2)).unwrap(), 100), ["second"]);
     }
 
     #[test]

@@ -2,14 +2,14 @@
 //! more than it has taken, and when it may read on.
 
 use std::cell::{Cell, RefCell};
-use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
+use std::task::Waker;
 
-use actix_web::body::{BodySize, BoxBody, MessageBody};
+use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::middleware::Next;
-use actix_web::web::Bytes;
+
+use crate::kept_body::KeptBody;
 
 /// The answers on one connection.
 #[derive(Debug, Clone, Default)]
@@ -67,29 +67,8 @@ impl Drop for Ending {
 pub(crate) async fn middleware(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
-) -> Result<ServiceResponse<Answer>, actix_web::Error> {
+) -> Result<ServiceResponse<KeptBody<Option<Ending>>>, actix_web::Error> {
     let ending = request.conn_data::<Answers>().map(Answers::begin);
     let response = next.call(request).await?;
-    Ok(response.map_body(|_, body| Answer { body: body.boxed(), _ending: ending }))
-}
-
-/// The body of an answer. When it is gone, the answer has ended.
-pub(crate) struct Answer {
-    body: BoxBody,
-    _ending: Option<Ending>,
-}
-
-impl MessageBody for Answer {
-    type Error = <BoxBody as MessageBody>::Error;
-
-    fn size(&self) -> BodySize {
-        self.body.size()
-    }
-
-    fn poll_next(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Bytes, Self::Error>>> {
-        Pin::new(&mut self.body).poll_next(context)
-    }
+    Ok(response.map_body(|_, body| KeptBody::new(body, ending)))
 }

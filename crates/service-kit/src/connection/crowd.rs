@@ -47,17 +47,23 @@ impl Crowd {
     pub(crate) fn enter(&self) -> Member {
         let mut state = self.state();
         state.open = state.open.saturating_add(1);
-        while state.open.saturating_sub(state.leaving) > self.most {
-            let Some((_, longest)) = state.waiting.pop_first() else { break };
-            longest.told_to_leave.store(true, Ordering::Relaxed);
-            longest.waker.wake();
-            state.leaving = state.leaving.saturating_add(1);
-        }
+        while state.open.saturating_sub(state.leaving) > self.most && state.tell_longest_to_leave() {}
         Member { crowd: self.clone(), told_to_leave: Arc::default(), waiting_as: None }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// False if nobody waits.
+    fn tell_longest_to_leave(&mut self) -> bool {
+        let Some((_, longest)) = self.waiting.pop_first() else { return false };
+        longest.told_to_leave.store(true, Ordering::Relaxed);
+        longest.waker.wake();
+        self.leaving = self.leaving.saturating_add(1);
+        true
     }
 }
 
@@ -76,6 +82,11 @@ impl Member {
         state.next = number.saturating_add(1);
         let told_to_leave = Arc::clone(&self.told_to_leave);
         state.waiting.insert(number, Waiting { told_to_leave, waker: waker.clone() });
+        // Those that came before, while nobody waited, are too many still. Its own client may be about to speak.
+        while state.open.saturating_sub(state.leaving) > self.crowd.most
+            && state.waiting.len() > 1
+            && state.tell_longest_to_leave()
+        {}
         drop(state);
         self.waiting_as = Some(number);
     }
@@ -128,5 +139,16 @@ mod tests {
         drop((working, fourth, sixth));
         let state = crowd.state();
         assert_eq!((state.open, state.leaving, state.waiting.len()), (0, 0, 0));
+    }
+    #[test]
+    fn t_frm_08_those_that_came_while_nobody_waited_leave_when_they_wait() {
+        let crowd = Crowd::new(2);
+        let mut members: Vec<_> = (0..6).map(|_| crowd.enter()).collect();
+        assert!(members.iter().all(|member| !member.is_told_to_leave()), "nobody waits");
+        for member in &mut members[..5] {
+            member.waits(Waker::noop());
+        }
+        let told: Vec<_> = members.iter().map(Member::is_told_to_leave).collect();
+        assert_eq!(told, [true, true, true, true, false, false]);
     }
 }

@@ -1,6 +1,7 @@
 //! JSON tree to rules. Walks the whole tree and notes every mistake on the way instead of stopping at the first.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use jsonc_parser::ast::{Object, ObjectProp, Value};
 use jsonc_parser::common::Ranged;
@@ -11,11 +12,13 @@ use super::position::Cursor;
 use crate::expression::Expression;
 use crate::method::VerbEntry;
 use crate::path::RepeatedSlashes;
-use crate::route_table::{Entry, Route, RouteTable, Rule, Section};
+use crate::route_table::{Entry, Position, Route, RouteTable, Rule, Section};
 
 pub(super) struct Reader<'a> {
     file: &'a str,
     text: &'a str,
+    /// Of the rules, which are read in the order of the file.
+    positions: Cursor<'a>,
     table: RouteTable,
     problems: Vec<Note>,
     warnings: Vec<Note>,
@@ -47,6 +50,7 @@ impl<'a> Reader<'a> {
         Self {
             file,
             text,
+            positions: Cursor::new(text),
             table: RouteTable::empty(repeated_slashes),
             problems: Vec::new(),
             warnings: Vec::new(),
@@ -140,7 +144,7 @@ impl<'a> Reader<'a> {
         entry
     }
 
-    fn rule(&mut self, place: &Place<'_>, value: &Value<'_>) -> Option<Rule> {
+    fn rule(&mut self, place: &Place<'_>, value: &Value<'_>) -> Option<Arc<Rule>> {
         let section = format!("{} → {} → {}", place.key, place.verb, place.section);
         let Some(members) = value.as_object() else {
             self.problem(value.start(), &section, "expected an object with `expression` and `public`");
@@ -165,15 +169,16 @@ impl<'a> Reader<'a> {
         for name in missing {
             self.problem(value.start(), &section, format!("`{name}` is missing"));
         }
-        let (text, expression) = expression?;
-        Some(Rule {
+        let (text, expression, position) = expression?;
+        Some(Arc::new(Rule {
             key: place.key.into(),
             verb: place.verb,
             section: place.section,
             public: public?,
             text,
             expression,
-        })
+            position,
+        }))
     }
 
     fn public(&mut self, place: &Place<'_>, value: &Value<'_>) -> Option<bool> {
@@ -184,7 +189,11 @@ impl<'a> Reader<'a> {
         public
     }
 
-    fn expression(&mut self, place: &Place<'_>, value: &Value<'_>) -> Option<(Box<str>, Expression)> {
+    fn expression(
+        &mut self,
+        place: &Place<'_>,
+        value: &Value<'_>,
+    ) -> Option<(Box<str>, Expression, Position)> {
         let Some(literal) = value.as_string_lit() else {
             self.problem(value.start(), &place.member("expression"), "expected a string");
             return None;
@@ -194,7 +203,8 @@ impl<'a> Reader<'a> {
                 for warning in expression.warnings() {
                     self.warning(value.start(), &place.member("expression"), warning.to_string());
                 }
-                Some((literal.value.as_ref().into(), expression))
+                let (line, column) = self.positions.position(value.start());
+                Some((literal.value.as_ref().into(), expression, Position { line, column }))
             }
             Err(error) => {
                 let mut note = Note::new(value.start(), &place.member("expression"), error.message);

@@ -11,6 +11,7 @@ use service_kit::status::Status;
 use service_kit::traces::Traces;
 use service_kit::{HeaderName, Problems, Service, StartError, SystemClock, Variable, Vars};
 use service_kit::{metrics, server};
+use url::Url;
 
 use crate::answer::Answers;
 use crate::config::{Config, FailureStatus};
@@ -21,7 +22,8 @@ use crate::metrics::Metrics;
 use crate::rules_source;
 use crate::userinfo::Principals;
 use crate::userinfo::answer::Reading;
-use crate::userinfo::proxy::{self, Proxy};
+use crate::userinfo::breaker::Breaker;
+use crate::userinfo::proxy::{self, Endpoint, Proxy};
 use crate::userinfo::trusted::TrustedHeaders;
 
 /// Below the time that common servers keep an idle connection (Node: 5 s), so that it is we who close it.
@@ -187,12 +189,14 @@ fn principals(config: &Config, metrics: &Metrics) -> Result<Principals, StartErr
         }));
     }
     let url = config.userinfo_url.clone().ok_or_else(|| StartError::new("USERINFO_URL is required"))?.0;
-    let backoffice_url = config.backoffice_userinfo_url.clone().map_or_else(|| url.clone(), |url| url.0);
-    let over_tls = [&url, &backoffice_url].iter().any(|url| url.scheme() == "https");
+    let endpoint = endpoint(url, "userinfo", metrics);
+    let other = config.backoffice_userinfo_url.clone().map(|url| url.0).filter(|url| *url != endpoint.url);
+    let backoffice = other.map_or_else(|| endpoint.clone(), |url| self::endpoint(url, "backoffice", metrics));
+    let over_tls = [&endpoint, &backoffice].iter().any(|endpoint| endpoint.url.scheme() == "https");
     Ok(Principals::Proxy(Proxy {
         client: http_client(config, over_tls)?,
-        url,
-        backoffice_url,
+        endpoint,
+        backoffice,
         copied: copied_headers(config).cloned().collect(),
         credentials: config.authorization_headers_to_proxy.0.clone(),
         deadline: config.userinfo_timeout_ms.0,
@@ -201,6 +205,11 @@ fn principals(config: &Config, metrics: &Metrics) -> Result<Principals, StartErr
         calls: proxy::no_calls(metrics.userinfo.shared.clone()),
         metrics: Arc::clone(&metrics.userinfo),
     }))
+}
+
+/// `name` is what logs and metrics call it.
+fn endpoint(url: Url, name: &'static str, metrics: &Metrics) -> Endpoint {
+    Endpoint { url, breaker: Arc::new(Breaker::new(name, metrics.userinfo.circuit(name))) }
 }
 
 fn copied_headers(config: &Config) -> impl Iterator<Item = &HeaderName> {

@@ -13,9 +13,10 @@ use service_kit::{HeaderName, Problems, Service, StartError, SystemClock, Variab
 use service_kit::{metrics, server};
 use url::Url;
 
+use crate::answer::Answers;
 use crate::config::{Config, FailureStatus};
 use crate::decide::DecisionPoint;
-use crate::http::answer::Answers;
+use crate::decide::facts::FactHeaders;
 use crate::http::auth::{self, DecisionRoute};
 use crate::metrics::Metrics;
 use crate::rules_source;
@@ -102,11 +103,7 @@ impl Service for AuthorizationService {
             max_connections: config.max_connections.0,
             route: Arc::new(DecisionRoute {
                 path: format!("{}/auth", config.service_prefix.0),
-                peer_secret: config.trusted_peer_secret,
                 source: config.original_request_from,
-                client_type_header: config.client_type_header_key,
-                backoffice_header: config.backoffice_header_key,
-                properties_to_proxy: config.user_properties_to_proxy.0,
                 answers: Answers {
                     profile: config.profile,
                     strict: config.authorization_strict_mode_enabled,
@@ -114,8 +111,17 @@ impl Service for AuthorizationService {
                         .userinfo_failure_status
                         .unwrap_or_else(|| FailureStatus::of(config.profile)),
                 },
-                decision_point: DecisionPoint { rules: Arc::new(rules), principals },
-                metrics,
+                decision_point: Arc::new(DecisionPoint {
+                    rules: Arc::new(rules),
+                    principals,
+                    peer_secret: config.trusted_peer_secret,
+                    fact_headers: FactHeaders {
+                        client_type: config.client_type_header_key,
+                        backoffice: config.backoffice_header_key,
+                    },
+                    properties_to_proxy: config.user_properties_to_proxy.0,
+                    metrics,
+                }),
             }),
         })
     }
@@ -126,7 +132,7 @@ impl Service for AuthorizationService {
             management = self.management_addr()?.map(|address| address.to_string()),
             "listening"
         );
-        let metrics = self.route.metrics.http();
+        let metrics = self.route.decision_point.metrics.http();
         let routes = routes(self.status.clone(), Arc::clone(&self.route));
         let traces = &self.traces;
         let public = server::serve(self.listener, self.max_connections, metrics.clone(), traces, routes)?;
@@ -162,7 +168,7 @@ fn management_routes(
     move |config| {
         status.routes(config);
         let route = Arc::clone(&route);
-        let page = web::get().to(move || std::future::ready(route.metrics.page()));
+        let page = web::get().to(move || std::future::ready(route.decision_point.metrics.page()));
         config.service(web::resource(metrics::PATH).route(page));
         config.default_service(web::to(|| std::future::ready(auth::nothing_here())));
     }

@@ -13,7 +13,7 @@ use service_kit::metrics::{
     Counter, Counters, Gauge, Gauges, Histogram, HttpMetrics, Labels, MetricRegistry, SpanMetrics,
 };
 
-use crate::http::answer::Denial;
+use crate::decide::denial::Denial;
 use crate::userinfo::{Cause, UserinfoAnswer};
 
 /// Rules with a name of their own; more would be a burden for whoever stores the series.

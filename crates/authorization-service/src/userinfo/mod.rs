@@ -14,6 +14,8 @@ use std::sync::Arc;
 use common::Principal;
 use service_kit::HeaderName;
 
+use crate::decide::question::RequestHeaders;
+
 /// What is known about a caller.
 #[derive(Debug)]
 pub(crate) enum UserinfoAnswer {
@@ -172,13 +174,19 @@ pub(crate) enum Principals {
 }
 
 impl Principals {
-    /// The headers to present to [`Self::of`].
-    pub(crate) fn headers(&self) -> impl Iterator<Item = &HeaderName> {
-        match self {
+    /// Of these headers, those that [`Self::of`] reads.
+    pub(crate) fn presented(&self, headers: &impl RequestHeaders) -> Presented {
+        let mut presented = Presented::default();
+        let names = match self {
             Self::Proxy(proxy) => proxy.headers(),
             Self::Trusted(trusted) => trusted.headers(),
+        };
+        for name in names {
+            for value in headers.values(name.as_str()) {
+                presented.add(name, value);
+            }
         }
-        .into_iter()
+        presented
     }
 
     /// Who presents these headers.

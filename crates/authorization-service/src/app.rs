@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use actix_web::web::{self, ServiceConfig};
 use common::{Clock, Profile};
+use service_kit::server;
 use service_kit::status::Status;
 use service_kit::traces::Traces;
 use service_kit::{HeaderName, Problems, Service, StartError, SystemClock, Variable, Vars};
-use service_kit::{metrics, server};
 use url::Url;
 
 use crate::answer::Answers;
@@ -18,8 +18,9 @@ use crate::config::{Config, FailureStatus};
 use crate::decide::DecisionPoint;
 use crate::decide::facts::FactHeaders;
 use crate::http::auth::{self, DecisionRoute};
+use crate::http::management;
 use crate::metrics::Metrics;
-use crate::rules_source;
+use crate::rules_source::{self, LiveRules, RulesSource, Watch};
 use crate::userinfo::Principals;
 use crate::userinfo::answer::Reading;
 use crate::userinfo::breaker::Breaker;
@@ -41,6 +42,7 @@ pub struct AuthorizationService {
     delay: Duration,
     max_connections: u32,
     traces: Traces,
+    watch: Watch,
 }
 
 impl AuthorizationService {
@@ -79,14 +81,17 @@ impl Service for AuthorizationService {
     }
 
     fn check(config: &Config) -> Result<(), StartError> {
-        rules_source::read(&config.rules_file(), config.profile).map(drop)
+        RulesSource::new(config).load(SystemClock.now()).map(drop)
     }
 
     async fn build(config: Config) -> Result<Self, StartError> {
         warn_about(&config);
-        let rules = rules_source::read(&config.rules_file(), config.profile)?;
+        let source = RulesSource::new(&config);
+        let rules = source.load(SystemClock.now())?;
         let version = config.service_version.as_deref().unwrap_or(env!("CARGO_PKG_VERSION"));
         let metrics = Metrics::new(Self::NAME, version, SystemClock.now(), &rules);
+        let live = Arc::new(LiveRules::new(rules, source.file.clone()));
+        let watch = Watch::new(source, Arc::clone(&live), Arc::clone(&metrics.rules), Arc::new(SystemClock));
         let principals = principals(&config, &metrics)?;
         let traces = Traces::start(config.traces(), version, metrics.spans())?;
         let listener = server::bind(&config.http_host, config.http_port, "HTTP_PORT")?;
@@ -97,6 +102,7 @@ impl Service for AuthorizationService {
         Ok(Self {
             listener,
             management,
+            watch,
             traces,
             status: Status::new(Self::NAME, version),
             delay: Duration::from_secs(config.delay_shutdown_seconds),
@@ -112,7 +118,7 @@ impl Service for AuthorizationService {
                         .unwrap_or_else(|| FailureStatus::of(config.profile)),
                 },
                 decision_point: Arc::new(DecisionPoint {
-                    rules: Arc::new(rules),
+                    rules: live,
                     principals,
                     peer_secret: config.trusted_peer_secret,
                     fact_headers: FactHeaders {
@@ -132,6 +138,8 @@ impl Service for AuthorizationService {
             management = self.management_addr()?.map(|address| address.to_string()),
             "listening"
         );
+        // Until the end of this function: dropped, it ends the watch.
+        let _watch = rules_source::run(self.watch)?;
         let metrics = self.route.decision_point.metrics.http();
         let routes = routes(self.status.clone(), Arc::clone(&self.route));
         let traces = &self.traces;
@@ -143,7 +151,7 @@ impl Service for AuthorizationService {
                 server::MANAGEMENT_CONNECTIONS,
                 metrics,
                 traces,
-                management_routes(self.status.clone(), self.route),
+                management::routes(self.status.clone(), Arc::clone(&self.route.decision_point)),
             )?);
         }
         let outcome = server::run_until_stopped(servers, &self.status, self.delay).await;
@@ -157,20 +165,6 @@ fn routes(status: Status, route: Arc<DecisionRoute>) -> impl Fn(&mut ServiceConf
         status.routes(config);
         let route = Arc::clone(&route);
         config.default_service(web::to(move |request| auth::any(request, Arc::clone(&route))));
-    }
-}
-
-/// No decisions here, and no token either: there is nothing to change and nothing secret to read.
-fn management_routes(
-    status: Status,
-    route: Arc<DecisionRoute>,
-) -> impl Fn(&mut ServiceConfig) + Send + Clone + 'static {
-    move |config| {
-        status.routes(config);
-        let route = Arc::clone(&route);
-        let page = web::get().to(move || std::future::ready(route.decision_point.metrics.page()));
-        config.service(web::resource(metrics::PATH).route(page));
-        config.default_service(web::to(|| std::future::ready(auth::nothing_here())));
     }
 }
 

@@ -28,5 +28,5 @@ pub use decision::{Allowed, Caller, Decision, Denied, DenyReason, decide};
 pub use expression::{EvaluationError, Expression, ExpressionWarning, Facts, ParseError};
 pub use method::{Method, VerbEntry};
 pub use path::{PathRefusal, RepeatedSlashes, RequestPath};
-pub use route_table::{Found, KeyError, NotFound, Request, RouteTable, Rule, Section};
+pub use route_table::{Found, KeyError, NotFound, Position, Request, RouteTable, Rule, Section};
 pub use rules_file::{Finding, InvalidRules, LoadedRules, load_rules};

@@ -9,9 +9,10 @@ use actix_web::web::{self, ServiceConfig};
 use common::{Clock, Profile};
 use service_kit::status::Status;
 use service_kit::traces::Traces;
-use service_kit::{HeaderName, Problems, Service, StartError, SystemClock, Variable, Vars};
+use service_kit::{CommandFailure, HeaderName, Problems, Service, StartError, SystemClock, Variable, Vars};
 use service_kit::{metrics, server};
 
+use crate::cli;
 use crate::config::{Config, FailureStatus};
 use crate::decide::DecisionPoint;
 use crate::http::answer::Answers;
@@ -76,12 +77,20 @@ impl Service for AuthorizationService {
     }
 
     fn check(config: &Config) -> Result<(), StartError> {
-        rules_source::read(&config.rules_file(), config.profile).map(drop)
+        rules_source::read(&config.rules()).map(drop)
+    }
+
+    fn with_commands(program: clap::Command) -> clap::Command {
+        cli::with_commands(program)
+    }
+
+    fn command(arguments: &clap::ArgMatches, vars: &Vars) -> Option<Result<(), CommandFailure>> {
+        cli::run(arguments, vars)
     }
 
     async fn build(config: Config) -> Result<Self, StartError> {
         warn_about(&config);
-        let rules = rules_source::read(&config.rules_file(), config.profile)?;
+        let rules = rules_source::read(&config.rules())?;
         let version = config.service_version.as_deref().unwrap_or(env!("CARGO_PKG_VERSION"));
         let metrics = Metrics::new(Self::NAME, version, SystemClock.now(), &rules);
         let principals = principals(&config, &metrics)?;

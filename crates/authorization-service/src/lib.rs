@@ -3,6 +3,7 @@
 //! identity, or a denial.
 
 mod app;
+mod cli;
 mod config;
 mod decide;
 mod http;

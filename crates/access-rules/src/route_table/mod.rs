@@ -19,7 +19,7 @@ use tree::{Node, Spelling, Walk};
 
 pub use key::KeyError;
 pub(crate) use rule::{Entry, Route};
-pub use rule::{Rule, Section};
+pub use rule::{Position, Rule, Section};
 
 /// The request as the gateway received it.
 #[derive(Debug, Clone, Copy)]

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::key::{Key, Segment};
 use super::rule::{Entry, Route};
-use super::{Request, RouteTable, Rule, Section};
+use super::{Position, Request, RouteTable, Rule, Section};
 use crate::expression::{Expression, Facts};
 use crate::method::{Method, VerbEntry};
 use crate::path::RepeatedSlashes;
@@ -31,6 +31,7 @@ fn route() -> impl Strategy<Value = Route> {
                 public: true,
                 text: "true".into(),
                 expression: Expression::parse("true").expect("valid"),
+                position: Position::default(),
             })
         };
         let entries = entries.into_iter().map(|(verb, plain, backoffice)| Entry {

@@ -29,6 +29,15 @@ impl fmt::Display for Section {
     }
 }
 
+/// A place in the rules file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Position {
+    /// From 1.
+    pub line: usize,
+    /// From 1, in characters.
+    pub column: usize,
+}
+
 /// One rule. `Display` prints its place in the file: `/orders → GET → authorization`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rule {
@@ -38,6 +47,7 @@ pub struct Rule {
     pub(crate) public: bool,
     pub(crate) text: Box<str>,
     pub(crate) expression: Expression,
+    pub(crate) position: Position,
 }
 
 impl Rule {
@@ -69,6 +79,12 @@ impl Rule {
     #[must_use]
     pub fn expression_text(&self) -> &str {
         &self.text
+    }
+
+    /// Where the text of the expression stands in the file.
+    #[must_use]
+    pub fn position(&self) -> Position {
+        self.position
     }
 
     /// The expression, parsed.

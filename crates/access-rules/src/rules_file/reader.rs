@@ -11,12 +11,14 @@ use super::position::Cursor;
 use crate::expression::Expression;
 use crate::method::VerbEntry;
 use crate::path::RepeatedSlashes;
-use crate::route_table::{Entry, Route, RouteTable, Rule, Section};
+use crate::route_table::{Entry, Position, Route, RouteTable, Rule, Section};
 
 pub(super) struct Reader<'a> {
     file: &'a str,
     text: &'a str,
     table: RouteTable,
+    /// Rules are read in the order of the file.
+    rule_positions: Cursor<'a>,
     problems: Vec<Note>,
     warnings: Vec<Note>,
 }
@@ -48,6 +50,7 @@ impl<'a> Reader<'a> {
             file,
             text,
             table: RouteTable::empty(repeated_slashes),
+            rule_positions: Cursor::new(text),
             problems: Vec::new(),
             warnings: Vec::new(),
         }
@@ -165,7 +168,7 @@ impl<'a> Reader<'a> {
         for name in missing {
             self.problem(value.start(), &section, format!("`{name}` is missing"));
         }
-        let (text, expression) = expression?;
+        let (position, text, expression) = expression?;
         Some(Rule {
             key: place.key.into(),
             verb: place.verb,
@@ -173,6 +176,7 @@ impl<'a> Reader<'a> {
             public: public?,
             text,
             expression,
+            position,
         })
     }
 
@@ -184,7 +188,11 @@ impl<'a> Reader<'a> {
         public
     }
 
-    fn expression(&mut self, place: &Place<'_>, value: &Value<'_>) -> Option<(Box<str>, Expression)> {
+    fn expression(
+        &mut self,
+        place: &Place<'_>,
+        value: &Value<'_>,
+    ) -> Option<(Position, Box<str>, Expression)> {
         let Some(literal) = value.as_string_lit() else {
             self.problem(value.start(), &place.member("expression"), "expected a string");
             return None;
@@ -194,7 +202,8 @@ impl<'a> Reader<'a> {
                 for warning in expression.warnings() {
                     self.warning(value.start(), &place.member("expression"), warning.to_string());
                 }
-                Some((literal.value.as_ref().into(), expression))
+                let position = self.rule_positions.position(value.start());
+                Some((position, literal.value.as_ref().into(), expression))
             }
             Err(error) => {
                 let mut note = Note::new(value.start(), &place.member("expression"), error.message);
@@ -241,7 +250,7 @@ fn findings(file: &str, text: &str, mut notes: Vec<Note>) -> Vec<Finding> {
     notes.sort_by_key(|note| note.offset);
     let mut cursor = Cursor::new(text);
     let finding = |note: Note| {
-        let (line, column) = cursor.position(note.offset);
+        let Position { line, column } = cursor.position(note.offset);
         Finding {
             file: file.to_owned(),
             line,

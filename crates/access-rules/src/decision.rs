@@ -4,9 +4,11 @@
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
+
 use common::Principal;
 
-use crate::expression::{EvaluationError, Facts};
+use crate::expression::{EvaluationError, Explanation, Facts};
 use crate::path::PathRefusal;
 use crate::route_table::{Found, NotFound, Rule};
 
@@ -63,13 +65,13 @@ pub enum Decision<'t> {
 /// A request that may pass.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Allowed<'t> {
-    rule: &'t Rule,
+    rule: &'t Arc<Rule>,
 }
 
 impl<'t> Allowed<'t> {
     /// The rule that allows.
     #[must_use]
-    pub fn rule(&self) -> &'t Rule {
+    pub fn rule(&self) -> &'t Arc<Rule> {
         self.rule
     }
 }
@@ -79,7 +81,7 @@ impl<'t> Allowed<'t> {
 pub struct Denied<'t> {
     pub reason: DenyReason,
     /// The rule that denies, if one governs the request.
-    pub rule: Option<&'t Rule>,
+    pub rule: Option<&'t Arc<Rule>>,
 }
 
 impl<'t> Decision<'t> {
@@ -100,7 +102,7 @@ impl<'t> Decision<'t> {
 
     /// The rule that made the decision, if one governs the request.
     #[must_use]
-    pub fn rule(&self) -> Option<&'t Rule> {
+    pub fn rule(&self) -> Option<&'t Arc<Rule>> {
         match self {
             Self::Allow(allowed) => Some(allowed.rule),
             Self::Deny(denied) => denied.rule,
@@ -129,7 +131,7 @@ pub fn decide<'t>(
     Decision::Allow(Allowed { rule: found.rule() })
 }
 
-fn deny(reason: DenyReason, rule: Option<&Rule>) -> Decision<'_> {
+fn deny(reason: DenyReason, rule: Option<&Arc<Rule>>) -> Decision<'_> {
     Decision::Deny(Denied { reason, rule })
 }
 
@@ -152,5 +154,22 @@ fn check(rule: &Rule, caller: Caller<'_>, facts: &Facts<'_>) -> Result<(), DenyR
         Caller::Unknown if !holds && expression.mentions_user_data() => Err(DenyReason::CannotKnow),
         Caller::Unknown if !holds => Err(DenyReason::Unauthenticated),
         _ => Ok(()),
+    }
+}
+
+/// What one of the rules that govern a request says of it, and why.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ExplainedRule {
+    /// Whether this rule allows. A request passes if all of [`Found::rules`] do; the first that does not decides.
+    pub outcome: Result<(), DenyReason>,
+    pub expression: Explanation,
+}
+
+/// Explains what a rule says of a request whose facts these are, as [`decide`] decides it. For people: it takes its time.
+#[must_use]
+pub fn explain(rule: &Rule, caller: Caller<'_>, facts: &Facts<'_>) -> ExplainedRule {
+    ExplainedRule {
+        outcome: check(rule, caller, facts),
+        expression: rule.expression().explain(facts, caller.principal()),
     }
 }

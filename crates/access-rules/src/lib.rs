@@ -24,8 +24,10 @@ mod path;
 mod route_table;
 mod rules_file;
 
-pub use decision::{Allowed, Caller, Decision, Denied, DenyReason, decide};
-pub use expression::{EvaluationError, Expression, ExpressionWarning, Facts, ParseError};
+pub use decision::{Allowed, Caller, Decision, Denied, DenyReason, ExplainedRule, decide, explain};
+pub use expression::{
+    Clause, ClauseValue, EvaluationError, Explanation, Expression, ExpressionWarning, Facts, ParseError,
+};
 pub use method::{Method, VerbEntry};
 pub use path::{PathRefusal, RepeatedSlashes, RequestPath};
 pub use route_table::{Found, KeyError, NotFound, Position, Request, RouteTable, Rule, Section};

@@ -2,8 +2,10 @@
 //! here is tested; statuses belong to the service.
 
 use common::Principal;
+use proptest::prelude::*;
 
-use super::{Caller, Decision, DenyReason, decide};
+use super::{Caller, Decision, DenyReason, decide, explain};
+use crate::expression::properties::{caller, expression};
 use crate::expression::{EvaluationError, Facts};
 use crate::path::{PathRefusal, RepeatedSlashes};
 use crate::route_table::{Request, RouteTable};
@@ -238,4 +240,50 @@ fn a_decision_names_its_rule_for_the_log() {
     assert_eq!(rule.section().as_str(), "authorization");
     assert_eq!(rule.expression_text(), "clientType == \"k\"");
     assert!(rule.is_public() && decision.is_allow());
+}
+
+#[test]
+fn an_explained_rule_names_its_place_and_its_clause() {
+    let file = "{\n  \"/orders\": {\n    \"ALL\": {\"authorization\": {\"expression\": \"true\", \"public\": true}},\n    \
+                \"POST\": {\"authorization\": {\"public\": false,\n      \"expression\": \"groups.staff && permissions['w']\"}}\n  }\n}";
+    let table = load_rules("auth.json", file.as_bytes(), RepeatedSlashes::Refuse).unwrap().table;
+    let places: Vec<_> = table.rules().map(|rule| format!("{} {rule}", rule.position())).collect();
+    assert_eq!(places, ["3:45 /orders → ALL → authorization", "5:21 /orders → POST → authorization"]);
+    let facts = Facts::default();
+    let found = table.find(&Request { method: b"POST", target: b"/orders/", facts }).unwrap();
+    let explained = explain(found.rule(), Caller::Known(&member_of("staff")), &facts);
+    assert_eq!(explained.outcome, Err(DenyReason::Forbidden));
+    assert_eq!(explained.expression.needs.as_deref(), Some("permissions.w"));
+    let explained = explain(found.rule(), Caller::Anonymous, &facts);
+    assert_eq!(explained.outcome, Err(DenyReason::Unauthenticated));
+    assert_eq!(explained.expression.needs.as_deref(), Some("groups.staff && permissions.w"));
+}
+
+proptest! {
+    #[test]
+    fn what_is_explained_is_what_was_decided(
+        rules in (expression(), expression()),
+        public in any::<(bool, bool)>(),
+        caller in caller(),
+        looked_up in any::<bool>(),
+    ) {
+        let rule = |expression: &crate::Expression, public| serde_json::json!({
+            "ALL": {"authorization": {"expression": expression.to_string(), "public": public}},
+        });
+        // Type mistakes over constants are refused at load: such a file has no decisions.
+        let file = serde_json::json!({"/r": rule(&rules.0, public.0), "/R": rule(&rules.1, public.1)});
+        let Ok(loaded) = load_rules("auth.json", file.to_string().as_bytes(), RepeatedSlashes::Refuse) else {
+            return Ok(());
+        };
+        let facts = caller.facts();
+        let seen = match &caller.principal {
+            Some(principal) => Caller::Known(principal),
+            None if looked_up => Caller::Anonymous,
+            None => Caller::Unknown,
+        };
+        let found = loaded.table.find(&Request { method: b"GET", target: b"/r", facts });
+        let decision = decide(&found, seen, &facts);
+        let explained = found.unwrap().rules().find_map(|rule| explain(rule, seen, &facts).outcome.err());
+        prop_assert_eq!(decision.deny_reason(), explained);
+    }
 }

@@ -29,7 +29,7 @@ pub enum EvaluationError {
 }
 
 #[derive(Debug, Clone, Copy)]
-enum Value<'a> {
+pub(super) enum Value<'a> {
     Null,
     Bool(bool),
     Number(f64),
@@ -62,13 +62,13 @@ pub(super) fn always_fails(node: &Node) -> bool {
     }
 }
 
-struct Evaluator<'a> {
-    facts: &'a Facts<'a>,
-    principal: Option<&'a Principal>,
+pub(super) struct Evaluator<'a> {
+    pub(super) facts: &'a Facts<'a>,
+    pub(super) principal: Option<&'a Principal>,
 }
 
 impl<'a> Evaluator<'a> {
-    fn truth(&self, node: &'a Node) -> Result<bool, EvaluationError> {
+    pub(super) fn truth(&self, node: &'a Node) -> Result<bool, EvaluationError> {
         match self.value(node)? {
             Value::Null => Ok(false),
             Value::Bool(value) => Ok(value),
@@ -79,7 +79,7 @@ impl<'a> Evaluator<'a> {
         }
     }
 
-    fn value(&self, node: &'a Node) -> Result<Value<'a>, EvaluationError> {
+    pub(super) fn value(&self, node: &'a Node) -> Result<Value<'a>, EvaluationError> {
         Ok(match node {
             Node::Literal(literal) => literal_value(literal),
             Node::Array(elements) => Value::Array(elements),

@@ -4,10 +4,11 @@
 mod analysis;
 mod ast;
 mod evaluator;
+mod explain;
 mod lexer;
 mod parser;
 #[cfg(test)]
-mod properties;
+pub(crate) mod properties;
 #[cfg(test)]
 mod tests;
 
@@ -19,6 +20,7 @@ use ast::Node;
 
 pub use analysis::ExpressionWarning;
 pub use evaluator::{EvaluationError, Facts};
+pub use explain::{Clause, ClauseValue, Explanation};
 pub use parser::ParseError;
 
 /// Most bytes an expression may have (G-EXP-01).
@@ -64,6 +66,20 @@ impl Expression {
         principal: Option<&Principal>,
     ) -> Result<bool, EvaluationError> {
         evaluator::evaluate(&self.root, facts, principal)
+    }
+
+    /// Why the expression has the value that [`Self::evaluate`] gives it. For people: it takes its time.
+    #[must_use]
+    pub fn explain(&self, facts: &Facts<'_>, principal: Option<&Principal>) -> Explanation {
+        explain::explain(&self.root, facts, principal)
+    }
+
+    /// What of a principal the value rests on: the groups and permissions that the expression asks for and the
+    /// principal has, and neither id nor properties. Where it asks for a whole set, one name stands for all. The
+    /// value is the same for the result.
+    #[must_use]
+    pub fn evidence(&self, facts: &Facts<'_>, principal: &Principal) -> Principal {
+        explain::evidence(&self.root, facts, principal)
     }
 
     /// Whether the value can depend on who the caller is.

@@ -4,7 +4,7 @@ use common::Principal;
 use proptest::prelude::*;
 
 use super::ast::{Literal, Node, UserSet};
-use super::{EvaluationError, Expression, Facts};
+use super::{ClauseValue, EvaluationError, Expression, Facts};
 
 const NAMES: [&str; 4] = ["a", "b", "a b", "é\"\\\n"];
 
@@ -26,7 +26,7 @@ fn literal() -> impl Strategy<Value = Literal> {
 }
 
 /// Any tree the grammar can spell, type mistakes included: the printer and the evaluator must cope with all.
-fn node() -> impl Strategy<Value = Node> {
+pub(super) fn node() -> impl Strategy<Value = Node> {
     let leaf = prop_oneof![
         1 => literal().prop_map(Node::Literal),
         1 => Just(Node::ClientType),
@@ -65,15 +65,20 @@ fn node() -> impl Strategy<Value = Node> {
     })
 }
 
+/// Any expression the grammar can spell.
+pub(crate) fn expression() -> impl Strategy<Value = Expression> {
+    node().prop_map(Expression::from_root)
+}
+
 #[derive(Debug, Clone)]
-struct Caller {
-    principal: Option<Principal>,
+pub(crate) struct Caller {
+    pub(crate) principal: Option<Principal>,
     client_type: String,
     is_backoffice: bool,
 }
 
 impl Caller {
-    fn facts(&self) -> Facts<'_> {
+    pub(crate) fn facts(&self) -> Facts<'_> {
         Facts { client_type: &self.client_type, is_backoffice: self.is_backoffice }
     }
 
@@ -82,7 +87,7 @@ impl Caller {
     }
 }
 
-fn caller() -> impl Strategy<Value = Caller> {
+pub(crate) fn caller() -> impl Strategy<Value = Caller> {
     let names = || prop::collection::vec(prop::sample::select(&NAMES[..]).prop_map(str::to_owned), 0..4);
     let principal = (names(), names()).prop_map(|(groups, permissions)| Principal {
         groups: groups.into_iter().collect(),
@@ -249,5 +254,82 @@ proptest! {
         if !expression.mentions_user_data() {
             prop_assert_eq!(before, after);
         }
+    }
+
+    #[test]
+    fn an_explanation_has_the_value_of_the_evaluation(node in node(), caller in caller()) {
+        let expression = Expression::from_root(node.clone());
+        let explanation = expression.explain(&caller.facts(), caller.principal.as_ref());
+        prop_assert_eq!(explanation.value, caller.evaluate(&node));
+        prop_assert_eq!(explanation.culprits.is_empty(), explanation.value == Ok(true));
+        prop_assert_eq!(&explanation.trace.text, &expression.to_string());
+        for culprit in &explanation.culprits {
+            match (explanation.value, &culprit.value) {
+                (Err(_), ClauseValue::Failed(_)) => {}
+                (_, ClauseValue::Bool(false) | ClauseValue::Null | ClauseValue::Names(0)) => {}
+                (_, ClauseValue::Text(text)) => prop_assert_eq!(text, ""),
+                (_, value) => prop_assert_eq!(value, &ClauseValue::Number(0.0)),
+            }
+        }
+    }
+
+    #[test]
+    fn the_evidence_is_enough_and_holds_no_other_name(node in node(), caller in caller()) {
+        let expression = Expression::from_root(node);
+        let Some(principal) = &caller.principal else { return Ok(()) };
+        let evidence = expression.evidence(&caller.facts(), principal);
+        prop_assert_eq!(
+            expression.evaluate(&caller.facts(), Some(&evidence)),
+            expression.evaluate(&caller.facts(), Some(principal))
+        );
+        prop_assert!(evidence.groups.is_subset(&principal.groups));
+        prop_assert!(evidence.permissions.is_subset(&principal.permissions));
+    }
+
+    /// Over expressions that ask for each permission once: give and take what the explanation says is missing, in part
+    /// or whole, and the expression is true exactly when what was needed is.
+    #[test]
+    fn what_is_needed_is_what_makes_the_difference(shape in shape(), held in any::<u64>(), changed in any::<u64>()) {
+        let names: Vec<String> = (0..64).map(|number| format!("p{number}")).collect();
+        let holder = |mask: u64| Principal {
+            permissions: names.iter().enumerate().filter(|(bit, _)| mask >> bit & 1 == 1).map(|(_, name)| name.clone()).collect(),
+            ..Principal::default()
+        };
+        let expression = Expression::from_root(named(shape, &mut names.iter()));
+        let holds = |expression: &Expression, mask| expression.evaluate(&Facts::default(), Some(&holder(mask))).unwrap();
+        let explanation = expression.explain(&Facts::default(), Some(&holder(held)));
+        if explanation.value == Ok(true) {
+            return Ok(());
+        }
+        let needs = Expression::parse(&explanation.needs.unwrap()).unwrap();
+        let blamed: u64 = explanation
+            .culprits
+            .iter()
+            .map(|clause| 1 << clause.text.rsplit('p').next().unwrap().parse::<u32>().unwrap())
+            .sum();
+        let after = held ^ (changed & blamed);
+        prop_assert_eq!(holds(&expression, after), holds(&needs, after), "{} needs {}", expression, needs);
+        prop_assert!(holds(&expression, held ^ blamed) && !holds(&needs, held));
+    }
+}
+
+/// A tree of `!`, `&&` and `||` over at most 64 leaves that are yet to be named.
+fn shape() -> impl Strategy<Value = Node> {
+    Just(Node::IsBackoffice).prop_recursive(5, 60, 4, |inner| {
+        prop_oneof![
+            inner.clone().prop_map(|node| Node::Not(Box::new(node))),
+            prop::collection::vec(inner.clone(), 2..4).prop_map(Node::And),
+            prop::collection::vec(inner, 2..4).prop_map(Node::Or),
+        ]
+    })
+}
+
+/// The tree with a permission of its own in place of each leaf, as far as the names reach.
+fn named<'n>(shape: Node, names: &mut impl Iterator<Item = &'n String>) -> Node {
+    match shape {
+        Node::Not(inner) => Node::Not(Box::new(named(*inner, names))),
+        Node::And(operands) => Node::And(operands.into_iter().map(|node| named(node, names)).collect()),
+        Node::Or(operands) => Node::Or(operands.into_iter().map(|node| named(node, names)).collect()),
+        leaf => names.next().map_or(leaf, |name| Node::Member(UserSet::Permissions, name.as_str().into())),
     }
 }

@@ -2,7 +2,7 @@
 
 use common::Principal;
 
-use super::{EvaluationError, Expression, ExpressionWarning, Facts};
+use super::{Clause, EvaluationError, Expression, ExpressionWarning, Facts};
 
 fn user(groups: &[&str], permissions: &[&str]) -> Principal {
     Principal {
@@ -418,4 +418,111 @@ fn warnings_name_the_clause() {
     assert!(warnings("groups.admin || \"user\"").starts_with("`\"user\"` is a constant"));
     assert!(warnings("isBackoffice == clientType").starts_with("`isBackoffice == clientType` mixes types"));
     assert_eq!(warnings("groups.a && clientType != 'x' || \"a\" in permissions"), "");
+}
+
+/// The value, the smallest clauses and what is needed, for a caller in the group `staff` who may `read`.
+fn explained(text: &str) -> (String, Vec<String>, String) {
+    let explanation = parse(text)
+        .explain(&Facts { client_type: "app", is_backoffice: false }, Some(&user(&["staff"], &["read"])));
+    (
+        explanation.value.map_or_else(|_| "error".to_owned(), |value| value.to_string()),
+        explanation.culprits.iter().map(|clause| clause.text.clone()).collect(),
+        explanation.needs.unwrap_or_default(),
+    )
+}
+
+#[test]
+fn an_explanation_names_the_smallest_clauses_and_what_is_needed() {
+    for (text, value, culprits, needs) in [
+        ("groups.staff", "true", &[][..], ""),
+        ("permissions.write", "false", &["permissions.write"], "permissions.write"),
+        (
+            "groups.staff && permissions['write:all']",
+            "false",
+            &["permissions[\"write:all\"]"],
+            "permissions[\"write:all\"]",
+        ),
+        ("groups.a || groups.b", "false", &["groups.a", "groups.b"], "groups.a || groups.b"),
+        (
+            "groups.staff && (groups.a || (groups.b || groups.c))",
+            "false",
+            &["groups.a", "groups.b", "groups.c"],
+            "groups.a || groups.b || groups.c",
+        ),
+        (
+            "(groups.a || groups.b && groups.staff) && clientType == 'web'",
+            "false",
+            &["groups.a", "groups.b", "clientType == \"web\""],
+            "(groups.a || groups.b) && clientType == \"web\"",
+        ),
+        // Negation: what stands in the way must go.
+        ("!groups.staff", "false", &["!groups.staff"], "!groups.staff"),
+        (
+            "!(groups.staff && permissions.read)",
+            "false",
+            &["!groups.staff", "!permissions.read"],
+            "!groups.staff || !permissions.read",
+        ),
+        ("!(groups.staff || groups.a)", "false", &["!groups.staff"], "!groups.staff"),
+        ("!!groups.a", "false", &["groups.a"], "groups.a"),
+        ("!('staff' in groups)", "false", &["!(\"staff\" in groups)"], "!(\"staff\" in groups)"),
+        // What nobody can change is not needed.
+        ("false", "false", &["false"], ""),
+        ("false && groups.a", "false", &["false", "groups.a"], ""),
+        ("false || groups.a", "false", &["false", "groups.a"], "groups.a"),
+        // Errors: the clause that fails, however deep.
+        ("groups.a || !(clientType == isBackoffice)", "error", &["clientType == isBackoffice"], ""),
+    ] {
+        let expected =
+            (value.to_owned(), culprits.iter().map(ToString::to_string).collect(), needs.to_owned());
+        assert_eq!(explained(text), expected, "{text}");
+    }
+}
+
+#[test]
+fn a_trace_shows_every_part_and_its_value() {
+    fn lines(clause: &Clause, depth: usize, shown: &mut Vec<String>) {
+        shown.push(format!("{}{} = {}", "  ".repeat(depth), clause.text, clause.value));
+        clause.parts.iter().for_each(|part| lines(part, depth + 1, shown));
+    }
+    let expression = parse(
+        "(groups.a || clientType == 'web') && [\"read\", 'x'] in permissions && !(groups == isBackoffice)",
+    );
+    let facts = Facts { client_type: "app", is_backoffice: false };
+    let mut shown = Vec::new();
+    lines(&expression.explain(&facts, Some(&user(&["a"], &["read"]))).trace, 0, &mut shown);
+    assert_eq!(
+        shown,
+        [
+            "(groups.a || clientType == \"web\") && [\"read\", \"x\"] in permissions && !(groups == isBackoffice) = the expression compares values that cannot be compared",
+            "  groups.a || clientType == \"web\" = true",
+            "    groups.a = true",
+            "    clientType == \"web\" = false",
+            "      clientType = \"app\"",
+            "  [\"read\", \"x\"] in permissions = true",
+            "    permissions = 1 name",
+            "  !(groups == isBackoffice) = the expression compares values that cannot be compared",
+            "    groups == isBackoffice = the expression compares values that cannot be compared",
+            "      groups = 1 name",
+            "      isBackoffice = false",
+        ]
+    );
+}
+
+#[test]
+fn evidence_is_what_was_asked_for_and_no_more() {
+    let rich = user(&["staff", "secret-project"], &["read", "write", "other"]);
+    let facts = Facts { client_type: "other", is_backoffice: false };
+    for (text, groups, permissions) in [
+        ("groups.staff && permissions.missing", &["staff"][..], &[][..]),
+        ("[\"write\", \"no\"] in permissions || 'x' in groups", &[], &["write"]),
+        ("clientType in permissions", &[], &["other"]),
+        // The set as a whole: one name stands for all.
+        ("groups", &["staff"], &[]),
+        ("isBackoffice", &[], &[]),
+    ] {
+        let evidence = parse(text).evidence(&facts, &rich);
+        let expected = Principal { id: String::new(), ..user(groups, permissions) };
+        assert_eq!(evidence, expected, "{text}");
+    }
 }

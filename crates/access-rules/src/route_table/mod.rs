@@ -11,6 +11,8 @@ mod properties;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
+
 use crate::expression::Facts;
 use crate::method::Method;
 use crate::path::{PathRefusal, RepeatedSlashes, RequestPath};
@@ -34,19 +36,19 @@ pub struct Request<'a> {
 /// The rule that governs a request, and the rules that other readings of its path would choose.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Found<'t> {
-    rule: &'t Rule,
-    other_readings: [Option<&'t Rule>; 2],
+    rule: &'t Arc<Rule>,
+    other_readings: [Option<&'t Arc<Rule>>; 2],
 }
 
 impl<'t> Found<'t> {
     /// The rule that the path's ordinary reading chooses.
     #[must_use]
-    pub fn rule(&self) -> &'t Rule {
+    pub fn rule(&self) -> &'t Arc<Rule> {
         self.rule
     }
 
     /// Every rule that must allow: the ordinary reading's first.
-    pub fn rules(&self) -> impl Iterator<Item = &'t Rule> {
+    pub fn rules(&self) -> impl Iterator<Item = &'t Arc<Rule>> {
         std::iter::once(self.rule).chain(self.other_readings.into_iter().flatten())
     }
 }
@@ -90,7 +92,7 @@ impl RouteTable {
         let mut routes = Vec::new();
         self.root.collect(&mut routes);
         let entries = routes.into_iter().flat_map(|route| &route.entries);
-        entries.flat_map(|entry| entry.authorization.iter().chain(&entry.backoffice))
+        entries.flat_map(|entry| entry.authorization.iter().chain(&entry.backoffice)).map(Arc::as_ref)
     }
 
     pub(crate) fn add(&mut self, route: Route) -> Result<(), AddRouteError> {
@@ -120,7 +122,7 @@ impl RouteTable {
             // A reading that no rule speaks for says nothing; one whose entry lacks the section denies.
             if let Some(entry) = reading.and_then(|walk| walk.entry()) {
                 let other = entry.rule(is_backoffice).ok_or(NotFound::NoRule)?;
-                *place = (!std::ptr::eq(other, rule)).then_some(other);
+                *place = (!Arc::ptr_eq(other, rule)).then_some(other);
             }
         }
         Ok(Found { rule, other_readings })

@@ -1,5 +1,7 @@
 //! The compiled table against a plain reading of upstream contract §4.4, over random small tables.
 
+use std::sync::Arc;
+
 use proptest::prelude::*;
 
 use super::key::{Key, Segment};
@@ -24,15 +26,16 @@ fn route() -> impl Strategy<Value = Route> {
     let entries = prop::collection::vec((verb, any::<bool>(), any::<bool>()), 0..3);
     (key, entries).prop_map(|(key, entries)| {
         let rule = |verb, section, present: bool| {
-            present.then(|| Rule {
+            let rule = || Rule {
                 key: key.as_str().into(),
                 verb,
                 section,
                 public: true,
                 text: "true".into(),
                 expression: Expression::parse("true").expect("valid"),
-                position: Position::default(),
-            })
+                position: Position { line: 1, column: 1 },
+            };
+            present.then(|| Arc::new(rule()))
         };
         let entries = entries.into_iter().map(|(verb, plain, backoffice)| Entry {
             verb,
@@ -111,7 +114,7 @@ fn reference<'a>(
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Outcome<'a> {
-    Rule(&'a Rule),
+    Rule(&'a Arc<Rule>),
     SectionMissing,
     Nothing,
 }
@@ -147,7 +150,7 @@ proptest! {
         let literal = reference(&kept, &target, false, method, is_backoffice);
         let facts = Facts { client_type: "", is_backoffice };
         let request = Request { method: method.as_str().as_bytes(), target: target.as_bytes(), facts };
-        let found: Option<Vec<Rule>> = table.find(&request).ok().map(|found| found.rules().cloned().collect());
+        let found: Option<Vec<Arc<Rule>>> = table.find(&request).ok().map(|found| found.rules().cloned().collect());
         let expected = match (main, any_case, literal) {
             (Outcome::Rule(main), any_case, literal)
                 if any_case != Outcome::SectionMissing && literal != Outcome::SectionMissing =>

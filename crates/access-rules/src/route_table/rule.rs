@@ -1,6 +1,7 @@
 //! One ACL rule: an expression and where it stands in the file.
 
 use std::fmt;
+use std::sync::Arc;
 
 use crate::expression::Expression;
 use crate::method::{Method, VerbEntry};
@@ -29,15 +30,6 @@ impl fmt::Display for Section {
     }
 }
 
-/// A place in the rules file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
-pub struct Position {
-    /// From 1.
-    pub line: usize,
-    /// From 1, in characters.
-    pub column: usize,
-}
-
 /// One rule. `Display` prints its place in the file: `/orders → GET → authorization`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rule {
@@ -48,6 +40,21 @@ pub struct Rule {
     pub(crate) text: Box<str>,
     pub(crate) expression: Expression,
     pub(crate) position: Position,
+}
+
+/// A place in the rules file. `Display` prints `line:column`, as editors read it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Position {
+    /// From 1.
+    pub line: usize,
+    /// From 1, in characters.
+    pub column: usize,
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.line, self.column)
+    }
 }
 
 impl Rule {
@@ -81,16 +88,16 @@ impl Rule {
         &self.text
     }
 
-    /// Where the text of the expression stands in the file.
-    #[must_use]
-    pub fn position(&self) -> Position {
-        self.position
-    }
-
     /// The expression, parsed.
     #[must_use]
     pub fn expression(&self) -> &Expression {
         &self.expression
+    }
+
+    /// Where its expression stands in the file.
+    #[must_use]
+    pub fn position(&self) -> Position {
+        self.position
     }
 }
 
@@ -104,13 +111,13 @@ impl fmt::Display for Rule {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Entry {
     pub(crate) verb: VerbEntry,
-    pub(crate) authorization: Option<Rule>,
-    pub(crate) backoffice: Option<Rule>,
+    pub(crate) authorization: Option<Arc<Rule>>,
+    pub(crate) backoffice: Option<Arc<Rule>>,
 }
 
 impl Entry {
     /// A backoffice request may borrow the plain section, never the other way round (upstream contract §4.2).
-    pub(super) fn rule(&self, is_backoffice: bool) -> Option<&Rule> {
+    pub(super) fn rule(&self, is_backoffice: bool) -> Option<&Arc<Rule>> {
         let backoffice = if is_backoffice { self.backoffice.as_ref() } else { None };
         backoffice.or(self.authorization.as_ref())
     }

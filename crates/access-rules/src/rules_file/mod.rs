@@ -9,7 +9,7 @@ mod syntax;
 mod tests;
 
 use crate::path::RepeatedSlashes;
-use crate::route_table::{Position, RouteTable};
+use crate::route_table::RouteTable;
 
 pub use finding::{Finding, InvalidRules};
 
@@ -33,11 +33,11 @@ pub fn load_rules(
     content: &[u8],
     repeated_slashes: RepeatedSlashes,
 ) -> Result<LoadedRules, InvalidRules> {
-    let whole_file = |position: Position, message: String| InvalidRules {
+    let whole_file = |line, column, message: String| InvalidRules {
         findings: vec![Finding {
             file: file.to_owned(),
-            line: position.line,
-            column: position.column,
+            line,
+            column,
             place: String::new(),
             expression_column: None,
             message,
@@ -45,17 +45,17 @@ pub fn load_rules(
     };
     if content.len() > MAX_FILE_SIZE {
         let message = format!("the file has {} bytes; expected at most {MAX_FILE_SIZE}", content.len());
-        return Err(whole_file(Position { line: 1, column: 1 }, message));
+        return Err(whole_file(1, 1, message));
     }
     let text = str::from_utf8(content).map_err(|error| {
         let valid = content.get(..error.valid_up_to()).unwrap_or_default();
         let valid = String::from_utf8_lossy(valid);
-        let position = position::Cursor::new(&valid).position(valid.len());
-        whole_file(position, "the file is not UTF-8 from here on".to_owned())
+        let (line, column) = position::Cursor::new(&valid).position(valid.len());
+        whole_file(line, column, "the file is not UTF-8 from here on".to_owned())
     })?;
     let root = syntax::parse(text).map_err(|error| {
-        let position = position::Cursor::new(text).position(error.offset);
-        whole_file(position, error.message)
+        let (line, column) = position::Cursor::new(text).position(error.offset);
+        whole_file(line, column, error.message)
     })?;
     reader::Reader::new(file, text, repeated_slashes).read(&root)
 }

@@ -1,7 +1,5 @@
 //! Byte offsets to lines and columns.
 
-use crate::route_table::Position;
-
 /// Translates ascending offsets of one text, in one pass over it: a file full of mistakes is listed as fast as it is
 /// read.
 #[derive(Debug)]
@@ -17,8 +15,9 @@ impl<'a> Cursor<'a> {
         Self { text, offset: 0, line: 1, column: 1 }
     }
 
-    /// The place of a byte offset. An offset before the last one asked for has the place of that one.
-    pub(super) fn position(&mut self, offset: usize) -> Position {
+    /// Line and column of a byte offset, both from 1, the column in characters. An offset before the last one asked
+    /// for has the position of that one.
+    pub(super) fn position(&mut self, offset: usize) -> (usize, usize) {
         let passed = self.text.get(self.offset..offset).unwrap_or_default();
         for character in passed.chars() {
             if character == '\n' {
@@ -29,6 +28,6 @@ impl<'a> Cursor<'a> {
             }
         }
         self.offset = self.offset.saturating_add(passed.len());
-        Position { line: self.line, column: self.column }
+        (self.line, self.column)
     }
 }

@@ -1,6 +1,7 @@
 //! JSON tree to rules. Walks the whole tree and notes every mistake on the way instead of stopping at the first.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use jsonc_parser::ast::{Object, ObjectProp, Value};
 use jsonc_parser::common::Ranged;
@@ -16,9 +17,9 @@ use crate::route_table::{Entry, Position, Route, RouteTable, Rule, Section};
 pub(super) struct Reader<'a> {
     file: &'a str,
     text: &'a str,
+    /// Of the rules, which are read in the order of the file.
+    positions: Cursor<'a>,
     table: RouteTable,
-    /// Rules are read in the order of the file.
-    rule_positions: Cursor<'a>,
     problems: Vec<Note>,
     warnings: Vec<Note>,
 }
@@ -49,8 +50,8 @@ impl<'a> Reader<'a> {
         Self {
             file,
             text,
+            positions: Cursor::new(text),
             table: RouteTable::empty(repeated_slashes),
-            rule_positions: Cursor::new(text),
             problems: Vec::new(),
             warnings: Vec::new(),
         }
@@ -143,7 +144,7 @@ impl<'a> Reader<'a> {
         entry
     }
 
-    fn rule(&mut self, place: &Place<'_>, value: &Value<'_>) -> Option<Rule> {
+    fn rule(&mut self, place: &Place<'_>, value: &Value<'_>) -> Option<Arc<Rule>> {
         let section = format!("{} → {} → {}", place.key, place.verb, place.section);
         let Some(members) = value.as_object() else {
             self.problem(value.start(), &section, "expected an object with `expression` and `public`");
@@ -168,8 +169,8 @@ impl<'a> Reader<'a> {
         for name in missing {
             self.problem(value.start(), &section, format!("`{name}` is missing"));
         }
-        let (position, text, expression) = expression?;
-        Some(Rule {
+        let (text, expression, position) = expression?;
+        Some(Arc::new(Rule {
             key: place.key.into(),
             verb: place.verb,
             section: place.section,
@@ -177,7 +178,7 @@ impl<'a> Reader<'a> {
             text,
             expression,
             position,
-        })
+        }))
     }
 
     fn public(&mut self, place: &Place<'_>, value: &Value<'_>) -> Option<bool> {
@@ -192,7 +193,7 @@ impl<'a> Reader<'a> {
         &mut self,
         place: &Place<'_>,
         value: &Value<'_>,
-    ) -> Option<(Position, Box<str>, Expression)> {
+    ) -> Option<(Box<str>, Expression, Position)> {
         let Some(literal) = value.as_string_lit() else {
             self.problem(value.start(), &place.member("expression"), "expected a string");
             return None;
@@ -202,8 +203,8 @@ impl<'a> Reader<'a> {
                 for warning in expression.warnings() {
                     self.warning(value.start(), &place.member("expression"), warning.to_string());
                 }
-                let position = self.rule_positions.position(value.start());
-                Some((position, literal.value.as_ref().into(), expression))
+                let (line, column) = self.positions.position(value.start());
+                Some((literal.value.as_ref().into(), expression, Position { line, column }))
             }
             Err(error) => {
                 let mut note = Note::new(value.start(), &place.member("expression"), error.message);
@@ -250,7 +251,7 @@ fn findings(file: &str, text: &str, mut notes: Vec<Note>) -> Vec<Finding> {
     notes.sort_by_key(|note| note.offset);
     let mut cursor = Cursor::new(text);
     let finding = |note: Note| {
-        let Position { line, column } = cursor.position(note.offset);
+        let (line, column) = cursor.position(note.offset);
         Finding {
             file: file.to_owned(),
             line,

@@ -8,7 +8,6 @@
 )]
 
 mod answers;
-mod circuit;
 mod connections;
 mod decision_table;
 mod metrics;

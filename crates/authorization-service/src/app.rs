@@ -9,18 +9,22 @@ use actix_web::web::{self, ServiceConfig};
 use common::{Clock, Profile};
 use service_kit::status::Status;
 use service_kit::traces::Traces;
-use service_kit::{HeaderName, Problems, Service, StartError, SystemClock, Variable, Vars};
+use service_kit::{CommandFailure, HeaderName, Problems, Service, StartError, SystemClock, Variable, Vars};
 use service_kit::{metrics, server};
+use url::Url;
 
+use crate::answer::Answers;
+use crate::cli;
 use crate::config::{Config, FailureStatus};
 use crate::decide::DecisionPoint;
-use crate::http::answer::Answers;
+use crate::decide::facts::FactHeaders;
 use crate::http::auth::{self, DecisionRoute};
 use crate::metrics::Metrics;
 use crate::rules_source;
 use crate::userinfo::Principals;
 use crate::userinfo::answer::Reading;
-use crate::userinfo::proxy::{self, Proxy};
+use crate::userinfo::breaker::Breaker;
+use crate::userinfo::proxy::{self, Endpoint, Proxy};
 use crate::userinfo::trusted::TrustedHeaders;
 
 /// Below the time that common servers keep an idle connection (Node: 5 s), so that it is we who close it.
@@ -76,12 +80,20 @@ impl Service for AuthorizationService {
     }
 
     fn check(config: &Config) -> Result<(), StartError> {
-        rules_source::read(&config.rules_file(), config.profile).map(drop)
+        rules_source::read(&config.rules()).map(drop)
+    }
+
+    fn with_commands(program: clap::Command) -> clap::Command {
+        cli::with_commands(program)
+    }
+
+    fn command(arguments: &clap::ArgMatches, vars: &Vars) -> Option<Result<(), CommandFailure>> {
+        cli::run(arguments, vars)
     }
 
     async fn build(config: Config) -> Result<Self, StartError> {
         warn_about(&config);
-        let rules = rules_source::read(&config.rules_file(), config.profile)?;
+        let rules = rules_source::read(&config.rules())?;
         let version = config.service_version.as_deref().unwrap_or(env!("CARGO_PKG_VERSION"));
         let metrics = Metrics::new(Self::NAME, version, SystemClock.now(), &rules);
         let principals = principals(&config, &metrics)?;
@@ -100,11 +112,7 @@ impl Service for AuthorizationService {
             max_connections: config.max_connections.0,
             route: Arc::new(DecisionRoute {
                 path: format!("{}/auth", config.service_prefix.0),
-                peer_secret: config.trusted_peer_secret,
                 source: config.original_request_from,
-                client_type_header: config.client_type_header_key,
-                backoffice_header: config.backoffice_header_key,
-                properties_to_proxy: config.user_properties_to_proxy.0,
                 answers: Answers {
                     profile: config.profile,
                     strict: config.authorization_strict_mode_enabled,
@@ -112,8 +120,17 @@ impl Service for AuthorizationService {
                         .userinfo_failure_status
                         .unwrap_or_else(|| FailureStatus::of(config.profile)),
                 },
-                decision_point: DecisionPoint { rules: Arc::new(rules), principals },
-                metrics,
+                decision_point: Arc::new(DecisionPoint {
+                    rules: Arc::new(rules),
+                    principals,
+                    peer_secret: config.trusted_peer_secret,
+                    fact_headers: FactHeaders {
+                        client_type: config.client_type_header_key,
+                        backoffice: config.backoffice_header_key,
+                    },
+                    properties_to_proxy: config.user_properties_to_proxy.0,
+                    metrics,
+                }),
             }),
         })
     }
@@ -124,7 +141,7 @@ impl Service for AuthorizationService {
             management = self.management_addr()?.map(|address| address.to_string()),
             "listening"
         );
-        let metrics = self.route.metrics.http();
+        let metrics = self.route.decision_point.metrics.http();
         let routes = routes(self.status.clone(), Arc::clone(&self.route));
         let traces = &self.traces;
         let public = server::serve(self.listener, self.max_connections, metrics.clone(), traces, routes)?;
@@ -160,7 +177,7 @@ fn management_routes(
     move |config| {
         status.routes(config);
         let route = Arc::clone(&route);
-        let page = web::get().to(move || std::future::ready(route.metrics.page()));
+        let page = web::get().to(move || std::future::ready(route.decision_point.metrics.page()));
         config.service(web::resource(metrics::PATH).route(page));
         config.default_service(web::to(|| std::future::ready(auth::nothing_here())));
     }
@@ -181,12 +198,14 @@ fn principals(config: &Config, metrics: &Metrics) -> Result<Principals, StartErr
         }));
     }
     let url = config.userinfo_url.clone().ok_or_else(|| StartError::new("USERINFO_URL is required"))?.0;
-    let backoffice_url = config.backoffice_userinfo_url.clone().map_or_else(|| url.clone(), |url| url.0);
-    let over_tls = [&url, &backoffice_url].iter().any(|url| url.scheme() == "https");
+    let endpoint = endpoint(url, "userinfo", metrics);
+    let other = config.backoffice_userinfo_url.clone().map(|url| url.0).filter(|url| *url != endpoint.url);
+    let backoffice = other.map_or_else(|| endpoint.clone(), |url| self::endpoint(url, "backoffice", metrics));
+    let over_tls = [&endpoint, &backoffice].iter().any(|endpoint| endpoint.url.scheme() == "https");
     Ok(Principals::Proxy(Proxy {
         client: http_client(config, over_tls)?,
-        url,
-        backoffice_url,
+        endpoint,
+        backoffice,
         copied: copied_headers(config).cloned().collect(),
         credentials: config.authorization_headers_to_proxy.0.clone(),
         deadline: config.userinfo_timeout_ms.0,
@@ -195,6 +214,11 @@ fn principals(config: &Config, metrics: &Metrics) -> Result<Principals, StartErr
         calls: proxy::no_calls(metrics.userinfo.shared.clone()),
         metrics: Arc::clone(&metrics.userinfo),
     }))
+}
+
+/// `name` is what logs and metrics call it.
+fn endpoint(url: Url, name: &'static str, metrics: &Metrics) -> Endpoint {
+    Endpoint { url, breaker: Arc::new(Breaker::new(name, metrics.userinfo.circuit(name))) }
 }
 
 fn copied_headers(config: &Config) -> impl Iterator<Item = &HeaderName> {

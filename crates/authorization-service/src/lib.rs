@@ -1,8 +1,10 @@
-//! The authorization service: a gateway asks it, for every request, whether it may pass. `/auth` reads the request the
-//! gateway asks about, `decide` finds the rule and who the caller is, and the answer is 200 with the caller's
-//! identity, or a denial.
+//! The authorization service: a gateway asks it, for every request, whether it may pass. A face (`http`) reads the
+//! request the gateway asks about, `decide` finds the rule and who the caller is, and the `answer` is 200 with the
+//! caller's identity, or a denial.
 
+mod answer;
 mod app;
+mod cli;
 mod config;
 mod decide;
 mod http;

@@ -10,10 +10,10 @@ use access_rules::{RouteTable, Rule};
 use actix_web::HttpResponse;
 use common::Timestamp;
 use service_kit::metrics::{
-    Counter, Counters, Gauge, Histogram, HttpMetrics, Labels, MetricRegistry, SpanMetrics,
+    Counter, Counters, Gauge, Gauges, Histogram, HttpMetrics, Labels, MetricRegistry, SpanMetrics,
 };
 
-use crate::http::answer::Denial;
+use crate::decide::denial::Denial;
 use crate::userinfo::{Cause, UserinfoAnswer};
 
 /// Rules with a name of their own; more would be a burden for whoever stores the series.
@@ -116,6 +116,7 @@ pub(crate) struct UserinfoMetrics {
     duration: Histogram,
     in_flight: Gauge,
     pub(crate) shared: Counter,
+    circuits: Gauges<Labels<1>>,
 }
 
 impl UserinfoMetrics {
@@ -130,6 +131,11 @@ impl UserinfoMetrics {
             duration: registry.durations("userinfo_call_duration", "How long a userinfo call took"),
             in_flight: registry.gauge("userinfo_calls_in_flight", "Userinfo calls on their way"),
             shared: registry.counter("userinfo_shared", "Questions answered by an equal call on its way"),
+            circuits: registry.gauges(
+                "userinfo_circuit_open",
+                "1 while an endpoint is not asked, or only to try, because it failed too often",
+                [],
+            ),
         }
     }
 
@@ -150,8 +156,13 @@ impl UserinfoMetrics {
     }
 
     /// A call was not made, or was lost.
-    pub(crate) fn no_answer(&self) {
-        self.count(Cause::Overloaded.word());
+    pub(crate) fn no_answer(&self, why: &Cause) {
+        self.count(why.word());
+    }
+
+    /// Shows whether the circuit of this endpoint is open.
+    pub(crate) fn circuit(&self, endpoint: &'static str) -> Gauge {
+        self.circuits.get_or_create_owned(&[("endpoint", endpoint)])
     }
 
     fn count(&self, outcome: &'static str) {

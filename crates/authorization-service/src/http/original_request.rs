@@ -5,7 +5,8 @@
 use actix_web::HttpRequest;
 use actix_web::http::header::HeaderMap;
 use serde::Deserialize;
-use service_kit::is_token_byte;
+
+use crate::decide::question::{OriginalRequest, Unclear};
 
 /// `ORIGINAL_REQUEST_FROM`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -16,37 +17,6 @@ pub enum Source {
     XForwarded,
 }
 
-/// What the gateway's client asked for. Nothing in it is decoded.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct OriginalRequest<'request> {
-    /// Path and query.
-    pub(crate) target: &'request [u8],
-    pub(crate) method: &'request [u8],
-}
-
-/// Why there is no original request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Unclear {
-    #[error("the gateway did not say which request it asks about")]
-    Missing,
-    #[error("the gateway named more than one request")]
-    Repeated,
-    #[error("the verb of the original request is malformed")]
-    BadMethod,
-}
-
-/// The most of a target that a log shows, in bytes (T-LOG-01).
-const MAX_LOGGED: usize = 256;
-
-impl OriginalRequest<'_> {
-    /// Verb and path for the log; the query stays out of it, and bytes that are no text show as such.
-    pub(crate) fn loggable(&self) -> String {
-        let path = self.target.split(|byte| matches!(byte, b'?' | b'#')).next().unwrap_or_default();
-        let path = path.get(..MAX_LOGGED).unwrap_or(path);
-        format!("{} {}", String::from_utf8_lossy(self.method), String::from_utf8_lossy(path))
-    }
-}
-
 impl Source {
     /// Reads the original request; `below_auth` is what follows `/auth` in the target of the call, raw.
     pub(crate) fn read<'request>(
@@ -55,25 +25,18 @@ impl Source {
         below_auth: &'request str,
     ) -> Result<OriginalRequest<'request>, Unclear> {
         let headers = request.headers();
-        let original = match self {
-            Self::Headers => OriginalRequest {
-                target: target_from(headers, common::headers::ORIGINAL_REQUEST_URI)?,
-                method: only_value(headers, common::headers::ORIGINAL_REQUEST_METHOD)?,
-            },
-            Self::XForwarded => OriginalRequest {
-                target: target_from(headers, "x-forwarded-uri")?,
-                method: only_value(headers, "x-forwarded-method")?,
-            },
+        let (target, method) = match self {
+            Self::Headers => (
+                target_from(headers, common::headers::ORIGINAL_REQUEST_URI)?,
+                only_value(headers, common::headers::ORIGINAL_REQUEST_METHOD)?,
+            ),
+            Self::XForwarded => {
+                (target_from(headers, "x-forwarded-uri")?, only_value(headers, "x-forwarded-method")?)
+            }
             Self::Path if below_auth.is_empty() => return Err(Unclear::Missing),
-            Self::Path => OriginalRequest {
-                target: below_auth.as_bytes(),
-                method: request.method().as_str().as_bytes(),
-            },
+            Self::Path => (below_auth.as_bytes(), request.method().as_str().as_bytes()),
         };
-        if original.method.is_empty() || !original.method.iter().copied().all(is_token_byte) {
-            return Err(Unclear::BadMethod);
-        }
-        Ok(original)
+        OriginalRequest::new(method, target)
     }
 }
 
@@ -113,7 +76,7 @@ mod tests {
     fn one_target_and_one_verb_are_taken_raw() {
         let request = request(&[(URI, "/a//b/%2e%2e?x=/y,/z"), (METHOD, "DELETE")]);
         let original = Source::Headers.read(&request, "/ignored").unwrap();
-        assert_eq!(original, OriginalRequest { target: b"/a//b/%2e%2e?x=/y,/z", method: b"DELETE" });
+        assert_eq!(Ok(original), OriginalRequest::new(b"DELETE", b"/a//b/%2e%2e?x=/y,/z"));
     }
 
     #[test]
@@ -141,7 +104,7 @@ mod tests {
     fn k_15_the_path_counts_only_where_it_is_the_source() {
         let request = request(&[(URI, "/public"), (METHOD, "GET")]);
         let original = Source::Path.read(&request, "/admin?x").unwrap();
-        assert_eq!(original, OriginalRequest { target: b"/admin?x", method: b"PATCH" });
+        assert_eq!(Ok(original), OriginalRequest::new(b"PATCH", b"/admin?x"));
         assert_eq!(Source::Path.read(&request, "").unwrap_err(), Unclear::Missing);
         assert_eq!(Source::XForwarded.read(&request, "/admin").unwrap_err(), Unclear::Missing);
     }
@@ -150,7 +113,7 @@ mod tests {
     fn g_hdr_09_x_forwarded_headers_count_only_where_they_are_the_source() {
         let request = request(&[("X-Forwarded-Uri", "/a?b"), ("X-Forwarded-Method", "PUT")]);
         let original = Source::XForwarded.read(&request, "").unwrap();
-        assert_eq!(original, OriginalRequest { target: b"/a?b", method: b"PUT" });
+        assert_eq!(Ok(original), OriginalRequest::new(b"PUT", b"/a?b"));
         assert_eq!(Source::Headers.read(&request, "").unwrap_err(), Unclear::Missing);
     }
 }

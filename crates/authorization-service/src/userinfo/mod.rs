@@ -3,6 +3,7 @@
 //! sees a header it has no business with.
 
 pub(crate) mod answer;
+pub(crate) mod breaker;
 pub(crate) mod coalesce;
 pub(crate) mod proxy;
 pub(crate) mod trusted;
@@ -12,6 +13,8 @@ use std::sync::Arc;
 
 use common::Principal;
 use service_kit::HeaderName;
+
+use crate::decide::question::RequestHeaders;
 
 /// What is known about a caller.
 #[derive(Debug)]
@@ -78,6 +81,8 @@ pub(crate) enum Cause {
     Malformed(String),
     #[error("too many calls are on their way already")]
     Overloaded,
+    #[error("userinfo fails too often and is not asked for a moment")]
+    CircuitOpen,
     #[error("a header cannot be passed on")]
     UnsendableHeader,
     #[error("the identity headers of the gateway cannot be read: {0}")]
@@ -86,8 +91,8 @@ pub(crate) enum Cause {
 
 impl Cause {
     /// Every [`Self::word`] that a call can end with, or be refused with.
-    pub(crate) const WORDS_OF_CALLS: [&str; 7] =
-        ["deadline", "unreachable", "broken", "status", "too_large", "invalid", "overloaded"];
+    pub(crate) const WORDS_OF_CALLS: [&str; 8] =
+        ["deadline", "unreachable", "broken", "status", "too_large", "invalid", "overloaded", "circuit_open"];
 
     /// One word for filters and counters (`docs/logging.md`).
     pub(crate) const fn word(&self) -> &'static str {
@@ -99,8 +104,27 @@ impl Cause {
             Self::TooLarge => "too_large",
             Self::ContentType | Self::Malformed(_) => "invalid",
             Self::Overloaded => "overloaded",
+            Self::CircuitOpen => "circuit_open",
             Self::UnsendableHeader => "unsendable_header",
             Self::TrustedHeaders(_) => "trusted_headers",
+        }
+    }
+}
+
+impl Cause {
+    /// Whether the endpoint as a whole is in trouble. What it says about one caller, or to one who asks too often, would
+    /// let that caller shut out all others.
+    pub(crate) const fn is_trouble(&self) -> bool {
+        match self {
+            Self::Deadline | Self::Unreachable(_) | Self::Broken(_) => true,
+            Self::Status(status) => *status >= 500,
+            Self::TooLarge
+            | Self::ContentType
+            | Self::Malformed(_)
+            | Self::Overloaded
+            | Self::CircuitOpen
+            | Self::UnsendableHeader
+            | Self::TrustedHeaders(_) => false,
         }
     }
 }
@@ -150,13 +174,19 @@ pub(crate) enum Principals {
 }
 
 impl Principals {
-    /// The headers to present to [`Self::of`].
-    pub(crate) fn headers(&self) -> impl Iterator<Item = &HeaderName> {
-        match self {
+    /// Of these headers, those that [`Self::of`] reads.
+    pub(crate) fn presented(&self, headers: &impl RequestHeaders) -> Presented {
+        let mut presented = Presented::default();
+        let names = match self {
             Self::Proxy(proxy) => proxy.headers(),
             Self::Trusted(trusted) => trusted.headers(),
+        };
+        for name in names {
+            for value in headers.values(name.as_str()) {
+                presented.add(name, value);
+            }
         }
-        .into_iter()
+        presented
     }
 
     /// Who presents these headers.

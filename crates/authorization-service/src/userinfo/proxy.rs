@@ -1,6 +1,6 @@
 //! Asks the userinfo endpoint (upstream contract §3.2): one GET with the headers that `HEADERS_TO_PROXY` names, one
-//! deadline for everything, at most 256 KiB of answer. No redirects, no proxies, no retries. Credentials pass through
-//! and are never logged.
+//! deadline for everything, at most 256 KiB of answer. No redirects, no proxies, no retries, and no call while the
+//! endpoint is in trouble ([`Breaker`]). Credentials pass through and are never logged.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -14,6 +14,7 @@ use service_kit::traces::Parent;
 use url::Url;
 
 use super::answer::{self, Reading, Received};
+use super::breaker::Breaker;
 use super::coalesce::{Coalesced, Key};
 use super::{Cause, Nobody, Presented, UserinfoAnswer};
 use crate::metrics::UserinfoMetrics;
@@ -56,12 +57,20 @@ pub(crate) fn may_be_copied(name: &HeaderName) -> bool {
     !NEVER_COPIED.contains(&name.as_str())
 }
 
-/// The userinfo endpoint.
+/// Where userinfo is asked.
+#[derive(Debug, Clone)]
+pub(crate) struct Endpoint {
+    pub(crate) url: Url,
+    pub(crate) breaker: Arc<Breaker>,
+}
+
+/// The way to the userinfo endpoints.
 #[derive(Debug)]
 pub(crate) struct Proxy {
     pub(crate) client: reqwest::Client,
-    pub(crate) url: Url,
-    pub(crate) backoffice_url: Url,
+    pub(crate) endpoint: Endpoint,
+    /// Who is asked about backoffice requests; the same one if there is no other.
+    pub(crate) backoffice: Endpoint,
     /// Only names that [`may_be_copied`].
     pub(crate) copied: Vec<HeaderName>,
     /// If there are any, a request without them is not asked about.
@@ -91,7 +100,7 @@ impl Proxy {
         if !self.credentials.is_empty() && !self.has_credentials(presented) {
             return Arc::new(UserinfoAnswer::Nobody(Nobody::NotAsked));
         }
-        let url = if is_backoffice { &self.backoffice_url } else { &self.url };
+        let Endpoint { url, breaker } = if is_backoffice { &self.backoffice } else { &self.endpoint };
         let Some(mut headers) = self.copy(presented) else { return Arc::new(Cause::UnsendableHeader.into()) };
         let request = Parent::current();
         let tells_trace = request.is_some() && headers_of_a_trace_are_taken_out(&mut headers, &self.copied);
@@ -105,9 +114,10 @@ impl Proxy {
         };
         let call = Traced { call, request, tells_trace };
         let call = counted(call.run(Arc::clone(&self.reading)), Arc::clone(&self.metrics));
+        let call = through(Arc::clone(breaker), call, Arc::clone(&self.metrics));
         let answer = self.calls.run(key, call).await;
         answer.unwrap_or_else(|_| {
-            self.metrics.no_answer();
+            self.metrics.no_answer(&Cause::Overloaded);
             Arc::new(Cause::Overloaded.into())
         })
     }
@@ -142,6 +152,22 @@ fn headers_of_a_trace_are_taken_out(headers: &mut HeaderMap, copied: &[HeaderNam
 fn key(url: &Url, headers: &HeaderMap) -> Key {
     let fields = headers.iter().flat_map(|(name, value)| [name.as_str().as_bytes(), value.as_bytes()]);
     Key::of([b"GET".as_slice(), url.as_str().as_bytes()].into_iter().chain(fields))
+}
+
+/// Makes the call if the breaker lets it, and tells the breaker what became of it.
+async fn through(
+    breaker: Arc<Breaker>,
+    call: impl Future<Output = UserinfoAnswer>,
+    metrics: Arc<UserinfoMetrics>,
+) -> UserinfoAnswer {
+    let Ok(admitted) = breaker.admit(Instant::now()) else {
+        metrics.no_answer(&Cause::CircuitOpen);
+        return Cause::CircuitOpen.into();
+    };
+    let answer = call.await;
+    let failed = matches!(&answer, UserinfoAnswer::Unknown(failure) if failure.cause.is_trouble());
+    admitted.ended(failed, Instant::now());
+    answer
 }
 
 async fn counted(

@@ -8,6 +8,7 @@
 )]
 
 mod answers;
+mod circuit;
 mod connections;
 mod decision_table;
 mod metrics;

@@ -26,6 +26,8 @@ fn userinfo(seen: &Seen) -> Reply {
         "Bearer user" => Reply::json(&json!({"sub": "canary-user", "groups": ["canary-group"]})),
         "Bearer odd" => Reply::json(&json!({"sub": "u", "groups": ["a,b", "é", "c"]})),
         "Bearer nobody" | "" => Reply::status(401),
+        // Strangers are no failure of the endpoint, however many of them come.
+        token if token.starts_with("Bearer canary") => Reply::status(401),
         "Bearer broken" => Reply::json(&json!({"sub": 1.5})),
         "Bearer silent" => Reply::Silence,
         _ => Reply::status(500),

@@ -1,37 +1,33 @@
 //! Whether it is our gateway that asks (G-HDR-10, G-HDR-19): it sends a shared secret. Without `TRUSTED_PEER_SECRET`
 //! everybody who reaches the port may ask.
 
-use actix_web::http::header::HeaderMap;
 use subtle::ConstantTimeEq;
 
+use super::question::RequestHeaders;
 use crate::config::PeerSecret;
 
 /// The header with the gateway's secret.
 pub(crate) const PEER_HEADER: &str = "x-gettone-peer";
 
 /// Whether the caller may ask: exactly one header with the secret, compared in constant time.
-pub(crate) fn may_ask(secret: Option<&PeerSecret>, headers: &HeaderMap) -> bool {
+pub(crate) fn may_ask(secret: Option<&PeerSecret>, headers: &impl RequestHeaders) -> bool {
     let Some(secret) = secret else { return true };
-    let mut values = headers.get_all(PEER_HEADER);
+    let mut values = headers.values(PEER_HEADER);
     let (Some(value), None) = (values.next(), values.next()) else { return false };
-    value.as_bytes().ct_eq(secret.0.expose().as_bytes()).into()
+    value.ct_eq(secret.0.expose().as_bytes()).into()
 }
 
 #[cfg(test)]
 mod tests {
-    use actix_web::http::header::{HeaderName, HeaderValue};
     use service_kit::Secret;
 
+    use super::super::question::tests::header;
     use super::*;
 
     const SECRET: &str = "0123456789abcdef0123456789abcdef";
 
-    fn asks(values: &[&'static str]) -> bool {
-        let mut headers = HeaderMap::new();
-        for value in values {
-            headers.append(HeaderName::from_static(PEER_HEADER), HeaderValue::from_static(value));
-        }
-        may_ask(Some(&PeerSecret(Secret::from(SECRET.to_owned()))), &headers)
+    fn asks(values: &[&str]) -> bool {
+        may_ask(Some(&PeerSecret(Secret::from(SECRET.to_owned()))), &header(PEER_HEADER, values))
     }
 
     #[test]
@@ -46,6 +42,6 @@ mod tests {
 
     #[test]
     fn without_a_secret_everybody_may_ask() {
-        assert!(may_ask(None, &HeaderMap::new()));
+        assert!(may_ask(None, &header(PEER_HEADER, &[])));
     }
 }

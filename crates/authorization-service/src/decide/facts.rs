@@ -1,40 +1,64 @@
 //! What expressions may know of the request besides the user (upstream contract §3.1, §6.2): the client type and
 //! whether it is a backoffice request. The gateway sets both headers, always (G-HDR-18).
 
-use actix_web::http::header::HeaderMap;
+use access_rules::Facts;
 use service_kit::HeaderName;
+
+use super::question::RequestHeaders;
 
 /// Several client types, or one that is no text: nobody knows which the gateway meant (G-HDR-14).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the client type header holds more than one value, or no text")]
 pub(crate) struct ClientTypeUnclear;
 
+/// Where the facts are read.
+#[derive(Debug)]
+pub(crate) struct FactHeaders {
+    /// `CLIENT_TYPE_HEADER_KEY`.
+    pub(crate) client_type: HeaderName,
+    /// `BACKOFFICE_HEADER_KEY`.
+    pub(crate) backoffice: HeaderName,
+}
+
+impl FactHeaders {
+    pub(crate) fn read<'request>(
+        &self,
+        headers: &'request impl RequestHeaders,
+    ) -> Result<Facts<'request>, ClientTypeUnclear> {
+        Ok(Facts {
+            client_type: client_type(headers.values(self.client_type.as_str()))?,
+            is_backoffice: is_backoffice(headers.values(self.backoffice.as_str())),
+        })
+    }
+}
+
 /// The client type; empty if there is none. Gateways write a lone `-` for a value they do not have.
-pub(crate) fn client_type<'request>(
-    headers: &'request HeaderMap,
-    name: &HeaderName,
+fn client_type<'request>(
+    mut values: impl Iterator<Item = &'request [u8]>,
 ) -> Result<&'request str, ClientTypeUnclear> {
-    let mut values = headers.get_all(name.as_str());
     match (values.next(), values.next()) {
         (None, _) => Ok(""),
-        (Some(value), None) => {
-            let text = value.to_str().map_err(|_| ClientTypeUnclear)?.trim();
-            match text {
-                "-" => Ok(""),
-                joined if joined.contains(',') => Err(ClientTypeUnclear),
-                text => Ok(text),
-            }
-        }
+        (Some(value), None) => match text(value).ok_or(ClientTypeUnclear)?.trim() {
+            "-" => Ok(""),
+            joined if joined.contains(',') => Err(ClientTypeUnclear),
+            text => Ok(text),
+        },
         (Some(_), Some(_)) => Err(ClientTypeUnclear),
     }
 }
 
+/// What RFC 9110 §5.5 lets a sender write.
+fn text(value: &[u8]) -> Option<&str> {
+    let is_text = value.iter().all(|byte| matches!(byte, b' '..=b'~' | b'\t'));
+    std::str::from_utf8(value).ok().filter(|_| is_text)
+}
+
 /// Whether it is a backoffice request. Envoy adds a second value on its frontend listener: any `0` makes it false,
 /// else the last one counts.
-pub(crate) fn is_backoffice(headers: &HeaderMap, name: &HeaderName) -> bool {
+fn is_backoffice<'request>(values: impl Iterator<Item = &'request [u8]>) -> bool {
     let mut last = false;
-    for value in headers.get_all(name.as_str()) {
-        match value.as_bytes().trim_ascii() {
+    for value in values {
+        match value.trim_ascii() {
             b"0" => return false,
             value => last = value == b"1" || value.eq_ignore_ascii_case(b"true"),
         }
@@ -44,17 +68,10 @@ pub(crate) fn is_backoffice(headers: &HeaderMap, name: &HeaderName) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use actix_web::http::header;
-
     use super::*;
 
-    fn headers(values: &[&str]) -> (HeaderMap, HeaderName) {
-        let mut headers = HeaderMap::new();
-        for value in values {
-            let value = header::HeaderValue::from_bytes(value.as_bytes()).unwrap();
-            headers.append(header::HeaderName::from_static("x-fact"), value);
-        }
-        (headers, HeaderName::parse("X-Fact").unwrap())
+    fn bytes<'a>(values: &'a [&'a str]) -> impl Iterator<Item = &'a [u8]> {
+        values.iter().map(|value| value.as_bytes())
     }
 
     #[test]
@@ -69,8 +86,7 @@ mod tests {
             (&["a,b"], Err(ClientTypeUnclear)),
             (&["\u{e8}"], Err(ClientTypeUnclear)),
         ] {
-            let (headers, name) = headers(values);
-            assert_eq!(client_type(&headers, &name), expected, "{values:?}");
+            assert_eq!(client_type(bytes(values)), expected, "{values:?}");
         }
     }
 
@@ -89,8 +105,7 @@ mod tests {
             (&["false", "1"], true),
             (&["1", "false"], false),
         ] {
-            let (headers, name) = headers(values);
-            assert_eq!(is_backoffice(&headers, &name), expected, "{values:?}");
+            assert_eq!(is_backoffice(bytes(values)), expected, "{values:?}");
         }
     }
 }

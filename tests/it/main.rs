@@ -16,6 +16,7 @@
 mod commands;
 mod deployment;
 mod developer;
+mod differential;
 mod drop_in;
 mod durability;
 mod gateways;
@@ -24,5 +25,6 @@ mod logs;
 mod readme;
 mod replicas;
 mod revocation;
+mod scale;
 mod start;
 mod upstream;

@@ -26,9 +26,8 @@ mod on_mongodb {
         is_full: bool,
     }
 
-    #[expect(clippy::disallowed_methods, reason = "a person asks for the full run with a variable")]
     fn scale() -> Scale {
-        let is_full = std::env::var("GETTONE_TEST_SCALE").is_ok_and(|scale| scale == "full");
+        let is_full = crate::scale::is_full();
         if is_full {
             Scale {
                 revocations: 1000,

@@ -10,17 +10,18 @@ use common::{Clock, Profile};
 use service_kit::server;
 use service_kit::status::Status;
 use service_kit::traces::Traces;
-use service_kit::{HeaderName, Problems, Service, StartError, SystemClock, Variable, Vars};
+use service_kit::{CommandFailure, HeaderName, Problems, Service, StartError, SystemClock, Variable, Vars};
 use url::Url;
 
 use crate::answer::Answers;
+use crate::cli;
 use crate::config::{Config, FailureStatus};
 use crate::decide::DecisionPoint;
 use crate::decide::facts::FactHeaders;
 use crate::http::auth::{self, DecisionRoute};
 use crate::http::management;
 use crate::metrics::Metrics;
-use crate::rules_source::{self, LiveRules, RulesSource, Watch};
+use crate::rules_source::{self, LiveRules, Watch};
 use crate::userinfo::Principals;
 use crate::userinfo::answer::Reading;
 use crate::userinfo::breaker::Breaker;
@@ -81,17 +82,26 @@ impl Service for AuthorizationService {
     }
 
     fn check(config: &Config) -> Result<(), StartError> {
-        RulesSource::new(config).load(SystemClock.now()).map(drop)
+        rules_source::start(&config.rules(), SystemClock.now()).map(drop)
+    }
+
+    fn with_commands(program: clap::Command) -> clap::Command {
+        cli::with_commands(program)
+    }
+
+    fn command(arguments: &clap::ArgMatches, vars: &Vars) -> Option<Result<(), CommandFailure>> {
+        cli::run(arguments, vars)
     }
 
     async fn build(config: Config) -> Result<Self, StartError> {
         warn_about(&config);
-        let source = RulesSource::new(&config);
-        let rules = source.load(SystemClock.now())?;
+        let settings = config.rules();
+        let rules = rules_source::start(&settings, SystemClock.now())?;
         let version = config.service_version.as_deref().unwrap_or(env!("CARGO_PKG_VERSION"));
         let metrics = Metrics::new(Self::NAME, version, SystemClock.now(), &rules);
-        let live = Arc::new(LiveRules::new(rules, source.file.clone()));
-        let watch = Watch::new(source, Arc::clone(&live), Arc::clone(&metrics.rules), Arc::new(SystemClock));
+        let live = Arc::new(LiveRules::new(rules, settings.file.display().to_string()));
+        let watch =
+            Watch::new(settings, Arc::clone(&live), Arc::clone(&metrics.rules), Arc::new(SystemClock));
         let principals = principals(&config, &metrics)?;
         let traces = Traces::start(config.traces(), version, metrics.spans())?;
         let listener = server::bind(&config.http_host, config.http_port, "HTTP_PORT")?;

@@ -2,9 +2,10 @@
 //! so that every mistake is found before the first request and all of them are reported together.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use access_rules::RepeatedSlashes;
 use common::Profile;
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer};
@@ -121,10 +122,42 @@ impl Config {
         })
     }
 
-    /// Where the rules are.
+    /// Which rules decide.
     #[must_use]
-    pub fn rules_file(&self) -> PathBuf {
-        self.configuration_path.join(format!("{}.json", self.configuration_file_name))
+    pub fn rules(&self) -> RulesSettings {
+        RulesSettings::new(&self.configuration_path, &self.configuration_file_name, self.profile)
+    }
+}
+
+/// Which rules decide: the part of the configuration that the commands for rules need too.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RulesSettings {
+    pub file: PathBuf,
+    pub repeated_slashes: RepeatedSlashes,
+}
+
+impl RulesSettings {
+    fn new(folder: &Path, name: &str, profile: Profile) -> Self {
+        Self {
+            file: folder.join(format!("{name}.json")),
+            repeated_slashes: match profile {
+                Profile::Standard => RepeatedSlashes::Refuse,
+                Profile::DropIn => RepeatedSlashes::Merge,
+            },
+        }
+    }
+
+    /// Reads these variables and no other, so that rules can be looked at where no service could start.
+    ///
+    /// # Errors
+    /// Every mistake in them.
+    pub fn from_vars(vars: &Vars) -> Result<Self, Problems> {
+        let mut problems = Problems::default();
+        let folder: Option<PathBuf> = one(vars, "configuration_path", &mut problems);
+        let name: Option<String> = one(vars, "configuration_file_name", &mut problems);
+        let profile = one(vars, "profile", &mut problems);
+        let settings = folder.zip(name).zip(profile);
+        problems.or(settings.map(|((folder, name), profile)| Self::new(&folder, &name, profile)))
     }
 }
 
@@ -159,8 +192,12 @@ fn check_together(vars: &Vars, problems: &mut Problems) {
 }
 
 fn alone<T: DeserializeOwned>(vars: &Vars, field: &str) -> Option<T> {
+    one(vars, field, &mut Problems::default())
+}
+
+fn one<T: DeserializeOwned>(vars: &Vars, field: &str, problems: &mut Problems) -> Option<T> {
     let variable = Config::TABLE.iter().find(|variable| variable.field == field)?;
-    vars.read(variable, &mut Problems::default())
+    vars.read(variable, problems)
 }
 
 /// Where userinfo is asked: http or https, without credentials and fragment.
@@ -254,7 +291,7 @@ mod tests {
     fn userinfo_url_is_all_that_must_be_set() {
         let config = read(&[URL]).unwrap();
         assert_eq!((config.http_port, config.profile), (3000, Profile::Standard));
-        assert_eq!(config.rules_file(), PathBuf::from("./auth.json"));
+        assert_eq!(config.rules().file, PathBuf::from("./auth.json"));
         assert_eq!(config.service_prefix.0, "");
         assert!(config.authorization_strict_mode_enabled);
         assert!(

@@ -4,6 +4,7 @@
 
 mod answer;
 mod app;
+mod cli;
 mod config;
 mod decide;
 mod http;

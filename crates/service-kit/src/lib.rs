@@ -14,6 +14,7 @@ mod kept_body;
 pub mod logging;
 pub mod metrics;
 pub mod openapi;
+pub mod output;
 pub mod request_id;
 pub mod server;
 mod service;

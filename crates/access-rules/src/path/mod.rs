@@ -223,3 +223,25 @@ fn decode_reserved(path: &str, repeated_slashes: RepeatedSlashes) -> Option<Stri
         RepeatedSlashes::Refuse => decoded,
     })
 }
+
+/// The path as servers see it that cut dots off the end of every name, and as those see it that also take what follows the
+/// last dot for the format of the answer (G-PATH-12); `None` where that is no different.
+pub(crate) fn without_endings(path: &str) -> [Option<String>; 2] {
+    if !path.contains('.') {
+        return [None, None];
+    }
+    let undotted = path.split('/').map(without_dots).collect::<Vec<_>>().join("/");
+    let (names, slash) = undotted.strip_suffix('/').map_or((undotted.as_str(), ""), |names| (names, "/"));
+    let (above, last) = names.rsplit_once('/').unwrap_or(("", names));
+    let unsuffixed = match last.rsplit_once('.') {
+        Some((name, _)) if !name.trim_end_matches('.').is_empty() => Some(format!("{above}/{name}{slash}")),
+        _ => None,
+    };
+    [(undotted != path).then_some(undotted), unsuffixed]
+}
+
+/// A name of dots alone stays: without them it would be none.
+fn without_dots(segment: &str) -> &str {
+    let name = segment.trim_end_matches('.');
+    if name.is_empty() { segment } else { name }
+}

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::{MAX_PATH_LENGTH, PathRefusal, RepeatedSlashes, RequestPath};
+use super::{MAX_PATH_LENGTH, PathRefusal, RepeatedSlashes, RequestPath, without_endings};
 
 const PROFILES: [RepeatedSlashes; 2] = [RepeatedSlashes::Refuse, RepeatedSlashes::Merge];
 
@@ -121,6 +121,24 @@ fn g_path_12_suffixes_that_some_servers_trim() {
         &["/admin%09", "/admin%0a", "/admin%0d%0a", "/admin%0A", "/a%7f", "/a%1F"],
     );
     assert_refused(PathRefusal::ControlByte, &["/admin\t", "/admin\r\n", "/a\0", "/a%00", "/a\u{7f}"]);
+}
+
+#[test]
+fn g_path_12_endings_that_some_servers_cut() {
+    for (path, undotted, unsuffixed) in [
+        ("/admin", None, None),
+        ("/admin.", Some("/admin"), None),
+        ("/admin./x..", Some("/admin/x"), None),
+        ("/v1.2/admin", None, None),
+        ("/admin.json", None, Some("/admin")),
+        ("/a/admin.json/", None, Some("/a/admin/")),
+        ("/a/admin.tar.gz.", Some("/a/admin.tar.gz"), Some("/a/admin.tar")),
+        ("/.well-known", None, None),
+        ("/...", None, None),
+    ] {
+        let [undotted, unsuffixed] = [undotted, unsuffixed].map(|path: Option<&str>| path.map(str::to_owned));
+        assert_eq!(without_endings(path), [undotted, unsuffixed], "{path}");
+    }
 }
 
 #[test]

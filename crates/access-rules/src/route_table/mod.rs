@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use crate::expression::Facts;
 use crate::method::Method;
-use crate::path::{PathRefusal, RepeatedSlashes, RequestPath};
+use crate::path::{PathRefusal, RepeatedSlashes, RequestPath, without_endings};
 use key::Key;
 use tree::{Node, Spelling, Walk};
 
@@ -37,7 +37,7 @@ pub struct Request<'a> {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Found<'t> {
     rule: &'t Arc<Rule>,
-    other_readings: [Option<&'t Arc<Rule>>; 2],
+    other_readings: [Option<&'t Arc<Rule>>; 4],
 }
 
 impl<'t> Found<'t> {
@@ -111,18 +111,20 @@ impl RouteTable {
         let walk = Walk::run(&self.root, path.as_str(), method, Spelling::Exact);
         let rule = walk.entry().and_then(|entry| entry.rule(is_backoffice)).ok_or(NotFound::NoRule)?;
 
-        // A server may merge slashes or not, ignore case or not, decode `%3A` before routing or not. A rule that
-        // governs another reading of this path must allow too (conformance §3.0 rule 2, K-10, G-PATH-27).
-        let lenient = (walk.near_miss() || path.decoded().is_some()).then(|| {
-            Walk::run(&self.root, path.decoded().unwrap_or(path.as_str()), method, Spelling::AnyCase)
-        });
+        // A server may merge slashes or not, ignore case or not, decode `%3A` before routing or not, take the end of a
+        // name for a file format or not. A rule that governs another reading of this path must allow too (conformance
+        // §3.0 rule 2, K-10, G-PATH-12, G-PATH-27).
+        let lenient_path = path.decoded().unwrap_or(path.as_str());
+        let any_case = |path: &str| Walk::run(&self.root, path, method, Spelling::AnyCase);
+        let lenient = (walk.near_miss() || path.decoded().is_some()).then(|| any_case(lenient_path));
+        let [undotted, unsuffixed] = without_endings(lenient_path).map(|path| path.as_deref().map(any_case));
         let literal = path.unmerged().map(|path| Walk::run(&self.root, path, method, Spelling::Exact));
-        let mut other_readings = [None; 2];
-        for (place, reading) in other_readings.iter_mut().zip([lenient, literal]) {
+        let mut other_readings = [None; 4];
+        for (place, reading) in other_readings.iter_mut().zip([lenient, literal, undotted, unsuffixed]) {
             // A reading that no rule speaks for says nothing; one whose entry lacks the section denies.
             if let Some(entry) = reading.and_then(|walk| walk.entry()) {
                 let other = entry.rule(is_backoffice).ok_or(NotFound::NoRule)?;
-                *place = (!Arc::ptr_eq(other, rule)).then_some(other);
+                *place = (!std::ptr::eq(other, rule)).then_some(other);
             }
         }
         Ok(Found { rule, other_readings })

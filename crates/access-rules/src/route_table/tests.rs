@@ -326,6 +326,22 @@ fn g_path_11_and_27_no_spelling_reaches_the_public_parent_alone() {
 }
 
 #[test]
+fn g_path_12_what_some_servers_cut_off_a_name_never_gets_more() {
+    assert_found(
+        &[("/api/:id", "GET"), ("/api/admin", "ALL"), ("/files", "ALL"), ("/files/export", "GET")],
+        &[
+            ("GET", "/api/admin.", "/api/:id GET, /api/admin ALL"),
+            ("GET", "/api/ADMIN.json", "/api/:id GET, /api/admin ALL"),
+            ("GET", "/api/admin.json?x", "/api/:id GET, /api/admin ALL"),
+            ("GET", "/api/report.json", "/api/:id GET"),
+            ("GET", "/files/export.csv/", "/files ALL, /files/export GET"),
+            ("GET", "/files./export", ""),
+            ("POST", "/files/export.csv", "/files ALL"),
+        ],
+    );
+}
+
+#[test]
 fn g_path_18_segment_boundaries() {
     assert_found(
         &[("/foo", "ALL"), ("/foo-bar", "GET")],

@@ -1,10 +1,9 @@
 //! The rules file as a file: its bytes, and whether they may have changed since they were read. Knows nothing of rules.
 
-use std::fmt;
 use std::fs::{File, Metadata};
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
+use std::path::Path;
 
 use access_rules::MAX_RULES_FILE_SIZE;
 use common::Timestamp;
@@ -12,14 +11,10 @@ use common::Timestamp;
 /// Two changes closer together than this may leave the same times behind: file systems count in ticks, some in seconds.
 const TICK_SECONDS: i64 = 2;
 
-/// Where the rules are. `Display` prints the path.
-#[derive(Debug, Clone)]
-pub(crate) struct RulesFile(PathBuf);
-
 /// A content of the file, and what the file looked like when it was read.
 #[derive(Debug)]
 pub(super) struct Content {
-    pub(super) content: Vec<u8>,
+    pub(super) bytes: Vec<u8>,
     pub(super) stamp: Stamp,
 }
 
@@ -33,36 +28,24 @@ pub(super) struct Stamp {
     changed: (i64, i64),
 }
 
-impl RulesFile {
-    pub(super) fn new(path: PathBuf) -> Self {
-        Self(path)
-    }
-
-    /// What the file looks like now. The path is followed anew each time: Kubernetes replaces a mounted file by
-    /// pointing a link above it elsewhere.
-    pub(super) fn stamp(&self) -> io::Result<Stamp> {
-        Ok(Stamp::of(&std::fs::metadata(&self.0)?))
-    }
-
-    /// Reads the file, up to one byte more than rules may have.
-    pub(super) fn read(&self) -> io::Result<Content> {
-        // Asked before it is opened: opening a pipe waits for a writer, for ever.
-        if !std::fs::metadata(&self.0)?.is_file() {
-            return Err(io::Error::other("it is not a file"));
-        }
-        let file = File::open(&self.0)?;
-        let stamp = Stamp::of(&file.metadata()?);
-        let mut content = Vec::new();
-        let limit = u64::try_from(MAX_RULES_FILE_SIZE).unwrap_or(u64::MAX).saturating_add(1);
-        file.take(limit).read_to_end(&mut content)?;
-        Ok(Content { content, stamp })
-    }
+/// What the file looks like now. The path is followed anew each time: Kubernetes replaces a mounted file by pointing a
+/// link above it elsewhere.
+pub(super) fn stamp(path: &Path) -> io::Result<Stamp> {
+    Ok(Stamp::of(&std::fs::metadata(path)?))
 }
 
-impl fmt::Display for RulesFile {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.display().fmt(formatter)
+/// Reads the file, up to one byte more than rules may have.
+pub(super) fn read(path: &Path) -> io::Result<Content> {
+    // Asked before it is opened: opening a pipe waits for a writer, for ever.
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(io::Error::other("it is not a file"));
     }
+    let file = File::open(path)?;
+    let stamp = Stamp::of(&file.metadata()?);
+    let mut bytes = Vec::new();
+    let limit = u64::try_from(MAX_RULES_FILE_SIZE).unwrap_or(u64::MAX).saturating_add(1);
+    file.take(limit).read_to_end(&mut bytes)?;
+    Ok(Content { bytes, stamp })
 }
 
 impl Stamp {

@@ -6,13 +6,13 @@ use arc_swap::ArcSwap;
 use common::Timestamp;
 use serde::Serialize;
 
-use super::{RuleSet, RulesFile};
+use super::RuleSet;
 
 /// The rules in force. A request takes them once and keeps to them (G-CACHE-10).
 #[derive(Debug)]
 pub(crate) struct LiveRules {
     current: ArcSwap<RuleSet>,
-    file: RulesFile,
+    file: String,
     file_state: Mutex<FileState>,
 }
 
@@ -45,7 +45,8 @@ pub(crate) struct RulesStatus {
 }
 
 impl LiveRules {
-    pub(crate) fn new(rules: RuleSet, file: RulesFile) -> Self {
+    /// `file` is where they were read, as people are told it.
+    pub(crate) fn new(rules: RuleSet, file: String) -> Self {
         let state = FileState { checked_at: rules.loaded_at, refusal: None };
         Self { current: ArcSwap::from_pointee(rules), file, file_state: Mutex::new(state) }
     }
@@ -79,7 +80,7 @@ impl LiveRules {
         RulesStatus {
             version: current.version.to_string(),
             rules: current.table.rules().count(),
-            file: self.file.to_string(),
+            file: self.file.clone(),
             loaded_at: current.loaded_at,
             age_seconds: now.unix_seconds().saturating_sub(current.loaded_at.unix_seconds()),
             checked_at,

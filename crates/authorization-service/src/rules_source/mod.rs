@@ -7,14 +7,13 @@ mod live;
 mod tests;
 mod watch;
 
-use access_rules::{LoadedRules, RepeatedSlashes, RouteTable, load_rules};
-use common::{Profile, Timestamp};
+use access_rules::{InvalidRules, LoadedRules, RouteTable, load_rules};
+use common::Timestamp;
 use service_kit::StartError;
 use sha2::{Digest, Sha256};
 
-use crate::config::Config;
+use crate::config::RulesSettings;
 
-pub(crate) use file::RulesFile;
 pub(crate) use live::LiveRules;
 pub(crate) use watch::{Watch, run};
 
@@ -32,7 +31,7 @@ pub(crate) struct RuleSet {
 pub(crate) struct RulesVersion([u8; 32]);
 
 impl RulesVersion {
-    pub(crate) fn of(content: &[u8]) -> Self {
+    fn of(content: &[u8]) -> Self {
         Self(Sha256::digest(content).into())
     }
 }
@@ -49,57 +48,58 @@ impl std::fmt::Debug for RulesVersion {
     }
 }
 
-/// How the rules of a configuration are read.
-#[derive(Debug, Clone)]
-pub(crate) struct RulesSource {
-    pub(crate) file: RulesFile,
-    repeated_slashes: RepeatedSlashes,
+/// Why there are no rules.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RulesError {
+    #[error(
+        "the rules file {file} cannot be read ({reason}): CONFIGURATION_PATH and CONFIGURATION_FILE_NAME (without \
+         .json) say where it is"
+    )]
+    Unreadable { file: String, reason: std::io::Error },
+    /// Lists every mistake.
+    #[error(transparent)]
+    Invalid(#[from] InvalidRules),
 }
 
-impl RulesSource {
-    pub(crate) fn new(config: &Config) -> Self {
-        Self {
-            file: RulesFile::new(config.rules_file()),
-            repeated_slashes: match config.profile {
-                Profile::Standard => RepeatedSlashes::Refuse,
-                Profile::DropIn => RepeatedSlashes::Merge,
-            },
-        }
-    }
+/// Reads and compiles the rules file.
+///
+/// # Errors
+/// As [`RulesError`] says.
+pub(crate) fn load(settings: &RulesSettings) -> Result<LoadedRules, RulesError> {
+    compile(settings, &read(settings)?).map_err(RulesError::Invalid)
+}
 
-    /// Reads and compiles the file, for a start.
-    ///
-    /// # Errors
-    /// A sentence if it cannot be read, else every mistake in it with its place.
-    pub(crate) fn load(&self, now: Timestamp) -> Result<RuleSet, StartError> {
-        let read = self.file.read().map_err(|error| {
-            StartError::new(format!(
-                "the rules file {} cannot be read ({error}): CONFIGURATION_PATH and CONFIGURATION_FILE_NAME (without \
-                 .json) say where it is",
-                self.file
-            ))
-        })?;
-        self.compile(&read.content, now).map_err(StartError::new)
-    }
+/// Reads and compiles the rules file for a service that starts; what is doubtful in it goes to the log.
+///
+/// # Errors
+/// A sentence if it cannot be read, else every mistake in it with its place.
+pub(crate) fn start(settings: &RulesSettings, now: Timestamp) -> Result<RuleSet, StartError> {
+    let rules = read(settings).and_then(|content| Ok(rule_set(settings, &content, now)?));
+    rules.map_err(|error| StartError::new(error.to_string()))
+}
 
-    /// Compiles a content of the file; what is doubtful in it goes to the log.
-    ///
-    /// # Errors
-    /// Every mistake in it with its place.
-    fn compile(&self, content: &[u8], now: Timestamp) -> Result<RuleSet, String> {
-        let LoadedRules { table, warnings } =
-            load_rules(&self.file.to_string(), content, self.repeated_slashes)
-                .map_err(|invalid| invalid.to_string())?;
-        for warning in warnings {
-            tracing::warn!(
-                rule.file = warning.file,
-                rule.line = warning.line,
-                rule.column = warning.column,
-                rule.place = warning.place,
-                "{}",
-                warning.message
-            );
-        }
-        Ok(RuleSet { table, version: RulesVersion::of(content), loaded_at: now })
+fn read(settings: &RulesSettings) -> Result<Vec<u8>, RulesError> {
+    file::read(&settings.file)
+        .map(|read| read.bytes)
+        .map_err(|reason| RulesError::Unreadable { file: settings.file.display().to_string(), reason })
+}
+
+fn compile(settings: &RulesSettings, content: &[u8]) -> Result<LoadedRules, InvalidRules> {
+    load_rules(&settings.file.display().to_string(), content, settings.repeated_slashes)
+}
+
+/// Compiles a content of the file; what is doubtful in it goes to the log.
+fn rule_set(settings: &RulesSettings, content: &[u8], now: Timestamp) -> Result<RuleSet, InvalidRules> {
+    let LoadedRules { table, warnings } = compile(settings, content)?;
+    for warning in warnings {
+        tracing::warn!(
+            rule.file = warning.file,
+            rule.line = warning.line,
+            rule.column = warning.column,
+            rule.place = warning.place,
+            "{}",
+            warning.message
+        );
     }
+    Ok(RuleSet { table, version: RulesVersion::of(content), loaded_at: now })
 }

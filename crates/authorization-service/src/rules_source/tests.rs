@@ -11,7 +11,7 @@ use service_kit::{SystemClock, Vars};
 use tempfile::TempDir;
 
 use super::watch::Cause;
-use super::{LiveRules, RulesSource, Watch};
+use super::{LiveRules, Watch, file, start};
 use crate::config::Config;
 use crate::metrics::Metrics;
 
@@ -38,11 +38,12 @@ impl Fixture {
             ("USERINFO_URL", "http://127.0.0.1:1/"),
         ]))
         .unwrap();
-        let source = RulesSource::new(&config);
-        let first = source.load(SystemClock.now()).unwrap();
+        let settings = config.rules();
+        let first = start(&settings, SystemClock.now()).unwrap();
         let metrics = Metrics::new("authorization-service", "0", Timestamp::from_unix_seconds(0), &first);
-        let live = Arc::new(LiveRules::new(first, source.file.clone()));
-        let watch = Watch::new(source, Arc::clone(&live), Arc::clone(&metrics.rules), Arc::new(SystemClock));
+        let live = Arc::new(LiveRules::new(first, String::new()));
+        let watch =
+            Watch::new(settings, Arc::clone(&live), Arc::clone(&metrics.rules), Arc::new(SystemClock));
         Self { folder, live, watch, metrics }
     }
 
@@ -257,7 +258,7 @@ fn a_file_that_rests_is_not_read_again() {
     fixture.watch.clock = Arc::new(testkit::FakeClock::at(ahead));
     fixture.look();
     let seen = fixture.watch.seen.expect("it rests");
-    assert_eq!(fixture.watch.source.file.stamp().unwrap(), seen);
+    assert_eq!(file::stamp(&fixture.file()).unwrap(), seen);
     fixture.write(rules("other"));
     fixture.look();
     assert_eq!(fixture.in_force(), "other");

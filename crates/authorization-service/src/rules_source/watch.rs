@@ -14,9 +14,10 @@ use std::time::Duration;
 use common::{Clock, Timestamp};
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::file::{Content, Stamp};
+use super::file::{self, Content, Stamp};
 use super::live::Refusal;
-use super::{LiveRules, RuleSet, RulesSource, RulesVersion};
+use super::{LiveRules, RuleSet, RulesVersion, rule_set};
+use crate::config::RulesSettings;
 use crate::metrics::RulesMetrics;
 
 /// Between two looks: new rules are in force within a second (G-CACHE-10), after two looks at the most.
@@ -25,7 +26,7 @@ const LOOK: Duration = Duration::from_millis(500);
 /// The one who looks.
 #[derive(Debug)]
 pub(crate) struct Watch {
-    pub(super) source: RulesSource,
+    pub(super) settings: RulesSettings,
     live: Arc<LiveRules>,
     metrics: Arc<RulesMetrics>,
     pub(super) clock: Arc<dyn Clock>,
@@ -85,27 +86,29 @@ fn look_again(mut watch: Watch, asked: &Receiver<()>) {
 
 impl Watch {
     pub(crate) fn new(
-        source: RulesSource,
+        settings: RulesSettings,
         live: Arc<LiveRules>,
         metrics: Arc<RulesMetrics>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { source, live, metrics, clock, seen: None, doubt: None }
+        Self { settings, live, metrics, clock, seen: None, doubt: None }
     }
 
     /// One look at the file, and what follows from it.
     pub(super) fn look(&mut self, cause: Cause) {
         let now = self.clock.now();
         let unchanged = cause == Cause::Time
-            && self.seen.is_some_and(|seen| self.source.file.stamp().is_ok_and(|stamp| stamp == seen));
+            && self
+                .seen
+                .is_some_and(|seen| file::stamp(&self.settings.file).is_ok_and(|stamp| stamp == seen));
         if unchanged {
             self.tell_doubt();
         } else {
-            match self.source.file.read() {
+            match file::read(&self.settings.file) {
                 Ok(content) => self.consider(&content, cause, now),
                 Err(error) => {
                     self.seen = None;
-                    let message = format!("{} cannot be read: {error}", self.source.file);
+                    let message = format!("{} cannot be read: {error}", self.settings.file.display());
                     self.refuse(Bad::Unreadable(error.to_string()), message, cause, now);
                 }
             }
@@ -116,7 +119,7 @@ impl Watch {
 
     fn consider(&mut self, read: &Content, cause: Cause, now: Timestamp) {
         self.seen = Some(read.stamp).filter(|stamp| stamp.is_settled(now));
-        let version = RulesVersion::of(&read.content);
+        let version = RulesVersion::of(&read.bytes);
         if version == self.live.current().version {
             self.doubt = None;
             if self.live.recover() {
@@ -133,9 +136,9 @@ impl Watch {
             self.tell_doubt();
             return;
         }
-        match self.source.compile(&read.content, now) {
+        match rule_set(&self.settings, &read.bytes, now) {
             Ok(rules) => self.put_in_force(rules),
-            Err(message) => self.refuse(Bad::Invalid(version), message, cause, now),
+            Err(invalid) => self.refuse(Bad::Invalid(version), invalid.to_string(), cause, now),
         }
     }
 

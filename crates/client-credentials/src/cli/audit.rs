@@ -4,8 +4,8 @@ use clap::Args;
 use serde_json::Value;
 use service_kit::Vars;
 
-use super::output::Column;
 use super::{CommandError, Connection};
+use service_kit::output::Column;
 
 #[derive(Debug, Args)]
 pub(super) struct Audit {

@@ -7,8 +7,8 @@ use serde_json::{Map, Value, json};
 use service_kit::Vars;
 
 use super::clients::read_json;
-use super::output::Column;
 use super::{CommandError, Connection};
+use service_kit::output::Column;
 
 #[derive(Debug, Args)]
 pub(super) struct OfClient {

@@ -11,9 +11,9 @@ use service_kit::Vars;
 use service_kit::health::local_authority;
 
 use super::management::{Management, ManagementError};
-use super::output::{Column, Format};
 use super::{CommandError, Connection};
 use crate::generated_file::is_open_to_others;
+use service_kit::output::{Column, Format};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 

@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use service_kit::Vars;
 
 use super::management::ManagementError;
-use super::output::{self, Column};
 use super::{CommandError, Connection};
+use service_kit::output::{self, Column};
 
 /// What can be done with signing keys.
 #[derive(Debug, Subcommand)]

@@ -9,16 +9,14 @@ mod doctor;
 mod import;
 mod keys;
 mod management;
-mod output;
 
-use std::io::ErrorKind;
 use std::path::PathBuf;
 
 use clap::{Args, FromArgMatches, Subcommand};
+use service_kit::output::{self, Format};
 use service_kit::{CommandFailure, Vars};
 
 use management::{Management, ManagementError};
-use output::Format;
 
 /// What an operator may ask for.
 #[derive(Debug, Subcommand)]
@@ -91,8 +89,7 @@ pub(crate) fn with_commands(program: clap::Command) -> clap::Command {
 pub(crate) fn run(arguments: &clap::ArgMatches, vars: &Vars) -> Option<Result<(), CommandFailure>> {
     let command = Command::from_arg_matches(arguments).ok()?;
     Some(match execute(command, vars) {
-        // Whoever reads no further, as `head` does, has what they wanted.
-        Err(CommandError::Output(error)) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        Err(CommandError::Output(error)) if output::nobody_reads_on(&error) => Ok(()),
         Err(error) => Err(error.into()),
         Ok(()) => Ok(()),
     })

@@ -17,8 +17,8 @@ use service_kit::Vars;
 
 use self::file::Entry;
 use super::management::{Management, ManagementError};
-use super::output::Column;
 use super::{CommandError, Connection};
+use service_kit::output::Column;
 
 #[derive(Debug, Args)]
 pub(super) struct Import {

@@ -1,4 +1,4 @@
-//! How an answer is shown: JSON as the service gave it, or a table of the members that matter to a person.
+//! How a command shows its answer: JSON for programs, or a table of the members that matter to a person.
 
 use std::io::Write;
 
@@ -8,16 +8,16 @@ use serde_json::Value;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-/// See the module.
+/// For whom an answer is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum Format {
+pub enum Format {
     Table,
     Json,
 }
 
 /// A column: its heading, and where its text is in a record.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Column {
+pub struct Column {
     heading: &'static str,
     /// A JSON pointer (RFC 6901).
     pointer: &'static str,
@@ -26,12 +26,14 @@ pub(super) struct Column {
 
 impl Column {
     /// A text, a number or a list of them.
-    pub(super) const fn text(heading: &'static str, pointer: &'static str) -> Self {
+    #[must_use]
+    pub const fn text(heading: &'static str, pointer: &'static str) -> Self {
         Self { heading, pointer, show: text }
     }
 
     /// A moment: Unix time in milliseconds.
-    pub(super) const fn moment(heading: &'static str, pointer: &'static str) -> Self {
+    #[must_use]
+    pub const fn moment(heading: &'static str, pointer: &'static str) -> Self {
         Self { heading, pointer, show: moment }
     }
 
@@ -42,7 +44,10 @@ impl Column {
 
 impl Format {
     /// Shows records as rows, or `json` as it is.
-    pub(super) fn show(self, json: &Value, records: &[&Value], columns: &[Column]) -> std::io::Result<()> {
+    ///
+    /// # Errors
+    /// Standard output cannot be written.
+    pub fn show(self, json: &Value, records: &[&Value], columns: &[Column]) -> std::io::Result<()> {
         match self {
             Self::Json => print(&escaped(json)),
             Self::Table => print(&format!("{}\n", table(records, columns))),
@@ -50,7 +55,10 @@ impl Format {
     }
 
     /// Shows the members of one record below each other, or `json` as it is.
-    pub(super) fn show_one(self, json: &Value, members: &[Column]) -> std::io::Result<()> {
+    ///
+    /// # Errors
+    /// Standard output cannot be written.
+    pub fn show_one(self, json: &Value, members: &[Column]) -> std::io::Result<()> {
         match self {
             Self::Json => print(&escaped(json)),
             Self::Table => print(&lines(json, members)),
@@ -93,7 +101,8 @@ fn text(value: Option<&Value>) -> String {
 }
 
 /// As RFC 3339 in UTC; what is no moment is shown as it is.
-pub(super) fn moment(value: Option<&Value>) -> String {
+#[must_use]
+pub fn moment(value: Option<&Value>) -> String {
     let date = value.and_then(Value::as_i64).and_then(|millis| {
         let date = OffsetDateTime::from_unix_timestamp(millis.div_euclid(1000)).ok()?;
         date.format(&Rfc3339).ok()
@@ -102,7 +111,8 @@ pub(super) fn moment(value: Option<&Value>) -> String {
 }
 
 /// What could move the cursor or turn text around is an escape, and so are blanks that would forge a column.
-fn visible(text: &str) -> String {
+#[must_use]
+pub fn visible(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for character in text.chars() {
         let forges =
@@ -142,8 +152,17 @@ fn is_deceptive(character: char) -> bool {
         )
 }
 
-/// Whoever reads no further, as `head` does, has what they wanted.
-fn print(text: &str) -> std::io::Result<()> {
+/// Whoever reads no further, as `head` does, has what they wanted: no failure of the command.
+#[must_use]
+pub fn nobody_reads_on(error: &std::io::Error) -> bool {
+    error.kind() == std::io::ErrorKind::BrokenPipe
+}
+
+/// Writes to standard output, as it is: [`visible`] makes it safe for a terminal.
+///
+/// # Errors
+/// Standard output cannot be written.
+pub fn print(text: &str) -> std::io::Result<()> {
     let mut stdout = std::io::stdout();
     stdout.write_all(text.as_bytes())?;
     stdout.flush()

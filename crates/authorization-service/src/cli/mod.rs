@@ -1,0 +1,86 @@
+//! The commands for those who write rules and those who wonder about them: `authorization-service routes` and so on.
+//! They read files and need no running service. Without `--rules` they look at the rules that the service of their
+//! own environment would decide by: the same `CONFIGURATION_PATH`, `CONFIGURATION_FILE_NAME` and `PROFILE`.
+
+mod routes;
+
+use std::path::PathBuf;
+
+use access_rules::LoadedRules;
+use clap::{Args, FromArgMatches, Subcommand};
+use service_kit::output::{self, Format};
+use service_kit::{CommandFailure, Problems, Vars};
+
+use crate::config::RulesSettings;
+use crate::rules_source::{self, RulesError};
+
+/// What may be asked.
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// List every rule, in the order of the paths
+    Routes(routes::Routes),
+}
+
+/// Which rules, and how the answer is shown.
+#[derive(Debug, Args)]
+struct Asked {
+    /// The rules file [default: that of CONFIGURATION_PATH and CONFIGURATION_FILE_NAME]
+    #[arg(long, value_name = "FILE")]
+    rules: Option<PathBuf>,
+    /// A table for people, or JSON for scripts
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    output: Format,
+}
+
+/// Why a command did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+enum CommandError {
+    #[error("{0}\nEvery variable: authorization-service --print-config")]
+    Variables(Problems),
+    #[error(transparent)]
+    Rules(#[from] RulesError),
+    #[error("standard output cannot be written: {0}")]
+    Output(#[from] std::io::Error),
+}
+
+impl Asked {
+    fn load(&self, vars: &Vars) -> Result<LoadedRules, CommandError> {
+        let mut settings = RulesSettings::from_vars(vars).map_err(CommandError::Variables)?;
+        if let Some(file) = &self.rules {
+            settings.file.clone_from(file);
+        }
+        Ok(rules_source::load(&settings)?)
+    }
+}
+
+/// The arguments of the program with the commands among them.
+pub(crate) fn with_commands(program: clap::Command) -> clap::Command {
+    // The derived text would take the place of the program's own.
+    let about = program.get_about().cloned().unwrap_or_default();
+    Command::augment_subcommands(program).about(about)
+}
+
+/// Runs the command that the arguments name, if they name one of ours.
+pub(crate) fn run(arguments: &clap::ArgMatches, vars: &Vars) -> Option<Result<(), CommandFailure>> {
+    let command = Command::from_arg_matches(arguments).ok()?;
+    Some(match execute(&command, vars) {
+        Err(CommandError::Output(error)) if output::nobody_reads_on(&error) => Ok(()),
+        Err(error) => Err(error.into()),
+        Ok(()) => Ok(()),
+    })
+}
+
+impl From<CommandError> for CommandFailure {
+    fn from(error: CommandError) -> Self {
+        match error {
+            CommandError::Variables(_) => Self::Usage(error.to_string()),
+            error => Self::Failed(error.to_string()),
+        }
+    }
+}
+
+fn execute(command: &Command, vars: &Vars) -> Result<(), CommandError> {
+    match command {
+        Command::Routes(routes) => routes.run(vars),
+    }
+}

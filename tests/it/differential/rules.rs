@@ -1,0 +1,69 @@
+//! The rules of the deployment under test, and the handlers that its servers have. Nobody who asks has any right, so whatever
+//! is not public must not be reached.
+
+use serde_json::{Value, json};
+
+/// What a server runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Handler {
+    Public,
+    Admin,
+    Foo,
+    FooBar,
+    ApiAdmin,
+    ApiAny,
+    Test,
+    TestManagement,
+}
+
+impl Handler {
+    /// The handler at these segments or the nearest above them.
+    pub(super) fn of(segments: &[Vec<u8>]) -> Option<Self> {
+        let name = |place: usize| segments.get(place).map(Vec::as_slice);
+        match (name(0)?, name(1)) {
+            (b"public", _) => Some(Self::Public),
+            (b"admin", _) => Some(Self::Admin),
+            (b"foo", _) => Some(Self::Foo),
+            (b"foo-bar", _) => Some(Self::FooBar),
+            (b"api", Some(b"admin")) => Some(Self::ApiAdmin),
+            (b"api", Some(any)) if !any.is_empty() => Some(Self::ApiAny),
+            // Its rule names a verb and not ALL, so it governs this path alone (upstream contract §4.4).
+            (b"test", Some(b"management")) if name(2).is_none_or(<[u8]>::is_empty) => {
+                Some(Self::TestManagement)
+            }
+            (b"test", _) => Some(Self::Test),
+            _ => None,
+        }
+    }
+
+    /// Whether its own rule lets nobody in particular pass.
+    pub(super) fn is_public(self, verb: &str) -> bool {
+        match self {
+            Self::Public | Self::Foo | Self::Test => true,
+            Self::ApiAny => verb == "GET",
+            Self::TestManagement => verb != "DELETE",
+            Self::Admin | Self::FooBar | Self::ApiAdmin => false,
+        }
+    }
+}
+
+/// `auth.json` of the deployment.
+pub(super) fn rules() -> Value {
+    let open = json!({"authorization": {"expression": "true", "public": true}});
+    let staff = json!({"authorization": {"expression": "groups.admin", "public": false}});
+    json!({
+        "/public": {"ALL": open},
+        "/admin": {"ALL": staff},
+        "/foo": {"ALL": open},
+        "/foo-bar": {"ALL": staff},
+        "/api/:id": {"GET": open},
+        "/api/admin": {"ALL": staff},
+        "/test": {"ALL": open},
+        "/test/management": {"DELETE": staff},
+    })
+}
+
+/// Rules that forgot everything but the site: what the harness must find.
+pub(super) fn careless_rules() -> Value {
+    json!({"/": {"ALL": {"authorization": {"expression": "true", "public": true}}}})
+}

@@ -23,7 +23,7 @@ fn g_lint_01_g_lint_05_every_route_asks_but_those_that_are_named() {
     let lines = lines();
     assert_eq!(lines.iter().filter(|line| *line == "disabled: true").count(), 1, "one anchor, named `open`");
     let open = lines.iter().filter(|line| line.contains("typed_per_filter_config: ")).count();
-    // TRACE, two hosts, /clients, and the four public endpoints of client-credentials.
+    // TRACE, two hosts, /clients, and the four kinds of public endpoints of client-credentials.
     assert_eq!(open, 7, "routes that are open");
     let services = lines
         .iter()

@@ -31,4 +31,4 @@ pub use expression::{
 pub use method::{Method, VerbEntry};
 pub use path::{PathRefusal, RepeatedSlashes, RequestPath};
 pub use route_table::{Found, KeyError, NotFound, Position, Request, RouteTable, Rule, Section};
-pub use rules_file::{Finding, InvalidRules, LoadedRules, load_rules};
+pub use rules_file::{Finding, InvalidRules, LoadedRules, MAX_RULES_FILE_SIZE, load_rules};

@@ -62,7 +62,7 @@ pub(crate) enum KeptCaller {
     Nobody(String),
     /// With why.
     Unknown(String),
-    Known(Principal),
+    Known(Box<Principal>),
 }
 
 impl KeptDenial {
@@ -122,13 +122,13 @@ impl KeptCaller {
             Some(UserinfoAnswer::Known(principal)) => {
                 let evidence =
                     rule.map(|rule| rule.expression().evidence(facts, principal)).unwrap_or_default();
-                Self::Known(Principal { id: cut(&principal.id).to_owned(), ..evidence })
+                Self::Known(Box::new(Principal { id: cut(&principal.id).to_owned(), ..evidence }))
             }
         }
     }
 
     /// As the rules saw it.
-    pub(crate) const fn seen(&self) -> Caller<'_> {
+    pub(crate) fn seen(&self) -> Caller<'_> {
         match self {
             Self::NotLookedUp | Self::Unknown(_) => Caller::Unknown,
             Self::Nobody(_) => Caller::Anonymous,
@@ -208,7 +208,7 @@ mod tests {
     }
 
     fn known() -> KeptCaller {
-        KeptCaller::Known(Principal::default())
+        KeptCaller::Known(Box::default())
     }
 
     #[test]

@@ -36,8 +36,8 @@ pub(crate) fn routes(
         config.service(web::resource(rules::PATH).route(rules));
         let (point, token) = (Arc::clone(&decisions), token.clone());
         let decision = web::get().to(move |request: HttpRequest| {
-            let refused = require(token.as_deref(), request.headers());
-            ready(refused.err().unwrap_or_else(|| decisions::get(&request, &point)))
+            let refused = refusal(token.as_deref(), request.headers());
+            ready(refused.unwrap_or_else(|| decisions::get(&request, &point)))
         });
         config.service(
             web::resource(decisions::PATH).app_data(metrics::Route(decisions::PATH)).route(decision),
@@ -46,11 +46,11 @@ pub(crate) fn routes(
     }
 }
 
-/// Whether the request carries the management token, compared in constant time; else the answer.
-fn require(token: Option<&LongSecret>, headers: &HeaderMap) -> Result<(), HttpResponse> {
+/// The answer to a request that does not carry the management token, compared in constant time.
+fn refusal(token: Option<&LongSecret>, headers: &HeaderMap) -> Option<HttpResponse> {
     let Some(token) = token else {
         let sentence = "Decisions are shown to nobody as long as MANAGEMENT_TOKEN is not set.";
-        return Err(HttpResponse::Forbidden().json(ErrorBody::new(403, "access_denied", sentence)));
+        return Some(HttpResponse::Forbidden().json(ErrorBody::new(403, "access_denied", sentence)));
     };
     let mut values = headers.get_all(header::AUTHORIZATION);
     let presented = match (values.next(), values.next()) {
@@ -62,10 +62,11 @@ fn require(token: Option<&LongSecret>, headers: &HeaderMap) -> Result<(), HttpRe
         _ => &[],
     };
     if presented.ct_eq(token.0.expose().as_bytes()).into() {
-        return Ok(());
+        return None;
     }
     let sentence = "Send the management token: Authorization: Bearer TOKEN.";
-    Err(HttpResponse::Unauthorized()
+    let answer = HttpResponse::Unauthorized()
         .insert_header((header::WWW_AUTHENTICATE, r#"Bearer realm="gettone-management""#))
-        .json(ErrorBody::new(401, "unauthorized", sentence)))
+        .json(ErrorBody::new(401, "unauthorized", sentence));
+    Some(answer)
 }

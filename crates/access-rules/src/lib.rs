@@ -33,4 +33,6 @@ pub use lint::lint;
 pub use method::{Method, VerbEntry};
 pub use path::{PathRefusal, RepeatedSlashes, RequestPath};
 pub use route_table::{Found, KeyError, NotFound, Position, Request, RouteTable, Rule, Section};
-pub use rules_file::{Finding, FindingKind, InvalidRules, LoadedRules, Severity, load_rules};
+pub use rules_file::{
+    Finding, FindingKind, InvalidRules, LoadedRules, MAX_RULES_FILE_SIZE, Severity, load_rules,
+};

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use actix_web::web::{self, ServiceConfig};
 use common::{Clock, Profile};
+use service_kit::server;
 use service_kit::status::Status;
 use service_kit::traces::Traces;
 use service_kit::{CommandFailure, HeaderName, Problems, Service, StartError, SystemClock, Variable, Vars};
-use service_kit::{metrics, server};
 use url::Url;
 
 use crate::answer::Answers;
@@ -19,8 +19,9 @@ use crate::config::{Config, FailureStatus};
 use crate::decide::DecisionPoint;
 use crate::decide::facts::FactHeaders;
 use crate::http::auth::{self, DecisionRoute};
+use crate::http::management;
 use crate::metrics::Metrics;
-use crate::rules_source;
+use crate::rules_source::{self, LiveRules, Watch};
 use crate::userinfo::Principals;
 use crate::userinfo::answer::Reading;
 use crate::userinfo::breaker::Breaker;
@@ -42,6 +43,7 @@ pub struct AuthorizationService {
     delay: Duration,
     max_connections: u32,
     traces: Traces,
+    watch: Watch,
 }
 
 impl AuthorizationService {
@@ -80,7 +82,7 @@ impl Service for AuthorizationService {
     }
 
     fn check(config: &Config) -> Result<(), StartError> {
-        rules_source::read(&config.rules()).map(drop)
+        rules_source::start(&config.rules(), SystemClock.now()).map(drop)
     }
 
     fn with_commands(program: clap::Command) -> clap::Command {
@@ -93,9 +95,13 @@ impl Service for AuthorizationService {
 
     async fn build(config: Config) -> Result<Self, StartError> {
         warn_about(&config);
-        let rules = rules_source::read(&config.rules())?;
+        let settings = config.rules();
+        let rules = rules_source::start(&settings, SystemClock.now())?;
         let version = config.service_version.as_deref().unwrap_or(env!("CARGO_PKG_VERSION"));
         let metrics = Metrics::new(Self::NAME, version, SystemClock.now(), &rules);
+        let live = Arc::new(LiveRules::new(rules, settings.file.display().to_string()));
+        let watch =
+            Watch::new(settings, Arc::clone(&live), Arc::clone(&metrics.rules), Arc::new(SystemClock));
         let principals = principals(&config, &metrics)?;
         let traces = Traces::start(config.traces(), version, metrics.spans())?;
         let listener = server::bind(&config.http_host, config.http_port, "HTTP_PORT")?;
@@ -106,6 +112,7 @@ impl Service for AuthorizationService {
         Ok(Self {
             listener,
             management,
+            watch,
             traces,
             status: Status::new(Self::NAME, version),
             delay: Duration::from_secs(config.delay_shutdown_seconds),
@@ -121,7 +128,7 @@ impl Service for AuthorizationService {
                         .unwrap_or_else(|| FailureStatus::of(config.profile)),
                 },
                 decision_point: Arc::new(DecisionPoint {
-                    rules: Arc::new(rules),
+                    rules: live,
                     principals,
                     peer_secret: config.trusted_peer_secret,
                     fact_headers: FactHeaders {
@@ -141,6 +148,8 @@ impl Service for AuthorizationService {
             management = self.management_addr()?.map(|address| address.to_string()),
             "listening"
         );
+        // Until the end of this function: dropped, it ends the watch.
+        let _watch = rules_source::run(self.watch)?;
         let metrics = self.route.decision_point.metrics.http();
         let routes = routes(self.status.clone(), Arc::clone(&self.route));
         let traces = &self.traces;
@@ -152,7 +161,7 @@ impl Service for AuthorizationService {
                 server::MANAGEMENT_CONNECTIONS,
                 metrics,
                 traces,
-                management_routes(self.status.clone(), self.route),
+                management::routes(self.status.clone(), Arc::clone(&self.route.decision_point)),
             )?);
         }
         let outcome = server::run_until_stopped(servers, &self.status, self.delay).await;
@@ -166,20 +175,6 @@ fn routes(status: Status, route: Arc<DecisionRoute>) -> impl Fn(&mut ServiceConf
         status.routes(config);
         let route = Arc::clone(&route);
         config.default_service(web::to(move |request| auth::any(request, Arc::clone(&route))));
-    }
-}
-
-/// No decisions here, and no token either: there is nothing to change and nothing secret to read.
-fn management_routes(
-    status: Status,
-    route: Arc<DecisionRoute>,
-) -> impl Fn(&mut ServiceConfig) + Send + Clone + 'static {
-    move |config| {
-        status.routes(config);
-        let route = Arc::clone(&route);
-        let page = web::get().to(move || std::future::ready(route.decision_point.metrics.page()));
-        config.service(web::resource(metrics::PATH).route(page));
-        config.default_service(web::to(|| std::future::ready(auth::nothing_here())));
     }
 }
 

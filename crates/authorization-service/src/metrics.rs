@@ -3,10 +3,10 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use access_rules::{RouteTable, Rule};
+use access_rules::Rule;
 use actix_web::HttpResponse;
 use common::Timestamp;
 use service_kit::metrics::{
@@ -14,6 +14,7 @@ use service_kit::metrics::{
 };
 
 use crate::decide::denial::Denial;
+use crate::rules_source::RuleSet;
 use crate::userinfo::{Cause, UserinfoAnswer};
 
 /// Rules with a name of their own; more would be a burden for whoever stores the series.
@@ -25,13 +26,13 @@ pub(crate) struct Metrics {
     registry: MetricRegistry,
     allowed: Counter,
     denied: Counters<Labels<2>>,
-    rule_denials: RuleDenials,
+    pub(crate) rules: Arc<RulesMetrics>,
     pub(crate) groups_left_out: Counter,
     pub(crate) userinfo: Arc<UserinfoMetrics>,
 }
 
 impl Metrics {
-    pub(crate) fn new(service: &'static str, version: &str, started: Timestamp, rules: &RouteTable) -> Self {
+    pub(crate) fn new(service: &'static str, version: &str, started: Timestamp, rules: &RuleSet) -> Self {
         let mut registry = MetricRegistry::new(service, version, started);
         let allowed = [("outcome", "allow"), ("reason", "none")];
         let denied = Denial::WORDS.map(decision_labels);
@@ -43,7 +44,7 @@ impl Metrics {
         Self {
             allowed: decisions.get_or_create_owned(&allowed),
             denied: decisions,
-            rule_denials: RuleDenials::register(&mut registry, rules.rules()),
+            rules: Arc::new(RulesMetrics::register(&mut registry, rules)),
             groups_left_out: registry.counter("groups_left_out", "Groups that mia-groups could not carry"),
             userinfo: Arc::new(UserinfoMetrics::register(&mut registry)),
             registry,
@@ -58,7 +59,7 @@ impl Metrics {
         };
         self.denied.get_or_create(&decision_labels(denial.word())).inc();
         if let Some(rule) = rule {
-            self.rule_denials.count(rule, denial.word());
+            self.rules.denials.count(rule, denial.word());
         }
     }
 
@@ -76,36 +77,122 @@ impl Metrics {
     }
 }
 
+#[cfg(test)]
+impl Metrics {
+    /// What [`Self::page`] holds.
+    pub(crate) fn text(&self) -> String {
+        let mut page = String::new();
+        self.registry.write(&mut page).unwrap();
+        page
+    }
+}
+
 /// "Cannot know" is no denial: it is ours to mend, not the caller's (architecture decision 10).
 fn decision_labels(reason: &'static str) -> Labels<2> {
     let outcome = if reason == "cannot_know" { "cannot_know" } else { "deny" };
     [("outcome", outcome), ("reason", reason)]
 }
 
+/// The rules in force, and what becomes of their file.
+#[derive(Debug)]
+pub(crate) struct RulesMetrics {
+    denials: RuleDenials,
+    count: Gauge,
+    version: Gauges<[(&'static str, String); 1]>,
+    loaded_at: Gauge,
+    checked_at: Gauge,
+    file_refused: Gauge,
+    reloads: Counters<Labels<1>>,
+}
+
+impl RulesMetrics {
+    fn register(registry: &mut MetricRegistry, rules: &RuleSet) -> Self {
+        let outcomes = ["loaded", "refused"].map(|outcome| [("outcome", outcome)]);
+        let this = Self {
+            denials: RuleDenials::register(registry),
+            count: registry.gauge("rules", "Rules in force"),
+            version: registry.gauges("rules_version", "Which version of the rules is in force", []),
+            loaded_at: registry
+                .gauge_of_seconds("rules_loaded_timestamp", "When the rules in force were loaded"),
+            checked_at: registry
+                .gauge_of_seconds("rules_file_checked_timestamp", "When the rules file was last looked at"),
+            file_refused: registry
+                .gauge("rules_file_refused", "1 if the rules file as it is now cannot be used"),
+            reloads: registry.counters("rules_reloads", "Changes of the rules file", outcomes),
+        };
+        this.in_force(rules);
+        this.checked(rules.loaded_at);
+        this
+    }
+
+    /// Other rules are in force than before.
+    pub(crate) fn loaded(&self, rules: &RuleSet) {
+        self.in_force(rules);
+        self.reloads.get_or_create(&[("outcome", "loaded")]).inc();
+    }
+
+    /// The file has changed and cannot be used.
+    pub(crate) fn refused(&self) {
+        self.file_refused.set(1);
+        self.reloads.get_or_create(&[("outcome", "refused")]).inc();
+    }
+
+    /// The file is what is in force again.
+    pub(crate) fn recovered(&self) {
+        self.file_refused.set(0);
+    }
+
+    /// Somebody looked at the file.
+    pub(crate) fn checked(&self, now: Timestamp) {
+        self.checked_at.set(now.unix_seconds());
+    }
+
+    fn in_force(&self, rules: &RuleSet) {
+        self.file_refused.set(0);
+        self.loaded_at.set(rules.loaded_at.unix_seconds());
+        self.count.set(i64::try_from(rules.table.rules().count()).unwrap_or(i64::MAX));
+        self.version.clear();
+        self.version.get_or_create(&[("version", rules.version.to_string())]).set(1);
+        self.denials.follow(rules.table.rules());
+    }
+}
+
 /// Denials by the rule that decided.
 struct RuleDenials {
     counters: Counters<(RuleLabel, Labels<1>)>,
     /// Rules with a name of their own, as [`Rule`] prints itself.
-    named: HashMap<String, RuleLabel>,
+    named: RwLock<HashMap<String, RuleLabel>>,
     other: RuleLabel,
 }
 
 type RuleLabel = [(&'static str, Arc<String>); 1];
 
 impl RuleDenials {
-    fn register<'rules>(registry: &mut MetricRegistry, rules: impl Iterator<Item = &'rules Rule>) -> Self {
-        let label = |name: String| [("rule", Arc::new(name))];
-        let names = rules.take(MAX_RULES).map(ToString::to_string);
+    fn register(registry: &mut MetricRegistry) -> Self {
         Self {
             counters: registry.counters("decision_rule_denials", "Denials, by the rule that decided", []),
-            named: names.map(|name| (name.clone(), label(name))).collect(),
-            other: label("other".to_owned()),
+            named: RwLock::default(),
+            other: [("rule", Arc::new("other".to_owned()))],
+        }
+    }
+
+    /// Names these rules, and forgets those that are no more: the page must not grow from reload to reload.
+    fn follow<'rules>(&self, rules: impl Iterator<Item = &'rules Rule>) {
+        let names = rules.take(MAX_RULES).map(ToString::to_string);
+        let named = names.map(|name| (name.clone(), [("rule", Arc::new(name))])).collect();
+        let mut current = self.named.write().unwrap_or_else(PoisonError::into_inner);
+        let before = std::mem::replace(&mut *current, named);
+        for (_, label) in before.into_iter().filter(|(name, _)| !current.contains_key(name)) {
+            for reason in Denial::WORDS {
+                self.counters.remove(&(label.clone(), [("reason", reason)]));
+            }
         }
     }
 
     fn count(&self, rule: &str, reason: &'static str) {
-        let rule = self.named.get(rule).unwrap_or(&self.other).clone();
-        self.counters.get_or_create(&(rule, [("reason", reason)])).inc();
+        let named = self.named.read().unwrap_or_else(PoisonError::into_inner);
+        let label = named.get(rule).unwrap_or(&self.other).clone();
+        self.counters.get_or_create(&(label, [("reason", reason)])).inc();
     }
 }
 
@@ -182,6 +269,6 @@ impl Drop for InFlight {
 
 impl fmt::Debug for RuleDenials {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("RuleDenials").field("named", &self.named.len()).finish_non_exhaustive()
+        formatter.debug_struct("RuleDenials").field("other", &self.other).finish_non_exhaustive()
     }
 }

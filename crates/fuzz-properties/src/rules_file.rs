@@ -25,7 +25,7 @@ fn assert_decisions(loaded: &LoadedRules, targets: &[String]) {
             let allows = |caller| decide(&found, caller, &facts).is_allow();
             let anonymous = allows(Caller::Anonymous);
             if let Ok(found) = &found {
-                assert!(!anonymous || found.rules().all(access_rules::Rule::is_public));
+                assert!(!anonymous || found.rules().all(|rule| rule.is_public()));
             } else {
                 assert!(!anonymous && !allows(Caller::Known(&principal)), "no rule, no allow (G-EXP)");
             }

@@ -130,11 +130,19 @@ impl MetricRegistry {
         self.spans.clone()
     }
 
+    /// Writes every metric as OpenMetrics 1.0 text.
+    ///
+    /// # Errors
+    /// Those of `page`.
+    pub fn write(&self, page: &mut String) -> fmt::Result {
+        text::encode(page, &self.registry)
+    }
+
     /// The page that Prometheus reads, as OpenMetrics 1.0 text.
     #[must_use]
     pub fn page(&self) -> HttpResponse {
         let mut page = String::new();
-        if text::encode(&mut page, &self.registry).is_err() {
+        if self.write(&mut page).is_err() {
             // Only a label that writes itself could fail, and ours are texts.
             return HttpResponse::InternalServerError().finish();
         }

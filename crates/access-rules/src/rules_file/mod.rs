@@ -14,7 +14,7 @@ use crate::route_table::RouteTable;
 pub use finding::{Finding, FindingKind, InvalidRules, Severity};
 
 /// Most bytes a rules file may have.
-pub(crate) const MAX_FILE_SIZE: usize = 4 * 1024 * 1024;
+pub const MAX_RULES_FILE_SIZE: usize = 4 * 1024 * 1024;
 
 /// A valid file: its rules, and what an operator should look at all the same.
 #[derive(Debug, Clone, PartialEq)]
@@ -45,8 +45,8 @@ pub fn load_rules(
             message,
         }],
     };
-    if content.len() > MAX_FILE_SIZE {
-        let message = format!("the file has {} bytes; expected at most {MAX_FILE_SIZE}", content.len());
+    if content.len() > MAX_RULES_FILE_SIZE {
+        let message = format!("the file has {} bytes; expected at most {MAX_RULES_FILE_SIZE}", content.len());
         return Err(whole_file(1, 1, message));
     }
     let text = str::from_utf8(content).map_err(|error| {

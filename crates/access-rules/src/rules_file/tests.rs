@@ -1,6 +1,6 @@
 //! What is refused in a rules file, and how it is reported (upstream contract §4.1).
 
-use super::{InvalidRules, LoadedRules, MAX_FILE_SIZE, load_rules};
+use super::{InvalidRules, LoadedRules, MAX_RULES_FILE_SIZE, load_rules};
 use crate::path::RepeatedSlashes;
 
 fn load(content: impl AsRef<[u8]>) -> Result<LoadedRules, InvalidRules> {
@@ -90,7 +90,7 @@ fn bytes_that_are_not_utf_8_are_refused_at_their_place() {
 #[test]
 fn huge_and_deep_files_are_refused_on_a_small_stack() {
     let attack = || {
-        assert!(refusal(vec![b' '; MAX_FILE_SIZE + 1]).contains("expected at most 4194304"));
+        assert!(refusal(vec![b' '; MAX_RULES_FILE_SIZE + 1]).contains("expected at most 4194304"));
         assert!(refusal("[".repeat(100_000)).contains("nested more than 16 levels"));
         assert!(refusal("{\"/a\":".repeat(100_000)).contains("nested more than 16 levels"));
         let brackets_in_a_string = format!(

@@ -10,11 +10,12 @@ pub(crate) mod question;
 
 use std::sync::Arc;
 
-use access_rules::{Caller, Decision, RouteTable};
+use access_rules::{Caller, Decision};
 use service_kit::access_log::Annotations;
 
 use crate::config::PeerSecret;
 use crate::metrics::Metrics;
+use crate::rules_source::LiveRules;
 use crate::userinfo::{Principals, UserinfoAnswer};
 use denial::Denial;
 use facts::FactHeaders;
@@ -24,7 +25,7 @@ use question::{OriginalRequest, Question, RequestHeaders, Unclear};
 /// What a decision rests on.
 #[derive(Debug)]
 pub(crate) struct DecisionPoint {
-    pub(crate) rules: Arc<RouteTable>,
+    pub(crate) rules: Arc<LiveRules>,
     pub(crate) principals: Principals,
     pub(crate) peer_secret: Option<PeerSecret>,
     pub(crate) fact_headers: FactHeaders,
@@ -100,8 +101,8 @@ impl DecisionPoint {
         let original = question.original.as_ref().map_err(|unclear| *unclear)?;
         findings.asked = Some(original.loggable());
         let facts = question.facts?;
-        let rules = Arc::clone(&self.rules);
-        let found = rules.find(&original.with(facts));
+        let rules = self.rules.current();
+        let found = rules.table.find(&original.with(facts));
         // Without a rule it is a denial whoever asks. With a public one the caller is still looked up: the service
         // behind the gateway wants to know who a known user is.
         if found.is_ok() {

@@ -2,4 +2,5 @@
 //! answers.
 
 pub(crate) mod auth;
+pub(crate) mod management;
 pub(crate) mod original_request;

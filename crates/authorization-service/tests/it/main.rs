@@ -15,6 +15,7 @@ mod decision_table;
 mod metrics;
 mod original_request;
 mod process;
+mod reload;
 mod service;
 mod start;
 mod stub;

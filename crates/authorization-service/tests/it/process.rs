@@ -126,3 +126,28 @@ async fn the_log_tells_the_decision_and_no_credentials_and_sigterm_ends_it_well(
         .collect();
     assert_eq!(failures, ["invalid", "invalid", "status"]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sighup_reads_the_rules_again_and_says_what_became_of_it() {
+    let rules = |group: &str| {
+        json!({"/r": {"GET": {"authorization": {"expression": format!("groups.{group}"), "public": false}}}})
+            .to_string()
+    };
+    let folder = folder(&rules("a"));
+    let (_port, mut service) = start("http://127.0.0.1:1/", folder.path().to_str().unwrap()).await;
+    service.wait_for_output("listening").await;
+    service.hang_up();
+    service.wait_for_output("asked to reload: the rules file has not changed").await;
+    std::fs::write(folder.path().join("auth.json"), rules("b")).unwrap();
+    service.hang_up();
+    service.wait_for_output("new rules are in force").await;
+    std::fs::write(folder.path().join("auth.json"), "{").unwrap();
+    service.hang_up();
+    service.wait_for_output("the rules file cannot be used").await;
+    let log = service.stdout();
+    let refusal = log.lines().find(|line| line.contains("cannot be used")).unwrap();
+    let refusal: Value = serde_json::from_str(refusal).unwrap();
+    assert_eq!(refusal["level"], 50);
+    assert!(refusal["error"]["message"].as_str().unwrap().contains("auth.json:1:"), "{refusal}");
+    assert!(service.terminate().await.success());
+}

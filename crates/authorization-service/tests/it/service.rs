@@ -16,7 +16,7 @@ pub(crate) struct Service {
     pub(crate) address: SocketAddr,
     /// If `MANAGEMENT_PORT` is among the variables.
     pub(crate) management: Option<SocketAddr>,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Service {
@@ -46,7 +46,14 @@ impl Service {
             });
         });
         let (address, management) = receiver.recv().unwrap()?;
-        Ok(Self { address, management, _folder: folder })
+        Ok(Self { address, management, folder })
+    }
+
+    /// Puts another text in the place of the rules file, by renaming.
+    pub(crate) fn replace_rules(&self, rules: &str) {
+        let next = self.folder.path().join("next");
+        std::fs::write(&next, rules).unwrap();
+        std::fs::rename(next, self.folder.path().join("auth.json")).unwrap();
     }
 
     /// Asks the way nginx does.

@@ -8,8 +8,9 @@ use super::{Section, Shown, function};
 const OPENING: &str = "\
 # What is shown, row by row
 
-Every row below is one thing that a standard asks of **client-credentials**, or that an attacker would try. It names the
-tests that show it, by package and function; `cargo xtask test -- NAME` runs one. Where no test stands, a reason does.
+Every row below is one thing that a standard asks of **client-credentials**, or that an attacker would try at it or at
+**authorization-service** (the rows `G-…`). It names the tests that show it, by package and function;
+`cargo xtask test -- NAME` runs one. Where no test stands, a reason does.
 
 * **Level**: M, a MUST of the standard or an attack that has to fail; S, a SHOULD; D, our decision where standards leave
   room.
@@ -17,9 +18,6 @@ tests that show it, by package and function; `cargo xtask test -- NAME` runs one
   and spellings only.
 * *Open* is to be built or shown, *later* needs a feature that does not exist yet, *waived* is not done and says why,
   *elsewhere* is shown by something that is no test.
-
-What the authorization service must hold out against has its own rows, `G-…`; they are in the names of the tests of
-`access-rules`, `authorization-service` and `e2e`.
 
 This page is generated: `cargo xtask conformance` writes it from [rows.txt](conformance/rows.txt) and the list of tests.
 ";

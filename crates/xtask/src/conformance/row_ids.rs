@@ -1,10 +1,16 @@
 //! The rows that a test shows, read from its name: `t_clm_13_parallel_replay` shows T-CLM-13, `c_6749_02_t_bas_01_…`
-//! two rows, `t_bas_02_03_04_…` three, `t_clm_01_to_04_…` four.
+//! two rows, `t_bas_02_03_04_…` three, `t_clm_01_to_04_…` four, `g_path_02_and_03_…` two.
 
 /// Families of the rows that begin with `t_`; every other word after a `t` is only a word.
 const ATTACKS: [&str; 20] = [
     "alg", "hdr", "jwe", "jws", "clm", "key", "bas", "frm", "tim", "bru", "reg", "ssrf", "cc", "pwd", "tok",
     "int", "rev", "log", "ops", "api",
+];
+
+/// Families of the rows that begin with `g_`.
+const GATEWAY: [&str; 15] = [
+    "path", "host", "meth", "ws", "h2c", "smug", "0rtt", "grpc", "hdr", "mode", "grp", "ui", "cache", "exp",
+    "lint",
 ];
 
 /// The ids in the name of a test, whatever module it is in. A name without a number after the family shows no row.
@@ -27,6 +33,9 @@ pub(super) fn of(test: &str) -> Vec<String> {
                     ids.extend((first..=end).map(|number| format!("{family}-{number:02}")));
                     at = at.saturating_add(2);
                 }
+                (Some("and"), Some(word)) if last.is_some() && number(word).is_some() => {
+                    at = at.saturating_add(1);
+                }
                 (Some(word), _) if number(word).is_some() => {
                     last = number(word);
                     ids.push(format!("{family}-{word}"));
@@ -45,6 +54,7 @@ fn family(words: &[&str]) -> Option<(String, usize)> {
         ["c", "oidc", ..] => Some(("C-OIDC".to_owned(), 2)),
         ["c", rfc, ..] if (2..=4).contains(&rfc.len()) && digits(rfc) => Some((format!("C-{rfc}"), 2)),
         ["t", attack, ..] if ATTACKS.contains(attack) => Some((format!("T-{}", attack.to_uppercase()), 2)),
+        ["g", attack, ..] if GATEWAY.contains(attack) => Some((format!("G-{}", attack.to_uppercase()), 2)),
         ["k", row, ..] if number(row).is_some() => Some(("K".to_owned(), 1)),
         _ => None,
     }
@@ -70,6 +80,9 @@ mod tests {
             ("p a::c_6749_02_t_bas_01_both_halves", &["C-6749-02", "T-BAS-01"]),
             ("p t_bas_02_03_04_unreadable", &["T-BAS-02", "T-BAS-03", "T-BAS-04"]),
             ("p t_clm_01_to_04_the_audience", &["T-CLM-01", "T-CLM-02", "T-CLM-03", "T-CLM-04"]),
+            ("e2e it::through_envoy::g_hdr_01_to_03_nothing", &["G-HDR-01", "G-HDR-02", "G-HDR-03"]),
+            ("p g_path_02_and_03_dot_segments", &["G-PATH-02", "G-PATH-03"]),
+            ("p g_h2c_01_and_others", &["G-H2C-01"]),
             ("p k_12_and_k_14_negation", &["K-12", "K-14"]),
             ("p c_21_01_c_oidc_05", &["C-21-01", "C-OIDC-05"]),
             ("p x_401c_t_tim_03_alike", &["T-TIM-03"]),

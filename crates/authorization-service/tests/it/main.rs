@@ -12,6 +12,7 @@ mod circuit;
 mod commands;
 mod connections;
 mod decision_table;
+mod decisions;
 mod metrics;
 mod original_request;
 mod process;

@@ -341,16 +341,22 @@ mod tests {
 
     /// Keeps what is written, once the gate is open.
     #[derive(Clone, Default)]
-    struct Gated(Arc<(Mutex<(bool, Vec<u8>)>, Condvar)>);
+    struct Gated(Arc<Gate>);
+
+    #[derive(Default)]
+    struct Gate {
+        state: Mutex<(bool, Vec<u8>)>,
+        changed: Condvar,
+    }
 
     impl Gated {
         fn open(&self) {
-            self.0.0.lock().unwrap().0 = true;
-            self.0.1.notify_all();
+            self.0.state.lock().unwrap().0 = true;
+            self.0.changed.notify_all();
         }
 
         fn lines(&self) -> Vec<Value> {
-            let written = &self.0.0.lock().unwrap().1;
+            let written = &self.0.state.lock().unwrap().1;
             String::from_utf8(written.clone())
                 .unwrap()
                 .lines()
@@ -361,7 +367,8 @@ mod tests {
 
     impl Write for Gated {
         fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            let mut state = self.0.1.wait_while(self.0.0.lock().unwrap(), |state| !state.0).unwrap();
+            let mut state =
+                self.0.changed.wait_while(self.0.state.lock().unwrap(), |state| !state.0).unwrap();
             state.1.extend_from_slice(bytes);
             Ok(bytes.len())
         }

@@ -28,7 +28,6 @@ use crate::record::denials::Denials;
 use crate::record::log::{DecisionLog, Names};
 use crate::rules_source::{self, LiveRules, Watch};
 use crate::userinfo::Principals;
-use crate::userinfo::answer::Reading;
 use crate::userinfo::breaker::Breaker;
 use crate::userinfo::proxy::{self, Endpoint, Proxy};
 use crate::userinfo::trusted::TrustedHeaders;
@@ -207,11 +206,7 @@ fn routes(status: Status, route: Arc<DecisionRoute>) -> impl Fn(&mut ServiceConf
 }
 
 fn principals(config: &Config, metrics: &Metrics) -> Result<Principals, StartError> {
-    let reading = Reading {
-        user_id_key: config.custom_user_id_key.clone(),
-        permissions_key: config.custom_permissions_key.clone(),
-        groups_as_text: config.profile == Profile::DropIn,
-    };
+    let reading = config.reading();
     if config.trust_mia_user_headers {
         return Ok(Principals::Trusted(TrustedHeaders {
             user_id: config.userid_header_key.clone(),

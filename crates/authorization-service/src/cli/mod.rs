@@ -1,14 +1,18 @@
 //! The commands for those who write rules and those who wonder about them: `authorization-service routes` and so on.
-//! They read files and need no running service. Without `--rules` they look at the rules that the service of their
+//! They read files and, but for `explain` with the id of a denial, need no running service. Without `--rules` they look at the rules that the service of their
 //! own environment would decide by: the same `CONFIGURATION_PATH`, `CONFIGURATION_FILE_NAME` and `PROFILE`.
 
 mod check;
+mod explain;
+mod explanation;
+mod principal;
 mod routes;
 
 use std::path::{Path, PathBuf};
 
 use access_rules::LoadedRules;
 use clap::{Args, FromArgMatches, Subcommand};
+use service_kit::management::ManagementError;
 use service_kit::output::{self, Format};
 use service_kit::{CommandFailure, Problems, Vars};
 
@@ -20,6 +24,8 @@ use crate::rules_source::{self, RulesError};
 enum Command {
     /// Look a rules file over for rules that cannot be what they are meant to be
     Check(check::Check),
+    /// Say why a request was denied, by the id of the denial, or what would become of one
+    Explain(Box<explain::Explain>),
     /// List every rule, in the order of the paths
     Routes(routes::Routes),
 }
@@ -42,6 +48,13 @@ enum CommandError {
     Variables(Problems),
     #[error(transparent)]
     Rules(#[from] RulesError),
+    #[error(transparent)]
+    Management(#[from] ManagementError),
+    /// A file of the person who asks.
+    #[error("{path} cannot be used: {reason}", path = .path.display())]
+    File { path: PathBuf, reason: String },
+    #[error("the command cannot run: {0}")]
+    Start(std::io::Error),
     #[error("standard output cannot be written: {0}")]
     Output(#[from] std::io::Error),
     /// It has been told already, and the exit code is all that is left to say.
@@ -84,7 +97,10 @@ pub(crate) fn run(arguments: &clap::ArgMatches, vars: &Vars) -> Option<Result<()
 impl From<CommandError> for CommandFailure {
     fn from(error: CommandError) -> Self {
         match error {
-            CommandError::Variables(_) => Self::Usage(error.to_string()),
+            CommandError::Variables(_)
+            | CommandError::Management(ManagementError::Url(_) | ManagementError::Variable(_)) => {
+                Self::Usage(error.to_string())
+            }
             error => Self::Failed(error.to_string()),
         }
     }
@@ -93,6 +109,7 @@ impl From<CommandError> for CommandFailure {
 fn execute(command: &Command, vars: &Vars) -> Result<(), CommandError> {
     match command {
         Command::Check(check) => check.run(vars),
+        Command::Explain(explain) => explain.run(vars),
         Command::Routes(routes) => routes.run(vars),
     }
 }

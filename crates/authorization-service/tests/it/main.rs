@@ -11,6 +11,7 @@ mod answers;
 mod circuit;
 mod connections;
 mod decision_table;
+mod decisions;
 mod metrics;
 mod original_request;
 mod process;

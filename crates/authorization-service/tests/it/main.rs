@@ -9,6 +9,7 @@
 
 mod answers;
 mod circuit;
+mod commands;
 mod connections;
 mod decision_table;
 mod decisions;

@@ -8,8 +8,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow, ensure};
 
 /// Sends every request, spread over so many connections, each one after the answer to the one before it.
-pub(super) fn send_all(address: SocketAddr, requests: &[Vec<u8>], connections: usize) -> Result<()> {
-    let share = requests.len().div_ceil(connections).max(1);
+pub(super) fn send_all(address: SocketAddr, requests: &[Vec<u8>], connections: u32) -> Result<()> {
+    let share = requests.len().div_ceil(connections as usize).max(1);
     thread::scope(|scope| {
         let senders: Vec<_> =
             requests.chunks(share).map(|part| scope.spawn(|| send(address, part))).collect();

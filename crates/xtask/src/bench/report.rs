@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use serde_json::{Value, json};
 
-/// The cost of one kind of token. Times are processor time in microseconds.
+/// The cost of one kind of token or decision. Times are processor time in microseconds.
 pub(super) struct Measurement {
     pub(super) name: &'static str,
     pub(super) microseconds: f64,
@@ -17,6 +17,8 @@ pub(super) struct Measurement {
 
 /// The whole run.
 pub(super) struct Report {
+    /// What is counted.
+    subject: &'static str,
     bare: f64,
     measurements: Vec<Measurement>,
     left_out: Vec<String>,
@@ -29,8 +31,8 @@ impl Measurement {
 }
 
 impl Report {
-    pub(super) const fn new(bare: f64) -> Self {
-        Self { bare, measurements: Vec::new(), left_out: Vec::new() }
+    pub(super) const fn new(subject: &'static str, bare: f64) -> Self {
+        Self { subject, bare, measurements: Vec::new(), left_out: Vec::new() }
     }
 
     pub(super) const fn bare_microseconds(&self) -> f64 {
@@ -47,8 +49,8 @@ impl Report {
 
     pub(super) fn text(&self) -> String {
         let mut text = format!(
-            "Processor time of the service for one token, in microseconds\n\n{:<36} {:>8} {:>8} {:>8}  {}\n",
-            "", "measured", "target", "", "where it goes"
+            "Processor time of the service for one {}, in microseconds\n\n{:<36} {:>8} {:>8} {:>8}  {}\n",
+            self.subject, "", "measured", "target", "", "where it goes"
         );
         for one in &self.measurements {
             let rest = one.microseconds - one.cryptography - self.bare;

@@ -9,12 +9,12 @@ use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 use testkit::port::ReservedPort;
 
-use super::load;
 use super::process::{
     CONNECTIONS, Example, TICK, WARM_UP, Yardstick, processor_time_of, request, ticks_of_children,
 };
-use super::report::{Measurement, Report};
+use super::report::{AddedWait, Measurement, Report};
 use super::stage::{Signing, Stage};
+use super::{latency, load};
 use crate::server::Server;
 
 const FEW_ROUTES: usize = 10;
@@ -51,7 +51,7 @@ impl DecisionStage {
 }
 
 /// Measures each way to a decision.
-pub(super) async fn measure(built: &Path, requests: u32) -> Result<Report> {
+pub(super) async fn measure(workspace: &Path, built: &Path, requests: u32) -> Result<Report> {
     let many = requests.saturating_mul(5);
     let bare = Example::start(built, "bare_decision")?;
     let bare_microseconds = bare.measure(&question("/r7/x", None), many).context("the bare handler")?;
@@ -113,6 +113,11 @@ pub(super) async fn measure(built: &Path, requests: u32) -> Result<Report> {
         target: 1.6 * bare_microseconds,
         meaning: "1.6 x a bare handler that answers the same",
     });
+    let bearer = format!("Authorization: Bearer {}", issued.first().context("no token")?);
+    let call = request("GET", "/r7/x", &[&bearer], "");
+    let [without, with] = latency::through_nginx(workspace, local.address, bare.address, &call).await?;
+    let name = format!("through nginx, local mode, {} requests/s", latency::RATE);
+    report.wait(AddedWait { name, without, with, target: 1.5 });
     drop(local);
 
     let local = DecisionStage::start(built, MANY_ROUTES, &variables).await?;

@@ -31,14 +31,14 @@ pub(super) fn call(address: SocketAddr, request: &[u8]) -> Result<(u16, String)>
     exchange(&mut connect(address)?, request)
 }
 
-fn connect(address: SocketAddr) -> Result<BufReader<TcpStream>> {
+pub(super) fn connect(address: SocketAddr) -> Result<BufReader<TcpStream>> {
     let connection = TcpStream::connect(address)?;
     connection.set_nodelay(true)?;
     connection.set_read_timeout(Some(Duration::from_secs(30)))?;
     Ok(BufReader::new(connection))
 }
 
-fn exchange(connection: &mut BufReader<TcpStream>, request: &[u8]) -> Result<(u16, String)> {
+pub(super) fn exchange(connection: &mut BufReader<TcpStream>, request: &[u8]) -> Result<(u16, String)> {
     connection.get_mut().write_all(request)?;
     let mut line = String::new();
     connection.read_line(&mut line)?;

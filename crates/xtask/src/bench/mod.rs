@@ -3,6 +3,7 @@
 
 mod client;
 mod decision;
+mod latency;
 mod load;
 mod process;
 mod report;
@@ -71,7 +72,7 @@ pub(crate) fn run(workspace: &Path, options: &Options) -> Result<()> {
     }
     let report = match options.subject {
         Subject::Token => runtime.block_on(token::measure(&built, options.requests, with_mongodb))?,
-        Subject::Auth => runtime.block_on(decision::measure(&built, options.requests))?,
+        Subject::Auth => runtime.block_on(decision::measure(workspace, &built, options.requests))?,
     };
     match options.output {
         Output::Text => print!("{}", report.text()),

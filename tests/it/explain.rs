@@ -53,11 +53,15 @@ mod through_nginx {
 
         let asked = http().get(format!("http://{}/decisions/{id}", management.address()));
         let explained: Value =
-            serde_json::from_str(&asked.bearer_auth(TOKEN).send().await.unwrap().text().await.unwrap()).unwrap();
+            serde_json::from_str(&asked.bearer_auth(TOKEN).send().await.unwrap().text().await.unwrap())
+                .unwrap();
         assert_eq!(explained["request"], json!({"method": "DELETE", "path": "/orders"}));
         assert_eq!(explained["caller"]["id"], developer.client_id.as_str());
         let failed = explained["evaluation"]["failed"][0]["clause"].as_str().unwrap().to_owned();
-        assert!(explained["rule"]["expression"].as_str().unwrap().contains("delete:orders") && failed.contains("delete:orders"));
+        assert!(
+            explained["rule"]["expression"].as_str().unwrap().contains("delete:orders")
+                && failed.contains("delete:orders")
+        );
         assert!(!explained.to_string().contains("hunter2"));
 
         let mut command = service("authorization-service", &variables);
@@ -66,7 +70,9 @@ mod through_nginx {
         let text = String::from_utf8(output.stdout).unwrap();
         assert!(output.status.success(), "{text}");
         let file = workspace().join("deploy/demo/auth.json").display().to_string();
-        for expected in ["DENY, forbidden", "DELETE /orders", &developer.client_id, &file, &format!("needs     {failed}")] {
+        for expected in
+            ["DENY, forbidden", "DELETE /orders", &developer.client_id, &file, &format!("needs     {failed}")]
+        {
             assert!(text.contains(expected), "{expected:?} is missing in\n{text}");
         }
     }

@@ -20,10 +20,10 @@ pub(super) struct Explain {
     #[arg(value_name = "DECISION_ID", required_unless_present = "path", conflicts_with = "path")]
     id: Option<String>,
     /// The management listener [default: that of MANAGEMENT_HOST and MANAGEMENT_PORT]
-    #[arg(long, value_name = "URL", requires = "id")]
+    #[arg(long, value_name = "URL", conflicts_with = "path")]
     url: Option<String>,
     /// File with the management token [default: MANAGEMENT_TOKEN]
-    #[arg(long, value_name = "FILE", requires = "id")]
+    #[arg(long, value_name = "FILE", conflicts_with = "path")]
     token_file: Option<PathBuf>,
     /// Without an id: the verb of the request
     #[arg(long, value_name = "VERB", default_value = "GET")]

@@ -9,10 +9,11 @@ use service_kit::output::{moment, visible};
 /// The lines, from the outcome to what would have to change.
 pub(super) fn text(explained: &Value) -> String {
     let mut text = String::new();
-    let mut line = |name: &str, value: &str| {
+    let mut indented = |name: &str, depth: usize, value: &str| {
         // Writing to a text cannot fail.
-        let _ = writeln!(text, "{name:<9} {}", visible(value).trim_end());
+        let _ = writeln!(text, "{name:<9} {}{}", "  ".repeat(depth), visible(value).trim_end());
     };
+    let mut line = |name: &str, value: &str| indented(name, 0, value);
     let of = |pointer: &str| explained.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
     let denied = of("/outcome") == "deny";
     line(
@@ -41,12 +42,12 @@ pub(super) fn text(explained: &Value) -> String {
     if let Some(clauses) = explained.pointer("/evaluation/clauses") {
         let mut lines = Vec::new();
         collect_clauses(clauses, 0, &mut lines);
-        for (index, clause) in lines.iter().enumerate() {
-            line(if index == 0 { "clauses" } else { "" }, clause);
+        for (index, (depth, clause)) in lines.iter().enumerate() {
+            indented(if index == 0 { "clauses" } else { "" }, *depth, clause);
         }
     }
     if denied {
-        line("needs", &needs(explained));
+        indented("needs", 0, &needs(explained));
     }
     text
 }
@@ -78,10 +79,10 @@ fn caller(explained: &Value) -> String {
     text
 }
 
-fn collect_clauses(clause: &Value, depth: usize, lines: &mut Vec<String>) {
+fn collect_clauses(clause: &Value, depth: usize, lines: &mut Vec<(usize, String)>) {
     let text = clause.get("clause").and_then(Value::as_str).unwrap_or_default();
     let value = clause.get("value").map(Value::to_string).unwrap_or_default();
-    lines.push(format!("{}{text}  is {value}", "  ".repeat(depth)));
+    lines.push((depth, format!("{text} is {value}")));
     for part in clause.get("parts").and_then(Value::as_array).into_iter().flatten() {
         collect_clauses(part, depth.saturating_add(1), lines);
     }

@@ -7,6 +7,8 @@ mod explain;
 mod explanation;
 mod principal;
 mod routes;
+mod test;
+mod yaml;
 
 use std::path::{Path, PathBuf};
 
@@ -26,6 +28,8 @@ enum Command {
     Check(check::Check),
     /// Say why a request was denied, by the id of the denial, or what would become of one
     Explain(Box<explain::Explain>),
+    /// Run the cases of test files against the rules
+    Test(test::Test),
     /// List every rule, in the order of the paths
     Routes(routes::Routes),
 }
@@ -50,11 +54,11 @@ enum CommandError {
     Rules(#[from] RulesError),
     #[error(transparent)]
     Management(#[from] ManagementError),
-    /// A file of the person who asks.
-    #[error("{path} cannot be used: {reason}", path = .path.display())]
-    File { path: PathBuf, reason: String },
     #[error("the command cannot run: {0}")]
     Start(std::io::Error),
+    /// Another file than that of the rules.
+    #[error("{file} cannot be used: {reason}", file = .file.display())]
+    File { file: PathBuf, reason: String },
     #[error("standard output cannot be written: {0}")]
     Output(#[from] std::io::Error),
     /// It has been told already, and the exit code is all that is left to say.
@@ -110,6 +114,7 @@ fn execute(command: &Command, vars: &Vars) -> Result<(), CommandError> {
     match command {
         Command::Check(check) => check.run(vars),
         Command::Explain(explain) => explain.run(vars),
+        Command::Test(test) => test.run(vars),
         Command::Routes(routes) => routes.run(vars),
     }
 }

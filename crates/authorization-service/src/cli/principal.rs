@@ -78,14 +78,14 @@ impl Asking {
 fn from_file(path: PathBuf, vars: &Vars) -> Result<Asking, CommandError> {
     let reading = ReadingSettings::from_vars(vars).map_err(CommandError::Variables)?.reading();
     let body = std::fs::read(&path)
-        .map_err(|reason| CommandError::File { path: path.clone(), reason: reason.to_string() })?;
+        .map_err(|reason| CommandError::File { file: path.clone(), reason: reason.to_string() })?;
     let received =
         Received { status: 200, content_type: Some(b"application/json"), retry_after: None, body: &body };
     match answer::read(&received, &reading, SystemClock.now()) {
         UserinfoAnswer::Known(principal) => Ok(Asking::Known(principal)),
-        UserinfoAnswer::Nobody(why) => Err(CommandError::File { path, reason: why.to_string() }),
+        UserinfoAnswer::Nobody(why) => Err(CommandError::File { file: path, reason: why.to_string() }),
         UserinfoAnswer::Unknown(failure) => {
-            Err(CommandError::File { path, reason: failure.cause.to_string() })
+            Err(CommandError::File { file: path, reason: failure.cause.to_string() })
         }
     }
 }

@@ -13,6 +13,8 @@ mod commands;
 mod connections;
 mod decision_table;
 mod decisions;
+mod explain;
+mod grpc;
 mod metrics;
 mod original_request;
 mod process;

@@ -27,6 +27,7 @@ mod logs;
 mod readme;
 mod replicas;
 mod revocation;
+mod roll;
 mod scale;
 mod start;
 mod upstream;

@@ -15,6 +15,7 @@ use service_kit::metrics::{
 
 use crate::decide::denial::Denial;
 use crate::rules_source::RuleSet;
+use crate::userinfo::local::LocalMetrics;
 use crate::userinfo::{Cause, UserinfoAnswer};
 
 /// Rules with a name of their own; more would be a burden for whoever stores the series.
@@ -29,6 +30,7 @@ pub(crate) struct Metrics {
     pub(crate) rules: Arc<RulesMetrics>,
     pub(crate) groups_left_out: Counter,
     pub(crate) userinfo: Arc<UserinfoMetrics>,
+    pub(crate) local: Arc<LocalMetrics>,
 }
 
 impl Metrics {
@@ -47,6 +49,7 @@ impl Metrics {
             rules: Arc::new(RulesMetrics::register(&mut registry, rules)),
             groups_left_out: registry.counter("groups_left_out", "Groups that mia-groups could not carry"),
             userinfo: Arc::new(UserinfoMetrics::register(&mut registry)),
+            local: Arc::new(LocalMetrics::register(&mut registry)),
             registry,
         }
     }

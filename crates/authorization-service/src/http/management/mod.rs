@@ -21,7 +21,10 @@ pub(crate) fn routes(
     move |config| {
         status.routes(config);
         let page = Arc::clone(&decisions);
-        let page = web::get().to(move || ready(page.metrics.page()));
+        let page = web::get().to(move || {
+            page.principals.measure();
+            ready(page.metrics.page())
+        });
         config.service(web::resource(metrics::PATH).route(page));
         let rules = Arc::clone(&decisions.rules);
         config.service(web::resource(rules::PATH).route(web::get().to(move || ready(rules::get(&rules)))));

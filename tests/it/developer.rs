@@ -55,6 +55,15 @@ impl Developer {
         http().post(url).form(&form).send().await.expect("an answer")
     }
 
+    /// What proves to any endpoint, once, who this is.
+    pub(crate) fn proof(&self, issuer: &str) -> Vec<(&'static str, String)> {
+        vec![
+            ("client_id", self.client_id.clone()),
+            ("client_assertion_type", ASSERTION_TYPE.to_owned()),
+            ("client_assertion", self.assertion(issuer)),
+        ]
+    }
+
     /// A token, through a new assertion.
     pub(crate) async fn token(&self, service: &TokenService) -> String {
         let answer = self.present(&service.url("/oauth/token"), &self.assertion(&service.issuer)).await;

@@ -278,6 +278,26 @@ async fn t_reg_09_discovery_is_the_same_through_the_gateway(kind: Kind) {
     assert!(front.upstream.heads().is_empty());
 }
 
+async fn c_8414_the_endpoints_that_discovery_names_are_reached_through_the_gateway(kind: Kind) {
+    let front = Front::start(kind).await;
+    let (developer, token) = front.developer(&["read:orders"]).await;
+    let found =
+        json(http().get(front.url("/.well-known/oauth-authorization-server")).send().await.unwrap(), 200)
+            .await;
+    let through = |name: &str| {
+        let endpoint =
+            found[name].as_str().unwrap().strip_prefix(&front.deployment.tokens.issuer).unwrap().to_owned();
+        let form = developer.proof(&front.deployment.tokens.issuer);
+        http().post(front.url(&endpoint)).form(&[form, vec![("token", token.clone())]].concat())
+    };
+    let asked = json(through("introspection_endpoint").send().await.unwrap(), 200).await;
+    assert_eq!(asked["active"], true);
+    assert_eq!(through("revocation_endpoint").send().await.unwrap().status(), 200);
+    let answer = http().get(front.url("/orders")).bearer_auth(&token).send().await.unwrap();
+    assert_eq!(answer.status(), 401, "it is revoked");
+    assert!(front.upstream.heads().is_empty());
+}
+
 async fn g_ui_08_a_dead_authorization_service_lets_nobody_through(kind: Kind) {
     let mut front = Front::start(kind).await;
     let (_, token) = front.developer(&["read:orders"]).await;
@@ -329,6 +349,7 @@ through_each!(
     g_path_no_spelling_of_a_protected_path_gets_past,
     t_reg_12_the_clients_api_is_not_reached_through_the_gateway,
     t_reg_09_discovery_is_the_same_through_the_gateway,
+    c_8414_the_endpoints_that_discovery_names_are_reached_through_the_gateway,
     g_ui_08_a_dead_authorization_service_lets_nobody_through,
     cannot_know_is_503_and_not_401,
 );

@@ -19,6 +19,7 @@ mod decision;
 #[cfg(test)]
 mod documentation;
 mod expression;
+mod lint;
 mod method;
 mod path;
 mod route_table;
@@ -28,7 +29,10 @@ pub use decision::{Allowed, Caller, Decision, Denied, DenyReason, ExplainedRule,
 pub use expression::{
     Clause, ClauseValue, EvaluationError, Explanation, Expression, ExpressionWarning, Facts, ParseError,
 };
+pub use lint::lint;
 pub use method::{Method, VerbEntry};
 pub use path::{PathRefusal, RepeatedSlashes, RequestPath};
 pub use route_table::{Found, KeyError, NotFound, Position, Request, RouteTable, Rule, Section};
-pub use rules_file::{Finding, InvalidRules, LoadedRules, MAX_RULES_FILE_SIZE, load_rules};
+pub use rules_file::{
+    Finding, FindingKind, InvalidRules, LoadedRules, MAX_RULES_FILE_SIZE, Severity, load_rules,
+};

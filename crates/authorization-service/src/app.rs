@@ -12,16 +12,20 @@ use common::Clock;
 use service_kit::server;
 use service_kit::status::Status;
 use service_kit::traces::Traces;
-use service_kit::{CommandFailure, HeaderName, Problems, Service, StartError, SystemClock, Variable, Vars};
+use service_kit::{
+    CommandFailure, HeaderName, Problems, Service, StartError, SystemClock, SystemRandom, Variable, Vars,
+};
 
 use crate::answer::Answers;
 use crate::cli;
-use crate::config::{Config, FailureStatus};
+use crate::config::{Config, FailureStatus, LongSecret};
 use crate::decide::DecisionPoint;
 use crate::decide::facts::FactHeaders;
 use crate::http::auth::{self, DecisionRoute};
 use crate::http::management;
 use crate::metrics::Metrics;
+use crate::record::Recorder;
+use crate::record::denials::Denials;
 use crate::rules_source::{self, LiveRules, Watch};
 use crate::userinfo::proxy;
 
@@ -39,6 +43,7 @@ pub struct AuthorizationService {
     max_connections: u32,
     traces: Traces,
     watch: Watch,
+    management_token: Option<LongSecret>,
 }
 
 impl AuthorizationService {
@@ -97,6 +102,14 @@ impl Service for AuthorizationService {
         let live = Arc::new(LiveRules::new(rules, settings.file.display().to_string()));
         let watch =
             Watch::new(settings, Arc::clone(&live), Arc::clone(&metrics.rules), Arc::new(SystemClock));
+        // Nobody could ask for what is kept without a listener to ask at, and a token.
+        let askable = config.management_port.is_some() && config.management_token.is_some();
+        let kept = usize::try_from(config.decisions_kept.0).unwrap_or(usize::MAX);
+        let recorder = Recorder {
+            random: Arc::new(SystemRandom),
+            clock: Arc::new(SystemClock),
+            denials: (askable && kept > 0).then(|| Denials::new(kept)),
+        };
         let principals = principals::principals(&config, &metrics)?;
         let traces = Traces::start(config.traces(), version, metrics.spans())?;
         let listener = server::bind(&config.http_host, config.http_port, "HTTP_PORT")?;
@@ -108,6 +121,7 @@ impl Service for AuthorizationService {
             listener,
             management,
             watch,
+            management_token: config.management_token,
             traces,
             status: Status::new(Self::NAME, version),
             delay: Duration::from_secs(config.delay_shutdown_seconds),
@@ -132,6 +146,7 @@ impl Service for AuthorizationService {
                     },
                     properties_to_proxy: config.user_properties_to_proxy.0,
                     metrics,
+                    recorder,
                 }),
             }),
         })
@@ -164,7 +179,11 @@ impl Service for AuthorizationService {
                 server::MANAGEMENT_CONNECTIONS,
                 metrics,
                 traces,
-                management::routes(self.status.clone(), Arc::clone(&self.route.decision_point)),
+                management::routes(
+                    self.status.clone(),
+                    Arc::clone(&self.route.decision_point),
+                    self.management_token,
+                ),
             )?);
         }
         let outcome = server::run_until_stopped(servers, &self.status, self.delay).await;

@@ -34,6 +34,11 @@ variables! {
         management_port: Option<u16>,
         /// Address of the management listener. Keep it away from the internet.
         management_host: String = "127.0.0.1",
+        /// Bearer token of at least 32 characters for what the management listener shows of callers: `/decisions`. Nobody
+        /// may ask for that if unset.
+        management_token: Option<LongSecret>,
+        /// Denials that can be asked for by their id, 0 to 100000. The oldest are forgotten first, and those beyond 16 MiB.
+        decisions_kept: Count<0, 100_000> = "1000",
         /// Connections that the listener keeps open at a time, 1 to 1000000; more wait to be accepted. Needs as many file descriptors.
         max_connections: Count<1, 1_000_000> = "10000",
         /// Path before `/auth`, for instance `/authz`. Status routes do not have it.
@@ -105,7 +110,7 @@ variables! {
         /// Header with the userinfo answer as a JSON object, in trust mode.
         user_properties_header_key: HeaderName = "miauserproperties",
         /// Secret of at least 32 characters that the gateway sends in the header `x-gettone-peer`. If set, a call without it is refused.
-        trusted_peer_secret: Option<PeerSecret>,
+        trusted_peer_secret: Option<LongSecret>,
         /// Base URL of an OpenTelemetry collector, for instance `http://otel-collector:4318`: traces go to `/v1/traces`
         /// there (docs/tracing.md). Default: no traces are made.
         otel_exporter_otlp_endpoint: Option<OtlpEndpoint>,
@@ -292,18 +297,18 @@ impl FailureStatus {
     }
 }
 
-/// What the gateway proves itself with.
+/// What the gateway proves itself with, or an operator: a secret that cannot be guessed.
 #[derive(Clone)]
-pub struct PeerSecret(pub Secret);
+pub struct LongSecret(pub Secret);
 
 /// Shorter secrets could be guessed.
-const MIN_PEER_SECRET: usize = 32;
+const MIN_SECRET: usize = 32;
 
-impl<'de> Deserialize<'de> for PeerSecret {
+impl<'de> Deserialize<'de> for LongSecret {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let secret = Secret::deserialize(deserializer)?;
         let text = secret.expose();
-        if text.len() >= MIN_PEER_SECRET && text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        if text.len() >= MIN_SECRET && text.bytes().all(|byte| byte.is_ascii_graphic()) {
             Ok(Self(secret))
         } else {
             Err(D::Error::custom("must be at least 32 printable ASCII characters without blanks"))
@@ -311,7 +316,7 @@ impl<'de> Deserialize<'de> for PeerSecret {
     }
 }
 
-impl fmt::Debug for PeerSecret {
+impl fmt::Debug for LongSecret {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(formatter)
     }

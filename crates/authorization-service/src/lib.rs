@@ -9,6 +9,7 @@ mod config;
 mod decide;
 mod http;
 mod metrics;
+mod record;
 mod rules_source;
 mod userinfo;
 

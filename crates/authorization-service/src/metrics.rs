@@ -55,7 +55,7 @@ impl Metrics {
     }
 
     /// Counts a decision. `rule` is the one that decided.
-    pub(crate) fn decided(&self, denial: Option<Denial>, rule: Option<&str>) {
+    pub(crate) fn decided(&self, denial: Option<Denial>, rule: Option<&Rule>) {
         let Some(denial) = denial else {
             self.allowed.inc();
             return;
@@ -192,9 +192,9 @@ impl RuleDenials {
         }
     }
 
-    fn count(&self, rule: &str, reason: &'static str) {
+    fn count(&self, rule: &Rule, reason: &'static str) {
         let named = self.named.read().unwrap_or_else(PoisonError::into_inner);
-        let label = named.get(rule).unwrap_or(&self.other).clone();
+        let label = named.get(&rule.to_string()).unwrap_or(&self.other).clone();
         self.counters.get_or_create(&(label, [("reason", reason)])).inc();
     }
 }

@@ -7,6 +7,7 @@ mod error_body;
 pub mod headers;
 mod principal;
 mod profile;
+mod random;
 pub mod revocation;
 pub mod strict_json;
 
@@ -15,3 +16,4 @@ pub use clock::{Clock, Timestamp};
 pub use error_body::ErrorBody;
 pub use principal::{NameSet, Principal};
 pub use profile::Profile;
+pub use random::{Random, RandomError};

@@ -1,20 +1,6 @@
-//! Randomness as a parameter.
+//! Randomness as a parameter, and letters made of it.
 
-use std::fmt;
-
-/// The random source failed. Nothing may be issued without it (T-OPS-03).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the random source of the operating system failed")]
-pub struct RandomError;
-
-/// Where random bytes come from: the operating system in a service, a seeded source in a test.
-pub trait Random: Send + Sync + fmt::Debug {
-    /// Fills `bytes` with unpredictable bytes.
-    ///
-    /// # Errors
-    /// [`RandomError`] if the source failed; `bytes` then holds nothing usable.
-    fn fill(&self, bytes: &mut [u8]) -> Result<(), RandomError>;
-}
+pub use common::{Random, RandomError};
 
 /// The operating system's random source.
 #[derive(Debug, Clone, Copy, Default)]

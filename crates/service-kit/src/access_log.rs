@@ -24,6 +24,8 @@ pub struct Annotations {
     pub target_client: Option<String>,
     /// The request that a decision is about: verb and path.
     pub asked: Option<String>,
+    /// What a denial is asked about by.
+    pub decision_id: Option<String>,
     /// `allow` or `deny`.
     pub decision: Option<&'static str>,
     /// The rule that decided.
@@ -126,6 +128,7 @@ fn completed(
                 responseTime = took.as_secs_f64() * 1000.0,
                 client.id = noted.client_id,
                 client.target = noted.target_client,
+                decision.id = noted.decision_id,
                 decision.outcome = noted.decision,
                 decision.request = noted.asked,
                 decision.rule = noted.rule,

@@ -15,6 +15,7 @@ pub mod logging;
 pub mod metrics;
 pub mod openapi;
 pub mod output;
+mod random;
 pub mod request_id;
 pub mod server;
 mod service;
@@ -26,5 +27,6 @@ pub mod variables;
 
 pub use clock::SystemClock;
 pub use header_names::{HeaderName, HeaderNames, is_token_byte};
+pub use random::SystemRandom;
 pub use service::{CommandFailure, Service, StartError, Telemetry, run};
 pub use variables::{CommaList, Count, Problems, Secret, ServicePrefix, Variable, Vars};

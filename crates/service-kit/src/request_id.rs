@@ -2,6 +2,9 @@
 
 use actix_web::http::header::HeaderMap;
 use actix_web::{HttpMessage, HttpRequest};
+use common::Random;
+
+use crate::random::SystemRandom;
 
 const MAX_LENGTH: usize = 128;
 
@@ -21,10 +24,9 @@ pub(crate) fn of(headers: &HeaderMap) -> String {
         .map_or_else(generate, str::to_owned)
 }
 
-#[expect(clippy::disallowed_methods, reason = "an id for logs: nothing depends on it being unpredictable")]
 fn generate() -> String {
     let mut bytes = [0_u8; 16];
     // Zeroes if the source failed: a poor id is better than no log line.
-    let _ = getrandom::fill(&mut bytes);
+    let _ = SystemRandom.fill(&mut bytes);
     uuid::Builder::from_random_bytes(bytes).into_uuid().to_string()
 }

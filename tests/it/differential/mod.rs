@@ -7,6 +7,7 @@
 mod corpus;
 mod rules;
 mod servers;
+mod smuggling;
 mod wire;
 
 use std::collections::BTreeMap;
@@ -42,6 +43,11 @@ struct Front {
 
 impl Front {
     async fn start(gateway: Gateway, profile: &str, rules: &Value) -> Self {
+        Self::before(wire::start_server(), gateway, profile, rules).await
+    }
+
+    /// In front of this server.
+    async fn before(server: SocketAddr, gateway: Gateway, profile: &str, rules: &Value) -> Self {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("rules.json"), rules.to_string()).unwrap();
         let decisions = DecisionService::start(
@@ -55,7 +61,6 @@ impl Front {
             ],
         )
         .await;
-        let server = wire::start_server();
         let (port, process) = Process::start_on_free_port(|port| {
             let addresses = Addresses {
                 gateway: port.address(),

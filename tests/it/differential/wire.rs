@@ -103,7 +103,7 @@ fn connect(gateway: SocketAddr) -> TcpStream {
 }
 
 /// Reads up to the empty line; what came behind it stays in `received`.
-fn read_head(stream: &mut TcpStream, received: &mut Vec<u8>) -> Option<Vec<u8>> {
+pub(super) fn read_head(stream: &mut TcpStream, received: &mut Vec<u8>) -> Option<Vec<u8>> {
     let mut buffer = [0; 16 * 1024];
     loop {
         if let Some(end) = received.windows(4).position(|window| window == b"\r\n\r\n") {

@@ -4,7 +4,7 @@
 use std::fmt;
 
 /// The two sets of names that describe a principal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum UserSet {
     Groups,
     Permissions,
@@ -89,6 +89,32 @@ impl Node {
                 Self::Compare { left, right, .. } => left.any(condition) || right.any(condition),
                 Self::In { needle, haystack } => needle.any(condition) || haystack.any(condition),
             }
+    }
+
+    /// Shows this node and then all below it, in the order of the text.
+    pub(super) fn visit<'a>(&'a self, show: &mut impl FnMut(&'a Self)) {
+        show(self);
+        match self {
+            Self::Not(inner) => inner.visit(show),
+            Self::And(operands) | Self::Or(operands) => {
+                operands.iter().for_each(|operand| operand.visit(show))
+            }
+            Self::Compare { left, right, .. } | Self::In { needle: left, haystack: right } => {
+                left.visit(show);
+                right.visit(show);
+            }
+            Self::Literal(_)
+            | Self::Array(_)
+            | Self::ClientType
+            | Self::IsBackoffice
+            | Self::Set(_)
+            | Self::Member(..) => {}
+        }
+    }
+
+    /// A constant, a list or a fact: what the grammar calls an operand.
+    pub(super) fn is_leaf(&self) -> bool {
+        !matches!(self, Self::Not(_) | Self::And(_) | Self::Or(_) | Self::Compare { .. } | Self::In { .. })
     }
 
     /// Whether the value is the same for every request.

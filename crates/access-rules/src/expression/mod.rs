@@ -9,8 +9,10 @@ mod lexer;
 mod parser;
 #[cfg(test)]
 pub(crate) mod properties;
+mod redundancy;
 #[cfg(test)]
 mod tests;
+mod worlds;
 
 use std::fmt;
 
@@ -22,6 +24,7 @@ pub use analysis::ExpressionWarning;
 pub use evaluator::{EvaluationError, Facts};
 pub use explain::{Clause, ClauseValue, Explanation};
 pub use parser::ParseError;
+pub(crate) use worlds::Worlds;
 
 /// Most bytes an expression may have (G-EXP-01).
 pub(crate) const MAX_LENGTH: usize = 8 * 1024;
@@ -45,7 +48,7 @@ impl Expression {
     /// The first mistake, with its column. Type mistakes that involve a constant are found here too
     /// (G-EXP-06, G-EXP-18); the others deny at evaluation.
     pub fn parse(text: &str) -> Result<Self, ParseError> {
-        Ok(Self::from_root(parser::parse(text)?))
+        Ok(Self::from_root(parser::parse(text)?.root))
     }
 
     fn from_root(root: Node) -> Self {
@@ -93,6 +96,17 @@ impl Expression {
     #[must_use]
     pub fn negates_user_data(&self) -> bool {
         self.negates_user
+    }
+
+    /// Whether it has no value for anybody, because it mixes types.
+    #[must_use]
+    pub fn always_fails(&self) -> bool {
+        self.root.any(&evaluator::always_fails)
+    }
+
+    /// The columns of the constants, lists and facts in a text, in its order; empty for a text that is no expression.
+    pub(crate) fn operand_columns(text: &str) -> Vec<usize> {
+        parser::parse(text).map(|parsed| parsed.operand_columns).unwrap_or_default()
     }
 
     /// What an operator should look at although the expression is valid.

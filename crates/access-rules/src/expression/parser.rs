@@ -31,15 +31,27 @@ impl ParseError {
 /// unary      := "!" unary | operand
 /// operand    := literal | array | fact { "." name | "[" string "]" } | "(" or ")"
 /// ```
-pub(super) fn parse(text: &str) -> Result<Node, ParseError> {
+pub(super) fn parse(text: &str) -> Result<Parsed, ParseError> {
     if text.len() > MAX_LENGTH {
         return Err(ParseError::new(1, format!("expected at most {MAX_LENGTH} bytes, found {}", text.len())));
     }
-    let mut parser = Parser { tokens: tokenize(text)?.into_iter().peekable(), nesting: 0, nodes: 0 };
+    let mut parser = Parser {
+        tokens: tokenize(text)?.into_iter().peekable(),
+        nesting: 0,
+        nodes: 0,
+        operand_columns: Vec::new(),
+    };
     if parser.next_is(&Token::End) {
         return Err(ParseError::new(1, "expected an expression; write `true` to allow, `false` to deny"));
     }
-    parser.expression()
+    let root = parser.expression()?;
+    Ok(Parsed { root, operand_columns: parser.operand_columns })
+}
+
+/// A tree, and where the constants, lists and facts in it stand, in the order of the text.
+pub(super) struct Parsed {
+    pub(super) root: Node,
+    pub(super) operand_columns: Vec<usize>,
 }
 
 /// A parsed part of the tree, with what later checks of it need.
@@ -84,6 +96,7 @@ struct Parser {
     /// Open parentheses and pending negations.
     nesting: usize,
     nodes: usize,
+    operand_columns: Vec<usize>,
 }
 
 impl Parser {
@@ -263,6 +276,7 @@ impl Parser {
 
     fn operand(&mut self) -> Result<Part, ParseError> {
         let column = self.column();
+        self.operand_columns.push(column);
         let node = if self.next_is(&Token::OpenBracket) { self.array()? } else { self.fact_or_literal()? };
         self.part(node, 0, column)
     }

@@ -1,8 +1,10 @@
 //! The rules of one `auth.json`, compiled for lookup (upstream contract §4.4). Finds which rule governs a request;
 //! does not decide whether the request may pass.
 
+mod idle;
 mod key;
 mod letter_case;
+mod representatives;
 mod rule;
 mod tree;
 
@@ -19,6 +21,7 @@ use crate::path::{PathRefusal, RepeatedSlashes, RequestPath, without_endings};
 use key::Key;
 use tree::{Node, Spelling, Walk};
 
+pub(crate) use idle::Idle;
 pub use key::KeyError;
 pub(crate) use rule::{Entry, Route};
 pub use rule::{Position, Rule, Section};
@@ -89,10 +92,14 @@ impl RouteTable {
 
     /// Every rule, in the order of the paths.
     pub fn rules(&self) -> impl Iterator<Item = &Rule> {
+        self.entries().flat_map(Entry::rules)
+    }
+
+    /// Every verb of every key, in the order of the paths.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = &Entry> {
         let mut routes = Vec::new();
         self.root.collect(&mut routes);
-        let entries = routes.into_iter().flat_map(|route| &route.entries);
-        entries.flat_map(|entry| entry.authorization.iter().chain(&entry.backoffice)).map(Arc::as_ref)
+        routes.into_iter().flat_map(|route| &route.entries)
     }
 
     pub(crate) fn add(&mut self, route: Route) -> Result<(), AddRouteError> {

@@ -78,7 +78,7 @@ fn reference<'a>(
     candidates.sort_by_key(|Candidate { route, key }| {
         let length = key.segments.len();
         let exact = length == segments.len();
-        let governs = route.all().is_some() || key.trailing_slash;
+        let governs = route.all(None).is_some() || key.trailing_slash;
         let class = if exact {
             1
         } else if length == 0 {
@@ -102,7 +102,7 @@ fn reference<'a>(
         let other_spelling = if exact { key.trailing_slash != trailing } else { !key.trailing_slash };
         (class, std::cmp::Reverse(length), specific, other_spelling)
     });
-    let entry = candidates.iter().find_map(|candidate| candidate.route.entry(method));
+    let entry = candidates.iter().find_map(|candidate| candidate.route.entry(method, None));
     match entry {
         None => Outcome::Nothing,
         Some(entry) => match (is_backoffice, &entry.backoffice, &entry.authorization) {

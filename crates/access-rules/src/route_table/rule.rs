@@ -116,8 +116,22 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
+    /// The one or two rules of the entry.
+    pub(crate) fn rules(&self) -> impl Iterator<Item = &Rule> {
+        self.authorization.iter().chain(&self.backoffice).map(Arc::as_ref)
+    }
+
+    /// What of backoffice and other requests comes to a section of this entry.
+    pub(crate) fn backoffice_in(&self, section: Section) -> &'static [bool] {
+        match section {
+            Section::BackofficeAuthorization => &[true],
+            Section::Authorization if self.backoffice.is_some() => &[false],
+            Section::Authorization => &[false, true],
+        }
+    }
+
     /// A backoffice request may borrow the plain section, never the other way round (upstream contract §4.2).
-    pub(super) fn rule(&self, is_backoffice: bool) -> Option<&Arc<Rule>> {
+    pub(crate) fn rule(&self, is_backoffice: bool) -> Option<&Arc<Rule>> {
         let backoffice = if is_backoffice { self.backoffice.as_ref() } else { None };
         backoffice.or(self.authorization.as_ref())
     }
@@ -131,12 +145,17 @@ pub(crate) struct Route {
 }
 
 impl Route {
-    /// The verb's own entry, else `ALL`.
-    pub(super) fn entry(&self, method: Method) -> Option<&Entry> {
-        self.entries.iter().find(|entry| entry.verb == VerbEntry::Only(method)).or_else(|| self.all())
+    /// The verb's own entry, else `ALL`; `without` counts as if it were not there.
+    pub(super) fn entry(&self, method: Method, without: Option<&Entry>) -> Option<&Entry> {
+        self.named(VerbEntry::Only(method), without).or_else(|| self.all(without))
     }
 
-    pub(super) fn all(&self) -> Option<&Entry> {
-        self.entries.iter().find(|entry| entry.verb == VerbEntry::All)
+    pub(super) fn all(&self, without: Option<&Entry>) -> Option<&Entry> {
+        self.named(VerbEntry::All, without)
+    }
+
+    fn named(&self, verb: VerbEntry, without: Option<&Entry>) -> Option<&Entry> {
+        let is_there = |entry: &&Entry| !without.is_some_and(|without| std::ptr::eq(without, *entry));
+        self.entries.iter().find(|entry| entry.verb == verb).filter(is_there)
     }
 }

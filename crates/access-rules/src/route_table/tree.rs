@@ -26,7 +26,7 @@ pub(super) struct Node {
 }
 
 #[derive(Debug, Clone, PartialEq)]
-struct Literal {
+pub(super) struct Literal {
     /// Without regard to letter case.
     folded: Box<str>,
     name: Box<str>,
@@ -55,10 +55,29 @@ impl Node {
 
     /// Adds the routes at this node and below it.
     pub(super) fn collect<'t>(&'t self, routes: &mut Vec<&'t Route>) {
-        routes.extend(self.plain.iter().chain(&self.slashed));
-        for child in self.literals.iter().map(|literal| &literal.node).chain(self.parameter.as_deref()) {
-            child.collect(routes);
-        }
+        routes.extend(self.routes());
+        self.children().for_each(|child| child.collect(routes));
+    }
+
+    pub(super) fn routes(&self) -> impl Iterator<Item = &Route> {
+        self.plain.iter().chain(&self.slashed)
+    }
+
+    pub(super) fn children(&self) -> impl Iterator<Item = &Self> {
+        self.literals.iter().map(|literal| &literal.node).chain(self.parameter())
+    }
+
+    pub(super) fn literals(&self) -> impl Iterator<Item = &Literal> {
+        self.literals.iter()
+    }
+
+    pub(super) fn literal(&self, name: &str) -> Option<&Self> {
+        let spellings = self.literals_in_any_case(&letter_case::fold(name));
+        spellings.iter().find(|literal| *literal.name == *name).map(|literal| &literal.node)
+    }
+
+    pub(super) fn parameter(&self) -> Option<&Self> {
+        self.parameter.as_deref()
     }
 
     fn literal_or_insert(&mut self, name: &str) -> &mut Self {
@@ -85,12 +104,24 @@ impl Node {
     }
 }
 
+impl Literal {
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(super) fn folded(&self) -> &str {
+        &self.folded
+    }
+}
+
 /// One lookup (upstream contract §4.4). Collects the best candidate of each class; [`Walk::entry`] ranks them.
 #[derive(Debug)]
 pub(super) struct Walk<'t> {
     method: Method,
     spelling: Spelling,
     trailing_slash: bool,
+    /// An entry that counts as if it were not there.
+    without: Option<&'t Entry>,
     /// (i) A key with the segments of the path.
     exact: Option<&'t Entry>,
     /// (ii) The longest parent that holds `ALL` or is written with a slash at the end; never `/`.
@@ -105,6 +136,17 @@ pub(super) struct Walk<'t> {
 
 impl<'t> Walk<'t> {
     pub(super) fn run(root: &'t Node, path: &str, method: Method, spelling: Spelling) -> Self {
+        Self::run_without(root, path, method, spelling, None)
+    }
+
+    /// The lookup as if an entry were not in the file.
+    pub(super) fn run_without(
+        root: &'t Node,
+        path: &str,
+        method: Method,
+        spelling: Spelling,
+        without: Option<&'t Entry>,
+    ) -> Self {
         let path = path.strip_prefix('/').unwrap_or(path);
         let (path, trailing_slash) = match path.strip_suffix('/') {
             Some(path) => (path, true),
@@ -114,6 +156,7 @@ impl<'t> Walk<'t> {
             method,
             spelling,
             trailing_slash,
+            without,
             exact: None,
             governing_parent: None,
             verb_parent: None,
@@ -164,23 +207,27 @@ impl<'t> Walk<'t> {
         }
     }
 
+    fn entry_of(&self, route: &'t Route) -> Option<&'t Entry> {
+        route.entry(self.method, self.without)
+    }
+
     fn take_exact(&mut self, node: &'t Node) {
         if self.exact.is_some() {
             return;
         }
         let (first, second) =
             if self.trailing_slash { (&node.slashed, &node.plain) } else { (&node.plain, &node.slashed) };
-        self.exact = [first, second].into_iter().flatten().find_map(|route| route.entry(self.method));
+        self.exact = [first, second].into_iter().flatten().find_map(|route| self.entry_of(route));
     }
 
     fn take_parent(&mut self, node: &'t Node, depth: usize) {
-        let slashed = node.slashed.as_ref().and_then(|route| route.entry(self.method));
-        let plain = node.plain.as_ref().and_then(|route| route.entry(self.method));
+        let slashed = node.slashed.as_ref().and_then(|route| self.entry_of(route));
+        let plain = node.plain.as_ref().and_then(|route| self.entry_of(route));
         if depth == 0 {
             self.site = plain;
             return;
         }
-        let governs = node.plain.as_ref().is_some_and(|route| route.all().is_some());
+        let governs = node.plain.as_ref().is_some_and(|route| route.all(self.without).is_some());
         if let Some(entry) = slashed.or(plain.filter(|_| governs)) {
             keep_longest(&mut self.governing_parent, depth, entry);
         } else if let Some(entry) = plain {

@@ -2,9 +2,87 @@
 
 use std::fmt;
 
+/// How bad a finding is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// For information: nothing is wrong.
+    Note,
+    /// Probably not what is meant.
+    Warning,
+    /// Surely not what is meant.
+    Error,
+}
+
+impl Severity {
+    /// One word.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Note => "note",
+            Self::Warning => "warning",
+            Self::Error => "error",
+        }
+    }
+}
+
+/// What a finding is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FindingKind {
+    /// The file cannot be used.
+    Mistake,
+    /// The file, a path or a verb holds nothing.
+    Empty,
+    /// A missing group or permission makes the expression true (G-EXP-03).
+    NegationOverMissingData,
+    /// `groups` or `permissions` by itself.
+    WholeSet,
+    /// A constant stands where a condition is expected.
+    ConstantCondition,
+    /// The expression mixes types: it has no value.
+    AlwaysFails,
+    /// The expression holds for nobody.
+    AlwaysFalse,
+    /// The expression holds for everybody.
+    AlwaysTrue,
+    /// A clause could be left out.
+    NeverMatters,
+    /// The same stands twice.
+    Duplicate,
+    /// No request is governed by it.
+    Unreachable,
+    /// Another rule would decide the same.
+    Shadowed,
+    /// There is too much to look at.
+    NotChecked,
+}
+
+impl FindingKind {
+    /// The kind in one word, for programs.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Mistake => "mistake",
+            Self::Empty => "empty",
+            Self::NegationOverMissingData => "negation-over-missing-data",
+            Self::WholeSet => "whole-set",
+            Self::ConstantCondition => "constant-condition",
+            Self::AlwaysFails => "always-fails",
+            Self::AlwaysFalse => "always-false",
+            Self::AlwaysTrue => "always-true",
+            Self::NeverMatters => "never-matters",
+            Self::Duplicate => "duplicate",
+            Self::Unreachable => "unreachable",
+            Self::Shadowed => "shadowed",
+            Self::NotChecked => "not-checked",
+        }
+    }
+}
+
 /// A mistake or a warning, with its place in the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
+    pub severity: Severity,
+    pub kind: FindingKind,
     /// The file, as the caller named it.
     pub file: String,
     /// From 1.

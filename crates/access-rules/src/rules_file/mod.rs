@@ -11,7 +11,7 @@ mod tests;
 use crate::path::RepeatedSlashes;
 use crate::route_table::RouteTable;
 
-pub use finding::{Finding, InvalidRules};
+pub use finding::{Finding, FindingKind, InvalidRules, Severity};
 
 /// Most bytes a rules file may have.
 pub const MAX_RULES_FILE_SIZE: usize = 4 * 1024 * 1024;
@@ -35,6 +35,8 @@ pub fn load_rules(
 ) -> Result<LoadedRules, InvalidRules> {
     let whole_file = |line, column, message: String| InvalidRules {
         findings: vec![Finding {
+            severity: Severity::Error,
+            kind: FindingKind::Mistake,
             file: file.to_owned(),
             line,
             column,

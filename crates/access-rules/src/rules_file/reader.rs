@@ -7,9 +7,9 @@ use jsonc_parser::ast::{Object, ObjectProp, Value};
 use jsonc_parser::common::Ranged;
 
 use super::LoadedRules;
-use super::finding::{Finding, InvalidRules};
+use super::finding::{Finding, FindingKind, InvalidRules, Severity};
 use super::position::Cursor;
-use crate::expression::Expression;
+use crate::expression::{Expression, ExpressionWarning};
 use crate::method::VerbEntry;
 use crate::path::RepeatedSlashes;
 use crate::route_table::{Entry, Position, Route, RouteTable, Rule, Section};
@@ -27,9 +27,19 @@ pub(super) struct Reader<'a> {
 /// A finding whose offset is not a line and column yet.
 struct Note {
     offset: usize,
+    severity: Severity,
+    kind: FindingKind,
     place: String,
     expression_column: Option<usize>,
     message: String,
+}
+
+/// An expression, and where it begins.
+struct ReadExpression {
+    offset: usize,
+    position: Position,
+    text: Box<str>,
+    expression: Expression,
 }
 
 /// Where a rule stands, while it is read.
@@ -71,7 +81,7 @@ impl<'a> Reader<'a> {
 
     fn routes(&mut self, routes: &Object<'_>) {
         if routes.properties.is_empty() {
-            self.warning(routes.start(), "", "the file holds no rules: every request is denied");
+            self.empty(routes.start(), "", "the file holds no rules: every request is denied");
         }
         for property in self.distinct_members(routes, "") {
             let key = property.name.as_str();
@@ -89,7 +99,7 @@ impl<'a> Reader<'a> {
             return Vec::new();
         };
         if verbs.properties.is_empty() {
-            self.warning(value.start(), key, "the path has no verbs: this entry governs nothing");
+            self.empty(value.start(), key, "the path has no verbs: this entry governs nothing");
         }
         let mut entries = Vec::new();
         for property in self.distinct_members(verbs, key) {
@@ -118,7 +128,7 @@ impl<'a> Reader<'a> {
             return entry;
         };
         if sections.properties.is_empty() {
-            self.warning(
+            self.empty(
                 value.start(),
                 &place,
                 "there is no `authorization`: every request to this entry is denied",
@@ -169,8 +179,8 @@ impl<'a> Reader<'a> {
         for name in missing {
             self.problem(value.start(), &section, format!("`{name}` is missing"));
         }
-        let (text, expression, position) = expression?;
-        Some(Arc::new(Rule {
+        let ReadExpression { offset, position, text, expression } = expression?;
+        let rule = Rule {
             key: place.key.into(),
             verb: place.verb,
             section: place.section,
@@ -178,7 +188,9 @@ impl<'a> Reader<'a> {
             text,
             expression,
             position,
-        }))
+        };
+        self.doubts(offset, &place.member("expression"), &rule);
+        Some(Arc::new(rule))
     }
 
     fn public(&mut self, place: &Place<'_>, value: &Value<'_>) -> Option<bool> {
@@ -189,22 +201,17 @@ impl<'a> Reader<'a> {
         public
     }
 
-    fn expression(
-        &mut self,
-        place: &Place<'_>,
-        value: &Value<'_>,
-    ) -> Option<(Box<str>, Expression, Position)> {
+    fn expression(&mut self, place: &Place<'_>, value: &Value<'_>) -> Option<ReadExpression> {
         let Some(literal) = value.as_string_lit() else {
             self.problem(value.start(), &place.member("expression"), "expected a string");
             return None;
         };
         match Expression::parse(&literal.value) {
             Ok(expression) => {
-                for warning in expression.warnings() {
-                    self.warning(value.start(), &place.member("expression"), warning.to_string());
-                }
-                let (line, column) = self.positions.position(value.start());
-                Some((literal.value.as_ref().into(), expression, Position { line, column }))
+                let offset = value.start();
+                let (line, column) = self.positions.position(offset);
+                let position = Position { line, column };
+                Some(ReadExpression { offset, position, text: literal.value.as_ref().into(), expression })
             }
             Err(error) => {
                 let mut note = Note::new(value.start(), &place.member("expression"), error.message);
@@ -235,14 +242,44 @@ impl<'a> Reader<'a> {
         self.problems.push(Note::new(offset, place, message));
     }
 
-    fn warning(&mut self, offset: usize, place: &str, message: impl Into<String>) {
-        self.warnings.push(Note::new(offset, place, message));
+    fn empty(&mut self, offset: usize, place: &str, message: &str) {
+        let note = Note::new(offset, place, message);
+        self.warnings.push(Note { severity: Severity::Warning, kind: FindingKind::Empty, ..note });
+    }
+
+    /// Negation over what a user lacks is worse where a user is needed: there it cannot be a welcome to strangers
+    /// (G-EXP-03, G-EXP-04).
+    fn doubts(&mut self, offset: usize, place: &str, rule: &Rule) {
+        for warning in rule.expression.warnings() {
+            let (severity, kind) = match warning {
+                ExpressionWarning::NegatesUserData(_) if rule.public => {
+                    (Severity::Warning, FindingKind::NegationOverMissingData)
+                }
+                ExpressionWarning::NegatesUserData(_) => {
+                    (Severity::Error, FindingKind::NegationOverMissingData)
+                }
+                ExpressionWarning::WholeSet(_) => (Severity::Warning, FindingKind::WholeSet),
+                ExpressionWarning::ConstantCondition(_) => {
+                    (Severity::Warning, FindingKind::ConstantCondition)
+                }
+                ExpressionWarning::AlwaysFails(_) => (Severity::Error, FindingKind::AlwaysFails),
+            };
+            let note = Note::new(offset, place, warning.to_string());
+            self.warnings.push(Note { severity, kind, ..note });
+        }
     }
 }
 
 impl Note {
     fn new(offset: usize, place: &str, message: impl Into<String>) -> Self {
-        Self { offset, place: place.to_owned(), expression_column: None, message: message.into() }
+        Self {
+            offset,
+            severity: Severity::Error,
+            kind: FindingKind::Mistake,
+            place: place.to_owned(),
+            expression_column: None,
+            message: message.into(),
+        }
     }
 }
 
@@ -253,6 +290,8 @@ fn findings(file: &str, text: &str, mut notes: Vec<Note>) -> Vec<Finding> {
     let finding = |note: Note| {
         let (line, column) = cursor.position(note.offset);
         Finding {
+            severity: note.severity,
+            kind: note.kind,
             file: file.to_owned(),
             line,
             column,

@@ -8,6 +8,8 @@ use access_rules::DenyReason;
 use common::headers::{MIA_ALLOWED, MIA_GROUPS, MIA_USERID, MIA_USERPROPERTIES};
 use common::{ErrorBody, Profile};
 
+use serde::Serialize;
+
 use crate::config::FailureStatus;
 use crate::decide::Verdict;
 use crate::decide::denial::Denial;
@@ -52,6 +54,18 @@ pub(crate) struct Answer<'verdict> {
     pub(crate) body: Option<String>,
 }
 
+/// Body of a refusal: that of every error, and what it can be asked about by.
+#[derive(Debug, Serialize)]
+struct RefusalBody {
+    #[serde(flatten)]
+    error: ErrorBody,
+    #[serde(rename = "decisionId", skip_serializing_if = "Option::is_none")]
+    decision_id: Option<String>,
+}
+
+/// The id of a denial. The body may be replaced on the way; some gateways pass headers only.
+const DECISION_ID_HEADER: &str = "x-decision-id";
+
 const CHALLENGE: &str = r#"Bearer realm="gettone""#;
 const CHALLENGE_INVALID_TOKEN: &str = r#"Bearer realm="gettone", error="invalid_token""#;
 const CHALLENGE_INSUFFICIENT_SCOPE: &str = r#"Bearer realm="gettone", error="insufficient_scope""#;
@@ -86,12 +100,20 @@ impl Answers {
     pub(crate) fn of(self, verdict: &Verdict) -> Answer<'_> {
         match verdict.denied {
             None => with_identity(OK, "1", Some(&verdict.identity)),
-            Some(_) if !self.strict => with_identity(OK, "0", Some(&verdict.identity)),
-            Some(denial) => self.refusal(denial, verdict),
+            Some(denial) => {
+                let mut answer = match self.strict {
+                    true => self.refusal(denial, verdict),
+                    false => with_identity(OK, "0", Some(&verdict.identity)),
+                };
+                if let Some(id) = verdict.id {
+                    answer.headers.push((DECISION_ID_HEADER, id.to_string().into()));
+                }
+                answer
+            }
         }
     }
 
-    fn refusal(self, denial: Denial, verdict: &Verdict) -> Answer<'static> {
+    fn refusal<'verdict>(self, denial: Denial, verdict: &'verdict Verdict) -> Answer<'verdict> {
         let refusal = Refusal::of(denial);
         let status = self.status(refusal);
         let mut answer = with_identity(status, "0", None);
@@ -103,7 +125,8 @@ impl Answers {
             answer.headers.push(("retry-after", seconds.to_string().into()));
         }
         let (code, description) = public_text(status, verdict.token_rejected);
-        let body = ErrorBody::new(status, code, description);
+        let error = ErrorBody::new(status, code, description);
+        let body = RefusalBody { error, decision_id: verdict.id.map(|id| id.to_string()) };
         answer.headers.push(("content-type", "application/json".into()));
         answer.body = serde_json::to_string(&body).ok();
         answer
@@ -182,6 +205,7 @@ mod tests {
     use crate::decide::facts::ClientTypeUnclear;
     use crate::decide::identity::Unsendable;
     use crate::decide::question::Unclear;
+    use crate::record::id::DecisionId;
 
     /// Every denial. The match makes the compiler ask for a line here when there is a new one.
     fn every_denial() -> Vec<Denial> {
@@ -242,6 +266,7 @@ mod tests {
     fn denied(denial: impl Into<Denial>) -> Verdict {
         Verdict {
             denied: Some(denial.into()),
+            id: DecisionId::parse("00f0e0d0c0b0a0908070605040302010"),
             findings: Findings::default(),
             identity: IdentityHeaders::default(),
             token_rejected: false,
@@ -323,7 +348,8 @@ mod tests {
 
     #[test]
     fn circumstances_show() {
-        let allowed = Verdict { denied: None, identity: identity(), ..denied(DenyReason::Forbidden) };
+        let allowed =
+            Verdict { denied: None, id: None, identity: identity(), ..denied(DenyReason::Forbidden) };
         let rejected = Verdict { token_rejected: true, ..denied(DenyReason::Unauthenticated) };
         let waiting = Verdict { retry_after: Some(7), ..denied(DenyReason::CannotKnow) };
         let strict = answers(Profile::Standard, true);

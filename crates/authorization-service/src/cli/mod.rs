@@ -2,9 +2,10 @@
 //! They read files and need no running service. Without `--rules` they look at the rules that the service of their
 //! own environment would decide by: the same `CONFIGURATION_PATH`, `CONFIGURATION_FILE_NAME` and `PROFILE`.
 
+mod check;
 mod routes;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use access_rules::LoadedRules;
 use clap::{Args, FromArgMatches, Subcommand};
@@ -17,6 +18,8 @@ use crate::rules_source::{self, RulesError};
 /// What may be asked.
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Look a rules file over for rules that cannot be what they are meant to be
+    Check(check::Check),
     /// List every rule, in the order of the paths
     Routes(routes::Routes),
 }
@@ -41,16 +44,24 @@ enum CommandError {
     Rules(#[from] RulesError),
     #[error("standard output cannot be written: {0}")]
     Output(#[from] std::io::Error),
+    /// It has been told already, and the exit code is all that is left to say.
+    #[error("{0}")]
+    Told(&'static str),
 }
 
 impl Asked {
     fn load(&self, vars: &Vars) -> Result<LoadedRules, CommandError> {
-        let mut settings = RulesSettings::from_vars(vars).map_err(CommandError::Variables)?;
-        if let Some(file) = &self.rules {
-            settings.file.clone_from(file);
-        }
-        Ok(rules_source::load(&settings)?)
+        Ok(rules_source::load(&settings(self.rules.as_deref(), vars)?)?)
     }
+}
+
+/// The rules that the service would use, or those of another file in the same circumstances.
+fn settings(file: Option<&Path>, vars: &Vars) -> Result<RulesSettings, CommandError> {
+    let mut settings = RulesSettings::from_vars(vars).map_err(CommandError::Variables)?;
+    if let Some(file) = file {
+        file.clone_into(&mut settings.file);
+    }
+    Ok(settings)
 }
 
 /// The arguments of the program with the commands among them.
@@ -81,6 +92,7 @@ impl From<CommandError> for CommandFailure {
 
 fn execute(command: &Command, vars: &Vars) -> Result<(), CommandError> {
     match command {
+        Command::Check(check) => check.run(vars),
         Command::Routes(routes) => routes.run(vars),
     }
 }

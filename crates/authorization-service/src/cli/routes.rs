@@ -1,12 +1,12 @@
 //! `authorization-service routes`: every rule of a file, in the order of the paths.
 
-use access_rules::Rule;
 use clap::Args;
 use serde_json::{Value, json};
 use service_kit::Vars;
 use service_kit::output::Column;
 
 use super::{Asked, CommandError};
+use crate::record::explained;
 
 #[derive(Debug, Args)]
 pub(super) struct Routes {
@@ -26,23 +26,9 @@ const COLUMNS: [Column; 6] = [
 impl Routes {
     pub(super) fn run(&self, vars: &Vars) -> Result<(), CommandError> {
         let loaded = self.asked.load(vars)?;
-        let rules: Vec<Value> = loaded.table.rules().map(described).collect();
+        let rules: Vec<Value> = loaded.table.rules().map(explained::rule).collect();
         let records: Vec<&Value> = rules.iter().collect();
         self.asked.output.show(&json!({ "rules": rules }), &records, &COLUMNS)?;
         Ok(())
     }
-}
-
-/// A rule as every command shows it.
-pub(super) fn described(rule: &Rule) -> Value {
-    let position = rule.position();
-    json!({
-        "path": rule.key(),
-        "verb": rule.verb().to_string(),
-        "section": rule.section().as_str(),
-        "public": rule.is_public(),
-        "expression": rule.expression_text(),
-        "line": position.line,
-        "column": position.column,
-    })
 }

@@ -10,12 +10,14 @@ pub(crate) mod question;
 
 use std::sync::Arc;
 
-use access_rules::{Caller, Decision};
+use access_rules::{Caller, Decision, Rule};
 use service_kit::access_log::Annotations;
 
-use crate::config::PeerSecret;
+use crate::config::LongSecret;
 use crate::metrics::Metrics;
-use crate::rules_source::LiveRules;
+use crate::record::Recorder;
+use crate::record::id::DecisionId;
+use crate::rules_source::{LiveRules, RulesVersion};
 use crate::userinfo::{Principals, UserinfoAnswer};
 use denial::Denial;
 use facts::FactHeaders;
@@ -27,10 +29,11 @@ use question::{OriginalRequest, Question, RequestHeaders, Unclear};
 pub(crate) struct DecisionPoint {
     pub(crate) rules: Arc<LiveRules>,
     pub(crate) principals: Principals,
-    pub(crate) peer_secret: Option<PeerSecret>,
+    pub(crate) peer_secret: Option<LongSecret>,
     pub(crate) fact_headers: FactHeaders,
     pub(crate) properties_to_proxy: Vec<String>,
     pub(crate) metrics: Metrics,
+    pub(crate) recorder: Recorder,
 }
 
 /// The outcome, what it rests on, and what an answer tells besides. Deliberately without a default: it would allow.
@@ -38,6 +41,8 @@ pub(crate) struct DecisionPoint {
 pub(crate) struct Verdict {
     /// Why not, if not.
     pub(crate) denied: Option<Denial>,
+    /// What a denial can be asked about by.
+    pub(crate) id: Option<DecisionId>,
     pub(crate) findings: Findings,
     /// Who asks, as the services behind the gateway are told; all empty for nobody, and for one who cannot be told.
     pub(crate) identity: IdentityHeaders,
@@ -52,8 +57,10 @@ pub(crate) struct Verdict {
 pub(crate) struct Findings {
     /// What the gateway asks about, as far as a log may show it.
     pub(crate) asked: Option<String>,
+    /// Which rules it was decided by, if it came that far.
+    pub(crate) rules: Option<RulesVersion>,
     /// The rule that decided, if one governs the request.
-    pub(crate) rule: Option<String>,
+    pub(crate) rule: Option<Arc<Rule>>,
     /// Who asks; `None` if nobody needed to know.
     pub(crate) caller: Option<Arc<UserinfoAnswer>>,
 }
@@ -91,7 +98,8 @@ impl DecisionPoint {
             Some(UserinfoAnswer::Unknown(failure)) => (false, failure.retry_after),
             Some(UserinfoAnswer::Known(_)) | None => (false, None),
         };
-        Verdict { denied, findings, identity: identity.unwrap_or_default(), token_rejected, retry_after }
+        let id = denied.and_then(|denial| self.recorder.denied(denial, question, &findings));
+        Verdict { denied, id, findings, identity: identity.unwrap_or_default(), token_rejected, retry_after }
     }
 
     async fn outcome(&self, question: &Question<'_>, findings: &mut Findings) -> Result<(), Denial> {
@@ -102,6 +110,7 @@ impl DecisionPoint {
         findings.asked = Some(original.loggable());
         let facts = question.facts?;
         let rules = self.rules.current();
+        findings.rules = Some(rules.version);
         let found = rules.table.find(&original.with(facts));
         // Without a rule it is a denial whoever asks. With a public one the caller is still looked up: the service
         // behind the gateway wants to know who a known user is.
@@ -110,7 +119,7 @@ impl DecisionPoint {
         }
         let seen = findings.caller.as_deref().map_or(Caller::Unknown, UserinfoAnswer::caller);
         let decision = access_rules::decide(&found, seen, &facts);
-        findings.rule = decision.rule().map(ToString::to_string);
+        findings.rule = decision.rule().cloned();
         match decision {
             Decision::Allow(_) => Ok(()),
             Decision::Deny(denied) => Err(denied.reason.into()),
@@ -140,10 +149,11 @@ impl DecisionPoint {
 impl Verdict {
     /// Adds the decision to the access line. Of what the caller sent, only verb and path go there.
     pub(crate) fn annotate(&self, annotations: &mut Annotations) {
+        annotations.decision_id = self.id.map(|id| id.to_string());
         annotations.decision = Some(if self.denied.is_some() { "deny" } else { "allow" });
         annotations.reason = self.denied.map(Denial::word);
         annotations.asked.clone_from(&self.findings.asked);
-        annotations.rule.clone_from(&self.findings.rule);
+        annotations.rule = self.findings.rule.as_ref().map(ToString::to_string);
         annotations.error = match (self.findings.caller.as_deref(), self.denied) {
             (Some(UserinfoAnswer::Unknown(failure)), _) => Some(format!("userinfo: {}", failure.cause)),
             (_, Some(denial)) => Some(denial.to_string()),

@@ -4,13 +4,13 @@
 use subtle::ConstantTimeEq;
 
 use super::question::RequestHeaders;
-use crate::config::PeerSecret;
+use crate::config::LongSecret;
 
 /// The header with the gateway's secret.
 pub(crate) const PEER_HEADER: &str = "x-gettone-peer";
 
 /// Whether the caller may ask: exactly one header with the secret, compared in constant time.
-pub(crate) fn may_ask(secret: Option<&PeerSecret>, headers: &impl RequestHeaders) -> bool {
+pub(crate) fn may_ask(secret: Option<&LongSecret>, headers: &impl RequestHeaders) -> bool {
     let Some(secret) = secret else { return true };
     let mut values = headers.values(PEER_HEADER);
     let (Some(value), None) = (values.next(), values.next()) else { return false };
@@ -27,7 +27,7 @@ mod tests {
     const SECRET: &str = "0123456789abcdef0123456789abcdef";
 
     fn asks(values: &[&str]) -> bool {
-        may_ask(Some(&PeerSecret(Secret::from(SECRET.to_owned()))), &header(PEER_HEADER, values))
+        may_ask(Some(&LongSecret(Secret::from(SECRET.to_owned()))), &header(PEER_HEADER, values))
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! What the decision is asked. A face (HTTP, gRPC) reads it from what the gateway sent; whatever is unclear stays
 //! unclear here and is refused by the decision, not by the face.
 
+use std::borrow::Cow;
+
 use access_rules::Facts;
 use service_kit::is_token_byte;
 
@@ -66,9 +68,18 @@ impl<'request> OriginalRequest<'request> {
 
     /// Verb and path for the log; the query stays out of it, and bytes that are no text show as such.
     pub(crate) fn loggable(&self) -> String {
+        format!("{} {}", String::from_utf8_lossy(self.method), self.path_text(MAX_LOGGED))
+    }
+
+    /// The verb as a text, at most so many bytes of it.
+    pub(crate) fn method_text(&self, max: usize) -> Cow<'request, str> {
+        String::from_utf8_lossy(self.method.get(..max).unwrap_or(self.method))
+    }
+
+    /// The path without its query as a text, at most so many bytes of it; bytes that are no text show as such.
+    pub(crate) fn path_text(&self, max: usize) -> Cow<'request, str> {
         let path = self.target.split(|byte| matches!(byte, b'?' | b'#')).next().unwrap_or_default();
-        let path = path.get(..MAX_LOGGED).unwrap_or(path);
-        format!("{} {}", String::from_utf8_lossy(self.method), String::from_utf8_lossy(path))
+        String::from_utf8_lossy(path.get(..max).unwrap_or(path))
     }
 }
 

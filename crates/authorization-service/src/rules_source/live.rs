@@ -56,6 +56,11 @@ impl LiveRules {
         self.current.load_full()
     }
 
+    /// Where the rules are read.
+    pub(crate) fn file(&self) -> &str {
+        &self.file
+    }
+
     pub(super) fn replace(&self, rules: Arc<RuleSet>) {
         self.current.store(rules);
         self.with_state(|state| state.refusal = None);

@@ -9,8 +9,10 @@
 
 mod answers;
 mod circuit;
+mod commands;
 mod connections;
 mod decision_table;
+mod decisions;
 mod issuer;
 mod local_mode;
 mod local_mode_feed;

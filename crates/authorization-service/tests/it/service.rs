@@ -72,8 +72,13 @@ impl Service {
 
     /// A call on the management listener.
     pub(crate) fn manage(&self, method: &str, target: &str) -> Answer {
+        self.manage_with(method, target, &[])
+    }
+
+    /// A call on the management listener with these headers.
+    pub(crate) fn manage_with(&self, method: &str, target: &str, headers: &[(&str, &str)]) -> Answer {
         let mut connection = connect(self.management.unwrap());
-        connection.write_all(&request(method, target, &[])).unwrap();
+        connection.write_all(&request(method, target, headers)).unwrap();
         Answer::read(connection)
     }
 

@@ -1,0 +1,394 @@
+//! Every request that an expression can tell apart: which of the names it mentions the caller has, the client types it
+//! mentions and one more, backoffice or not. Over these worlds the value of an expression is a column of bits, and two
+//! expressions are equal if their columns are. A second evaluator, for questions about rules; decisions never come here.
+
+use std::collections::BTreeSet;
+
+#[cfg(test)]
+use common::Principal;
+
+use super::Expression;
+use super::ast::{Kind, Literal, Node, UserSet};
+#[cfg(test)]
+use super::evaluator::Facts;
+
+/// Most worlds that are looked at: sixteen names, or fewer names and some client types.
+pub(crate) const MAX_WORLDS: usize = 1 << 16;
+const BITS: usize = u64::BITS as usize;
+
+/// The worlds of one or more expressions. World `i` has the name number `n` if bit `n` of `i` is set; what is left of
+/// `i` counts client types, then backoffice or not.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Worlds {
+    names: Vec<(UserSet, String)>,
+    client_types: Vec<String>,
+    backoffice: Vec<bool>,
+}
+
+/// What a caller and a request are like in one world.
+#[cfg(test)]
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct World {
+    pub(crate) principal: Principal,
+    pub(crate) client_type: String,
+    pub(crate) is_backoffice: bool,
+}
+
+#[cfg(test)]
+impl World {
+    pub(crate) fn facts(&self) -> Facts<'_> {
+        Facts { client_type: &self.client_type, is_backoffice: self.is_backoffice }
+    }
+}
+
+/// The value of a condition in each world. Bits beyond the last world are not set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Truth {
+    words: Vec<u64>,
+    worlds: usize,
+}
+
+impl Worlds {
+    /// The worlds that these expressions can tell apart; `None` if they are too many, or if one of the expressions has
+    /// no value. `backoffice` lists what of it can happen where they are used.
+    pub(crate) fn of(expressions: &[&Expression], backoffice: &[bool]) -> Option<Self> {
+        if expressions.iter().any(|expression| expression.always_fails()) {
+            return None;
+        }
+        let mut mentioned = Mentioned::default();
+        expressions.iter().for_each(|expression| mentioned.visit(&expression.root));
+        let mentioned = mentioned.with_others();
+        let worlds = Self {
+            names: mentioned.names.into_iter().collect(),
+            client_types: mentioned.client_types.into_iter().collect(),
+            backoffice: backoffice.to_vec(),
+        };
+        (worlds.count()? <= MAX_WORLDS).then_some(worlds)
+    }
+
+    /// How many there are, if that is a number.
+    fn count(&self) -> Option<usize> {
+        let callers = 1_usize.checked_shl(u32::try_from(self.names.len()).ok()?)?;
+        callers.checked_mul(self.client_types.len())?.checked_mul(self.backoffice.len())
+    }
+
+    fn len(&self) -> usize {
+        self.count().unwrap_or(0)
+    }
+
+    /// Which client type, and whether backoffice, in this world.
+    fn request(&self, world: usize) -> (&str, bool) {
+        let rest = world >> self.names.len();
+        let types = self.client_types.len();
+        let client_type = rest.checked_rem(types).and_then(|number| self.client_types.get(number));
+        let is_backoffice = rest.checked_div(types).and_then(|number| self.backoffice.get(number));
+        (client_type.map_or("", String::as_str), is_backoffice.copied().unwrap_or_default())
+    }
+
+    #[cfg(test)]
+    pub(crate) fn world(&self, world: usize) -> World {
+        let (client_type, is_backoffice) = self.request(world);
+        let mut principal = Principal { id: "somebody".to_owned(), ..Principal::default() };
+        for (number, (set, name)) in self.names.iter().enumerate() {
+            if world >> number & 1 == 1 {
+                match set {
+                    UserSet::Groups => principal.groups.insert(name.clone()),
+                    UserSet::Permissions => principal.permissions.insert(name.clone()),
+                };
+            }
+        }
+        World { principal, client_type: client_type.to_owned(), is_backoffice }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn iter(&self) -> impl Iterator<Item = World> {
+        (0..self.len()).map(|world| self.world(world))
+    }
+
+    /// In which worlds an expression holds.
+    pub(crate) fn truth(&self, expression: &Expression) -> Truth {
+        self.truth_without(&expression.root, &[])
+    }
+
+    /// The worlds in which the caller has nothing, as nobody has.
+    pub(crate) fn nobody(&self) -> Truth {
+        self.any_name(|_, _| true).not()
+    }
+
+    /// The same, as if some operands of `&&` and `||` were not there.
+    pub(super) fn truth_without(&self, node: &Node, without: &[&Node]) -> Truth {
+        let left = |operands: &[Node]| -> Vec<Truth> {
+            let left = operands.iter().filter(|node| !without.iter().any(|gone| std::ptr::eq(*gone, *node)));
+            left.map(|node| self.truth_without(node, without)).collect()
+        };
+        match node {
+            Node::Literal(literal) => self.all(match literal {
+                Literal::Null => false,
+                Literal::Bool(value) => *value,
+                Literal::Number(value) => *value != 0.0,
+                Literal::Text(text) => !text.is_empty(),
+            }),
+            Node::ClientType => self.columns(|world| !self.request(world).0.is_empty()),
+            Node::IsBackoffice => self.columns(|world| self.request(world).1),
+            Node::Set(set) => self.any_name(|own, _| own == *set),
+            Node::Member(set, name) => self.any_name(|own, text| own == *set && *text == **name),
+            Node::Not(inner) => self.truth_without(inner, without).not(),
+            Node::And(operands) => left(operands).iter().fold(self.all(true), |all, one| all.and(one)),
+            Node::Or(operands) => {
+                left(operands).iter().fold(self.all(false), |any, one| any.zip(one, |a, b| a | b))
+            }
+            Node::Compare { equal, left, right } => {
+                let same = self.equal(left, right, without);
+                if *equal { same } else { same.not() }
+            }
+            Node::In { needle, haystack } => match &**haystack {
+                Node::Set(set) => self.member(needle, *set),
+                Node::Array(elements) => elements
+                    .iter()
+                    .filter(|element| element.kind() == needle.kind())
+                    .fold(self.all(false), |any, element| {
+                        let one = self.equal(needle, &Node::Literal(element.clone()), without);
+                        any.zip(&one, |a, b| a | b)
+                    }),
+                _ => self.all(false),
+            },
+            // No condition: such an expression is refused when it is parsed.
+            Node::Array(_) => self.all(false),
+        }
+    }
+
+    /// Where two operands of one kind have the same value.
+    fn equal(&self, left: &Node, right: &Node, without: &[&Node]) -> Truth {
+        match (left, right) {
+            (Node::Literal(left), Node::Literal(right)) => self.all(left == right),
+            _ if left.kind() == Kind::Text => self.columns(|world| {
+                text_of(left, self.request(world).0) == text_of(right, self.request(world).0)
+            }),
+            _ => {
+                let (left, right) = (self.truth_without(left, without), self.truth_without(right, without));
+                left.zip(&right, |a, b| a ^ b).not()
+            }
+        }
+    }
+
+    fn member(&self, needle: &Node, set: UserSet) -> Truth {
+        match needle {
+            Node::Literal(Literal::Text(name)) => self.any_name(|own, text| own == set && *text == **name),
+            Node::Array(wanted) => self.any_name(|own, text| {
+                own == set && wanted.iter().any(|name| matches!(name, Literal::Text(name) if **name == *text))
+            }),
+            Node::ClientType => self.columns(|world| {
+                let client_type = self.request(world).0;
+                let mut names = self.names.iter().enumerate();
+                names.any(|(number, (own, name))| {
+                    *own == set && name == client_type && world >> number & 1 == 1
+                })
+            }),
+            _ => self.all(false),
+        }
+    }
+
+    /// Where the caller has one of the chosen names.
+    fn any_name(&self, chosen: impl Fn(UserSet, &str) -> bool) -> Truth {
+        let mask = self.names.iter().enumerate().filter(|(_, (set, name))| chosen(*set, name));
+        let mask = mask.fold(0_usize, |mask, (number, _)| mask | 1 << number);
+        self.columns(|world| world & mask != 0)
+    }
+
+    fn all(&self, value: bool) -> Truth {
+        self.columns(|_| value)
+    }
+
+    fn columns(&self, holds: impl Fn(usize) -> bool) -> Truth {
+        let worlds = self.len();
+        let word = |start: usize| {
+            let bits = (start..worlds.min(start.saturating_add(BITS))).enumerate();
+            bits.fold(0_u64, |word, (bit, world)| word | u64::from(holds(world)) << bit)
+        };
+        Truth { words: (0..worlds).step_by(BITS).map(word).collect(), worlds }
+    }
+}
+
+impl Truth {
+    #[cfg(test)]
+    pub(crate) fn holds_in(&self, world: usize) -> bool {
+        let word = self.words.get(world / BITS).copied().unwrap_or_default();
+        word >> (world % BITS) & 1 == 1
+    }
+
+    /// In how many worlds it holds.
+    fn count(&self) -> usize {
+        self.words.iter().map(|word| word.count_ones() as usize).sum()
+    }
+
+    pub(crate) fn always(&self) -> bool {
+        self.count() == self.worlds
+    }
+
+    pub(crate) fn never(&self) -> bool {
+        self.words.iter().all(|word| *word == 0)
+    }
+
+    pub(crate) fn and(self, other: &Self) -> Self {
+        self.zip(other, |one, other| one & other)
+    }
+
+    fn zip(mut self, other: &Self, both: impl Fn(u64, u64) -> u64) -> Self {
+        for (word, other) in self.words.iter_mut().zip(&other.words) {
+            *word = both(*word, *other);
+        }
+        self
+    }
+
+    fn not(mut self) -> Self {
+        let mut left = self.worlds;
+        for word in &mut self.words {
+            let used = if left < BITS { (1_u64 << left).wrapping_sub(1) } else { u64::MAX };
+            *word = !*word & used;
+            left = left.saturating_sub(BITS);
+        }
+        self
+    }
+}
+
+/// What expressions mention.
+#[derive(Debug, Default)]
+struct Mentioned {
+    /// None if the client type makes no difference.
+    client_types: BTreeSet<String>,
+    /// The sets that the client type is looked for in: `clientType in groups`.
+    named_by_client_type: BTreeSet<UserSet>,
+    names: BTreeSet<(UserSet, String)>,
+    /// The sets that are asked whether they hold anything.
+    whole: BTreeSet<UserSet>,
+}
+
+impl Mentioned {
+    fn visit(&mut self, node: &Node) {
+        match node {
+            Node::ClientType => {
+                self.client_types.insert(String::new());
+            }
+            Node::Set(set) => {
+                self.whole.insert(*set);
+            }
+            Node::Member(set, name) => {
+                self.names.insert((*set, name.to_string()));
+            }
+            Node::In { needle, haystack } if let Node::Set(set) = **haystack => {
+                self.visit(needle);
+                match &**needle {
+                    Node::Literal(name) => {
+                        self.names.extend(texts(std::slice::from_ref(name)).map(|name| (set, name)))
+                    }
+                    Node::Array(names) => self.names.extend(texts(names).map(|name| (set, name))),
+                    _ => {
+                        self.named_by_client_type.insert(set);
+                    }
+                }
+            }
+            Node::Compare { left, right, .. } | Node::In { needle: left, haystack: right } => {
+                self.visit(left);
+                self.visit(right);
+                match (&**left, &**right) {
+                    (Node::ClientType, Node::Literal(text)) | (Node::Literal(text), Node::ClientType) => {
+                        self.client_types.extend(texts(std::slice::from_ref(text)));
+                    }
+                    (Node::ClientType, Node::Array(elements)) => self.client_types.extend(texts(elements)),
+                    _ => {}
+                }
+            }
+            Node::Not(inner) => self.visit(inner),
+            Node::And(operands) | Node::Or(operands) => {
+                operands.iter().for_each(|operand| self.visit(operand))
+            }
+            Node::Literal(_) | Node::Array(_) | Node::IsBackoffice => {}
+        }
+    }
+
+    /// What is not mentioned is one more client type, and one more name where a whole set is asked.
+    fn with_others(mut self) -> Self {
+        match self.client_types.is_empty() {
+            true => self.client_types.insert(String::new()),
+            false => self.client_types.insert(another(&self.client_types)),
+        };
+        for set in &self.named_by_client_type {
+            self.names.extend(self.client_types.iter().map(|name| (*set, name.clone())));
+        }
+        for set in &self.whole {
+            let known =
+                self.names.iter().filter(|(own, _)| own == set).map(|(_, name)| name.clone()).collect();
+            self.names.insert((*set, another(&known)));
+        }
+        self
+    }
+}
+
+fn texts(literals: &[Literal]) -> impl Iterator<Item = String> {
+    literals.iter().filter_map(|literal| match literal {
+        Literal::Text(text) => Some(text.to_string()),
+        _ => None,
+    })
+}
+
+/// A name that is none of these.
+fn another(known: &BTreeSet<String>) -> String {
+    let mut name = "another".to_owned();
+    while known.contains(&name) {
+        name.push('x');
+    }
+    name
+}
+
+fn text_of<'a>(node: &'a Node, client_type: &'a str) -> &'a str {
+    match node {
+        Node::Literal(Literal::Text(text)) => text,
+        _ => client_type,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::properties::{caller, expression};
+    use super::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(1000))]
+
+        #[test]
+        fn g_exp_13_worlds_agree_with_the_evaluator(expression in expression()) {
+            let Some(worlds) = Worlds::of(&[&expression], &[false, true]) else { return Ok(()) };
+            let truth = worlds.truth(&expression);
+            for (number, world) in worlds.iter().enumerate().take(512) {
+                let value = expression.evaluate(&world.facts(), Some(&world.principal));
+                prop_assert_eq!(Ok(truth.holds_in(number)), value, "{} in {:?}", expression, world);
+            }
+        }
+
+        #[test]
+        fn what_always_or_never_holds_in_the_worlds_does_so_for_any_caller(expression in expression(), caller in caller()) {
+            let Some(worlds) = Worlds::of(&[&expression], &[false, true]) else { return Ok(()) };
+            let truth = worlds.truth(&expression);
+            let value = expression.evaluate(&caller.facts(), caller.principal.as_ref());
+            if truth.always() {
+                prop_assert_eq!(value, Ok(true), "{}", expression);
+            }
+            if truth.never() {
+                prop_assert_eq!(value, Ok(false), "{}", expression);
+            }
+        }
+    }
+
+    #[test]
+    fn too_many_names_are_no_worlds() {
+        let names = |count: usize| {
+            let names: Vec<String> = (0..count).map(|name| format!("groups.g{name}")).collect();
+            Expression::parse(&names.join(" || ")).unwrap()
+        };
+        assert!(Worlds::of(&[&names(16)], &[false]).is_some());
+        assert!(Worlds::of(&[&names(16)], &[false, true]).is_none());
+        assert!(Worlds::of(&[&names(200)], &[false]).is_none());
+    }
+}

@@ -1,0 +1,123 @@
+//! What a person should look at in a valid rules file: rules that cannot be what their author means. Compares by looking
+//! at every request that can be told apart, so a verdict is a fact and no guess; where those are too many it says so.
+
+#[cfg(test)]
+mod properties;
+mod rule;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+
+use crate::expression::Worlds;
+use crate::route_table::{Entry, Idle, RouteTable, Rule};
+use crate::rules_file::{Finding, FindingKind, LoadedRules, Severity};
+
+/// Most kinds of paths that are compared: some 20,000 routes.
+const MAX_PATHS: usize = 100_000;
+
+/// All findings in a file, those of [`crate::load_rules`] included, in the order of the file. `file` names it.
+#[must_use]
+pub fn lint(file: &str, loaded: &LoadedRules) -> Vec<Finding> {
+    let mut findings = loaded.warnings.clone();
+    let finding = |rule: &Rule, place: String, severity, kind, message| Finding {
+        severity,
+        kind,
+        file: file.to_owned(),
+        line: rule.position.line,
+        column: rule.position.column,
+        place,
+        expression_column: None,
+        message,
+    };
+    for entry in loaded.table.entries() {
+        for rule in entry.rules() {
+            for note in rule::notes(entry, rule) {
+                let place = format!("{rule}.expression");
+                let mut finding = finding(rule, place, note.severity, note.kind, note.message);
+                finding.expression_column = note.column;
+                findings.push(finding);
+            }
+        }
+        if let Some(rule) = idle_backoffice(entry) {
+            let message = "decides like `authorization`, which backoffice requests use without it".to_owned();
+            findings.push(finding(
+                rule,
+                rule.to_string(),
+                Severity::Warning,
+                FindingKind::Duplicate,
+                message,
+            ));
+        }
+    }
+    match idle_entries(&loaded.table) {
+        Some(idle) => findings.extend(idle.into_iter().filter_map(|(entry, idle)| {
+            let rule = entry.rules().next()?;
+            let (severity, kind, message) = about(&idle);
+            Some(finding(rule, format!("{} → {}", rule.key, rule.verb), severity, kind, message))
+        })),
+        None => findings.extend(loaded.table.rules().next().map(|rule| {
+            let message = "not checked for rules that others make pointless: there are too many kinds of paths, or \
+                           paths that differ in letter case only";
+            finding(rule, String::new(), Severity::Note, FindingKind::NotChecked, message.to_owned())
+        })),
+    }
+    findings.sort_by(|one, other| {
+        let place = |finding: &Finding| (finding.line, finding.column, finding.expression_column);
+        place(one).cmp(&place(other))
+    });
+    findings
+}
+
+/// The entries that could be taken out, without those that hold no rule: they are told already.
+fn idle_entries(table: &RouteTable) -> Option<Vec<(&Entry, Idle<'_>)>> {
+    let mut known = HashMap::new();
+    table.idle_entries(MAX_PATHS, |one, other| {
+        let pair = (std::ptr::from_ref(one), std::ptr::from_ref(other));
+        *known.entry(pair).or_insert_with(|| {
+            [false, true].iter().all(|backoffice| match (one.rule(*backoffice), other.rule(*backoffice)) {
+                (Some(one), Some(other)) => decide_alike(one, other, *backoffice),
+                (one, other) => one.is_none() && other.is_none(),
+            })
+        })
+    })
+}
+
+fn about(idle: &Idle<'_>) -> (Severity, FindingKind, String) {
+    match idle {
+        Idle::Unreachable => {
+            let message = "governs no request: every verb has an entry of its own".to_owned();
+            (Severity::Error, FindingKind::Unreachable, message)
+        }
+        Idle::Shadowed(others) => {
+            let others: Vec<String> = others
+                .iter()
+                .filter_map(|entry| entry.rules().next())
+                .map(|rule| format!("{} → {}", rule.key, rule.verb))
+                .collect();
+            let message = format!("could go: without it {} would decide the same", others.join(" and "));
+            (Severity::Warning, FindingKind::Shadowed, message)
+        }
+    }
+}
+
+/// The backoffice rule, if backoffice requests were decided alike without it.
+fn idle_backoffice(entry: &Entry) -> Option<&Rule> {
+    let (plain, backoffice) = (entry.authorization.as_ref()?, entry.backoffice.as_ref()?);
+    decide_alike(plain, backoffice, true).then_some(backoffice)
+}
+
+/// Whether two rules let the same requests pass, whoever calls and whether userinfo answers or not.
+fn decide_alike(one: &Rule, other: &Rule, is_backoffice: bool) -> bool {
+    let Some(worlds) = Worlds::of(&[&one.expression, &other.expression], &[is_backoffice]) else {
+        return one.public == other.public && one.expression == other.expression;
+    };
+    let passes = |rule: &Rule| {
+        let anybody = worlds.truth(&rule.expression);
+        let strangers = rule.public.then(|| anybody.clone().and(&worlds.nobody()));
+        let strangers = strangers.filter(|strangers| !strangers.never());
+        let unknown = !rule.expression.negates_user_data() && strangers.is_some();
+        (anybody, strangers, unknown)
+    };
+    passes(one) == passes(other)
+}

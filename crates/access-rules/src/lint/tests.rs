@@ -1,0 +1,91 @@
+//! What the lint says, and where.
+
+use super::lint;
+use crate::path::RepeatedSlashes;
+use crate::rules_file::load_rules;
+
+fn told(file: &str) -> String {
+    let loaded = load_rules("auth.json", file.as_bytes(), RepeatedSlashes::Refuse).unwrap();
+    let findings = lint("auth.json", &loaded);
+    let lines = findings
+        .iter()
+        .map(|finding| format!("{} [{}] {finding}", finding.severity.as_str(), finding.kind.as_str()));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn every_kind_of_finding_with_its_place() {
+    insta::assert_snapshot!(told(
+        r#"{
+  "/": {"ALL": {"authorization": {"expression": "groups.staff", "public": false}}},
+  "/a": {
+    "GET": {"authorization": {"expression": "groups.a && !groups.a", "public": false}},
+    "POST": {"authorization": {"expression": "groups.b || permissions.x || groups.b", "public": false}},
+    "PUT": {"authorization": {"expression": "!groups.banned", "public": false}},
+    "PATCH": {"authorization": {"expression": "!groups.banned", "public": true}},
+    "DELETE": {"authorization": {"expression": "clientType == 'x' || clientType != 'x'", "public": true}},
+    "HEAD": {"authorization": {"expression": "isBackoffice && groups.a", "public": false},
+             "backofficeAuthorization": {"expression": "isBackoffice && groups.a", "public": false}},
+    "OPTIONS": {"authorization": {"expression": "groups.a", "public": false},
+                "backofficeAuthorization": {"expression": "'a' in groups", "public": false}},
+    "ALL": {"authorization": {"expression": "groups.a", "public": false}}
+  },
+  "/a/b": {"GET": {"authorization": {"expression": "['staff'] in groups", "public": false}}},
+  "/c": {"ALL": {"authorization": {"expression": "groups.a || groups", "public": false}}, "GET": {}},
+  "/d": {}
+}"#
+    ));
+}
+
+#[test]
+fn all_beside_every_verb_governs_nothing() {
+    let rule = |expression: &str| {
+        format!(r#"{{"authorization": {{"expression": "{expression}", "public": false}}}}"#)
+    };
+    let verbs = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"];
+    let verbs: Vec<String> = verbs.iter().map(|verb| format!(r#""{verb}": {}"#, rule("groups.a"))).collect();
+    let file = format!(r#"{{"/a": {{{}, "ALL": {}}}}}"#, verbs.join(", "), rule("groups.b"));
+    let told = told(&file);
+    assert!(
+        told.starts_with("error [unreachable] ") && told.contains("/a → ALL: governs no request"),
+        "{told}"
+    );
+    assert_eq!(told.lines().count(), 1, "{told}");
+}
+
+#[test]
+fn a_rule_that_says_what_it_means_is_left_alone() {
+    let clean = r#"{
+  "/": {"ALL": {"authorization": {"expression": "false", "public": false}}},
+  "/open": {"ALL": {"authorization": {"expression": "true", "public": true}}},
+  "/users": {"ALL": {"authorization": {"expression": "true", "public": false}}},
+  "/users/:id": {"DELETE": {"authorization": {"expression": "permissions['delete:users']", "public": false},
+                 "backofficeAuthorization": {"expression": "isBackoffice && groups.admin", "public": false}}}
+}"#;
+    assert_eq!(told(clean), "");
+}
+
+#[test]
+fn what_is_too_much_to_look_at_is_told() {
+    let names: Vec<String> = (0..17).map(|name| format!("groups.g{name}")).collect();
+    let file = format!(
+        r#"{{"/a": {{"GET": {{"authorization": {{"expression": "{}", "public": false}}}}}}}}"#,
+        names.join(" || ")
+    );
+    assert_eq!(
+        told(&file),
+        "note [not-checked] auth.json:1:49: /a → GET → authorization.expression: not checked: too many names"
+    );
+    let rule = r#"{"ALL": {"authorization": {"expression": "groups.a", "public": false}}}"#;
+    let twins = told(&format!(r#"{{"/A": {rule}, "/a": {rule}}}"#));
+    assert!(twins.starts_with("note [not-checked] auth.json:1:") && twins.contains("letter case"), "{twins}");
+}
+
+/// A file as large as may be is looked at in a time that a person waits.
+#[test]
+fn ten_thousand_routes_are_looked_at() {
+    let routes: Vec<String> = (0..10_000)
+        .map(|n| format!(r#""/area{}/thing{n}/:id": {{"GET": {{"authorization": {{"expression": "groups.g{n} && permissions.p", "public": false}}}}}}"#, n % 100))
+        .collect();
+    assert_eq!(told(&format!("{{{}}}", routes.join(","))), "");
+}

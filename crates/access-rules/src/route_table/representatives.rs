@@ -1,0 +1,108 @@
+//! A few paths that stand for all: whatever a path is, the keys that match it are those that match one of these. For
+//! questions about all requests; no decision comes here.
+
+use std::collections::BTreeSet;
+
+use super::letter_case;
+use super::rule::Route;
+use super::tree::Node;
+
+/// A path that stands for others.
+#[derive(Debug)]
+pub(super) struct Representative<'t> {
+    pub(super) path: String,
+    /// Every key that matches it, exactly or as a parent.
+    pub(super) routes: Vec<&'t Route>,
+}
+
+/// The paths, each without and with a slash at the end; `None` if there are more than `limit`. They spell literals as the
+/// keys do: what letter case adds is another reading's business.
+pub(super) fn paths(root: &Node, limit: usize) -> Option<Vec<Representative<'_>>> {
+    let another = segment_that_is_no_literal(root);
+    let mut search = Search { another, matching: vec![root], found: Vec::new(), limit };
+    search.add("/")?;
+    search.below(&[root], &mut String::new())?;
+    Some(search.found)
+}
+
+/// Whether two keys differ in letter case only. Then one path cannot stand for the other spelling.
+pub(super) fn has_letter_case_twins(root: &Node) -> bool {
+    let twins = root.literals().zip(root.literals().skip(1)).any(|(one, next)| one.folded() == next.folded());
+    twins || root.children().any(has_letter_case_twins)
+}
+
+struct Search<'t> {
+    another: String,
+    /// The nodes that match the path, and those that match the beginning of it.
+    matching: Vec<&'t Node>,
+    found: Vec<Representative<'t>>,
+    limit: usize,
+}
+
+impl<'t> Search<'t> {
+    /// All continuations of a path whose last segment matches these nodes.
+    fn below(&mut self, nodes: &[&'t Node], path: &mut String) -> Option<()> {
+        let length = path.len();
+        let names: BTreeSet<&str> =
+            nodes.iter().flat_map(|node| node.literals()).map(|literal| literal.name()).collect();
+        let parameters: Vec<&Node> = nodes.iter().filter_map(|node| node.parameter()).collect();
+        for name in names {
+            let literals = nodes.iter().filter_map(|node| node.literal(name));
+            let matching: Vec<&Node> = literals.chain(parameters.iter().copied()).collect();
+            path.push('/');
+            path.push_str(name);
+            self.at(&matching, path)?;
+            path.truncate(length);
+        }
+        path.push('/');
+        path.push_str(&self.another);
+        if parameters.is_empty() {
+            self.add_both(path)?;
+        } else {
+            self.at(&parameters, path)?;
+            // No key matches an empty segment: what lies below one has parents and nothing else.
+            path.truncate(length);
+            path.push_str("//");
+            path.push_str(&self.another);
+            self.add_both(path)?;
+        }
+        path.truncate(length);
+        Some(())
+    }
+
+    /// A path, and all that continue it.
+    fn at(&mut self, nodes: &[&'t Node], path: &mut String) -> Option<()> {
+        let above = self.matching.len();
+        self.matching.extend(nodes);
+        self.add_both(path)?;
+        self.below(nodes, path)?;
+        self.matching.truncate(above);
+        Some(())
+    }
+
+    fn add_both(&mut self, path: &str) -> Option<()> {
+        self.add(path)?;
+        self.add(&format!("{path}/"))
+    }
+
+    fn add(&mut self, path: &str) -> Option<()> {
+        let routes = self.matching.iter().flat_map(|node| node.routes()).collect();
+        self.found.push(Representative { path: path.to_owned(), routes });
+        (self.found.len() <= self.limit).then_some(())
+    }
+}
+
+fn segment_that_is_no_literal(root: &Node) -> String {
+    let mut known = BTreeSet::new();
+    collect(root, &mut known);
+    let mut another = "other".to_owned();
+    while known.contains(&*letter_case::fold(&another)) {
+        another.push('x');
+    }
+    another
+}
+
+fn collect(node: &Node, known: &mut BTreeSet<String>) {
+    known.extend(node.literals().map(|literal| literal.folded().to_owned()));
+    node.children().for_each(|child| collect(child, known));
+}

@@ -1,0 +1,126 @@
+//! The commands for those who write rules: what they print and how they end.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// A folder with files in it, to run commands in.
+pub(crate) struct Folder(TempDir);
+
+/// What a command left.
+pub(crate) struct Ended {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Folder {
+    pub(crate) fn with(files: &[(&str, &str)]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, content) in files {
+            std::fs::write(folder.path().join(name), content).unwrap();
+        }
+        Self(folder)
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    /// Runs the command in the folder, without variables.
+    pub(crate) fn run(&self, arguments: &[&str]) -> Ended {
+        run_in(self.0.path(), arguments, &[])
+    }
+}
+
+pub(crate) fn run_in(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Ended {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_authorization-service"));
+    command.args(arguments).env_clear().envs(variables.iter().copied()).current_dir(folder);
+    let output = command.output().unwrap();
+    Ended {
+        code: output.status.code(),
+        stdout: String::from_utf8(output.stdout).unwrap(),
+        stderr: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+const DOUBTFUL: &str = r#"{
+  "/orders": {
+    "GET": { "authorization": { "expression": "permissions.read || permissions.read", "public": false } },
+    "POST": { "authorization": { "expression": "groups.a && !groups.a", "public": true } }
+  }
+}"#;
+
+#[test]
+fn check_tells_what_is_doubtful_and_where() {
+    let folder = Folder::with(&[("auth.json", DOUBTFUL)]);
+    let ended = folder.run(&["check"]);
+    assert_eq!(
+        (ended.code, ended.stderr.trim()),
+        (Some(1), "authorization-service: the rules need attention")
+    );
+    let expected = "\
+./auth.json:3:47: warning[duplicate]: /orders → GET → authorization.expression, column 21: `permissions.read` stands here twice
+./auth.json:4:48: warning[negation-over-missing-data]: /orders → POST → authorization.expression: `!groups.a` holds for a caller whose groups or permissions are missing; a rule that names who may pass is safer than one that names who may not
+./auth.json:4:48: error[always-false]: /orders → POST → authorization.expression: `groups.a && !groups.a` holds for nobody, so every request to it is denied
+./auth.json: 2 rules, 1 error, 2 warnings
+";
+    assert_eq!(ended.stdout, expected);
+}
+
+#[test]
+fn check_ends_with_0_1_or_64_and_strict_fails_on_warnings() {
+    let clean = r#"{"/a": {"GET": {"authorization": {"expression": "groups.a", "public": false}}}}"#;
+    let warned = clean.replace("groups.a", "groups");
+    let files = [("clean.json", clean), ("warned.json", &warned), ("broken.json", r#"{"a": 1}"#)];
+    let folder = Folder::with(&files);
+    for (arguments, code) in [
+        (&["check", "clean.json"][..], 0),
+        (&["check", "clean.json", "--strict"], 0),
+        (&["check", "warned.json"], 0),
+        (&["check", "warned.json", "--strict"], 1),
+        (&["check", "broken.json"], 1),
+        (&["check", "none.json"], 1),
+        (&["check", "--loud"], 64),
+        (&["check", "clean.json", "warned.json"], 64),
+    ] {
+        let ended = folder.run(arguments);
+        assert_eq!(ended.code, Some(code), "{arguments:?}: {}{}", ended.stdout, ended.stderr);
+    }
+    let ended = run_in(&folder.path(""), &["check"], &[("PROFILE", "hunter2")]);
+    assert_eq!(ended.code, Some(64));
+    assert!(ended.stderr.contains("PROFILE") && !ended.stderr.contains("hunter2"), "{}", ended.stderr);
+}
+
+#[test]
+fn check_speaks_json_to_programs() {
+    let folder = Folder::with(&[("auth.json", DOUBTFUL)]);
+    let shown: Value = serde_json::from_str(&folder.run(&["check", "--output", "json"]).stdout).unwrap();
+    let finding = &shown["findings"][0];
+    assert_eq!((&shown["rules"], &finding["kind"]), (&2.into(), &"duplicate".into()));
+    assert_eq!(
+        (&finding["line"], &finding["column"], &finding["expressionColumn"]),
+        (&3.into(), &47.into(), &21.into())
+    );
+    let broken = Folder::with(&[("auth.json", r#"{"/a": 1}"#)]).run(&["check", "--output", "json"]);
+    let shown: Value = serde_json::from_str(&broken.stdout).unwrap();
+    assert_eq!(shown["findings"][0]["kind"], "mistake");
+    assert_eq!(broken.code, Some(1));
+}
+
+#[test]
+fn routes_lists_every_rule() {
+    let folder = Folder::with(&[("rules.json", DOUBTFUL)]);
+    let shown = folder.run(&["routes", "--rules", "rules.json", "--output", "json"]);
+    let shown: Value = serde_json::from_str(&shown.stdout).unwrap();
+    let rules = shown["rules"].as_array().unwrap();
+    assert_eq!(rules.len(), 2);
+    assert_eq!(
+        (&rules[1]["verb"], &rules[1]["public"], &rules[1]["line"]),
+        (&"POST".into(), &true.into(), &4.into())
+    );
+    let table = folder.run(&["routes", "--rules", "rules.json"]).stdout;
+    assert!(table.starts_with("PATH ") && table.contains("groups.a && !groups.a"), "{table}");
+}

@@ -26,6 +26,7 @@ use crate::http::management;
 use crate::metrics::Metrics;
 use crate::record::Recorder;
 use crate::record::denials::Denials;
+use crate::record::log::{DecisionLog, Names};
 use crate::rules_source::{self, LiveRules, Watch};
 use crate::userinfo::proxy;
 
@@ -109,6 +110,7 @@ impl Service for AuthorizationService {
             random: Arc::new(SystemRandom),
             clock: Arc::new(SystemClock),
             denials: (askable && kept > 0).then(|| Denials::new(kept)),
+            log: decision_log(&config, &metrics)?,
         };
         let principals = principals::principals(&config, &metrics)?;
         let traces = Traces::start(config.traces(), version, metrics.spans())?;
@@ -168,7 +170,8 @@ impl Service for AuthorizationService {
         );
         // Until the end of this function: dropped, it ends the watch.
         let _watch = rules_source::run(self.watch)?;
-        let metrics = self.route.decision_point.metrics.http();
+        let decision_point = Arc::clone(&self.route.decision_point);
+        let metrics = decision_point.metrics.http();
         let routes = routes(self.status.clone(), Arc::clone(&self.route));
         let traces = &self.traces;
         let public = server::serve(self.listener, self.max_connections, metrics.clone(), traces, routes)?;
@@ -179,17 +182,23 @@ impl Service for AuthorizationService {
                 server::MANAGEMENT_CONNECTIONS,
                 metrics,
                 traces,
-                management::routes(
-                    self.status.clone(),
-                    Arc::clone(&self.route.decision_point),
-                    self.management_token,
-                ),
+                management::routes(self.status.clone(), Arc::clone(&decision_point), self.management_token),
             )?);
         }
         let outcome = server::run_until_stopped(servers, &self.status, self.delay).await;
+        decision_point.recorder.flush().await;
         self.traces.stop().await;
         outcome
     }
+}
+
+fn decision_log(config: &Config, metrics: &Metrics) -> Result<Option<DecisionLog>, StartError> {
+    let cannot = |error: &dyn std::error::Error| StartError::new(format!("DECISION_LOG: {error}"));
+    let names = Names::new(config.decision_log_user, &SystemRandom).map_err(|error| cannot(&error))?;
+    let sample = config.decision_log_allow_sample.0;
+    let metrics = Arc::clone(&metrics.log);
+    DecisionLog::start(config.decision_log, sample, names, metrics, io::stdout())
+        .map_err(|error| cannot(&error))
 }
 
 fn routes(status: Status, route: Arc<DecisionRoute>) -> impl Fn(&mut ServiceConfig) + Send + Clone + 'static {

@@ -19,6 +19,7 @@ use service_kit::{
 use url::Url;
 
 use crate::http::original_request::Source;
+use crate::record::log::{Scope, UserIds};
 
 pub(crate) use local_mode::{FeedTokenSource, LocalMode};
 
@@ -39,6 +40,12 @@ variables! {
         management_token: Option<LongSecret>,
         /// Denials that can be asked for by their id, 0 to 100000. The oldest are forgotten first, and those beyond 16 MiB.
         decisions_kept: Count<0, 100_000> = "1000",
+        /// Which decisions have a line of their own in the log, beside the access line (docs/logging.md): `off`, `denials` or `all`.
+        decision_log: Scope = "off",
+        /// With `all`, one allow in so many has a line, 1 to 1000000.
+        decision_log_allow_sample: Count<1, 1_000_000> = "1",
+        /// How those lines name a caller: `plain` is the user id, `pseudonym` a text that stands for it until the process ends.
+        decision_log_user: UserIds = "plain",
         /// Connections that the listener keeps open at a time, 1 to 1000000; more wait to be accepted. Needs as many file descriptors.
         max_connections: Count<1, 1_000_000> = "10000",
         /// Path before `/auth`, for instance `/authz`. Status routes do not have it.

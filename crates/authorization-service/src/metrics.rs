@@ -28,6 +28,7 @@ pub(crate) struct Metrics {
     allowed: Counter,
     denied: Counters<Labels<2>>,
     pub(crate) rules: Arc<RulesMetrics>,
+    pub(crate) log: Arc<DecisionLogMetrics>,
     pub(crate) groups_left_out: Counter,
     pub(crate) userinfo: Arc<UserinfoMetrics>,
     pub(crate) local: Arc<LocalMetrics>,
@@ -47,6 +48,7 @@ impl Metrics {
             allowed: decisions.get_or_create_owned(&allowed),
             denied: decisions,
             rules: Arc::new(RulesMetrics::register(&mut registry, rules)),
+            log: Arc::new(DecisionLogMetrics::register(&mut registry)),
             groups_left_out: registry.counter("groups_left_out", "Groups that mia-groups could not carry"),
             userinfo: Arc::new(UserinfoMetrics::register(&mut registry)),
             local: Arc::new(LocalMetrics::register(&mut registry)),
@@ -87,6 +89,23 @@ impl Metrics {
         let mut page = String::new();
         self.registry.write(&mut page).unwrap();
         page
+    }
+}
+
+#[cfg(test)]
+impl DecisionLogMetrics {
+    /// On a page of its own.
+    pub(crate) fn unregistered() -> Self {
+        Self::register(&mut MetricRegistry::new(
+            "authorization-service",
+            "0",
+            Timestamp::from_unix_seconds(0),
+        ))
+    }
+
+    /// Written, dropped.
+    pub(crate) fn counts(&self) -> (u64, u64) {
+        (self.written.get(), self.dropped.get())
     }
 }
 
@@ -196,6 +215,37 @@ impl RuleDenials {
         let named = self.named.read().unwrap_or_else(PoisonError::into_inner);
         let label = named.get(&rule.to_string()).unwrap_or(&self.other).clone();
         self.counters.get_or_create(&(label, [("reason", reason)])).inc();
+    }
+}
+
+/// What becomes of the lines of the decision log.
+#[derive(Debug)]
+pub(crate) struct DecisionLogMetrics {
+    written: Counter,
+    dropped: Counter,
+}
+
+impl DecisionLogMetrics {
+    fn register(registry: &mut MetricRegistry) -> Self {
+        let outcome = |outcome| [("outcome", outcome)];
+        let lines = registry.counters(
+            "decision_log_lines",
+            "Lines of the decision log",
+            [outcome("written"), outcome("dropped")],
+        );
+        Self {
+            written: lines.get_or_create_owned(&outcome("written")),
+            dropped: lines.get_or_create_owned(&outcome("dropped")),
+        }
+    }
+
+    pub(crate) fn written(&self, lines: u64) {
+        self.written.inc_by(lines);
+    }
+
+    /// There was no room: the decision stands, its line is lost.
+    pub(crate) fn dropped(&self) {
+        self.dropped.inc();
     }
 }
 

@@ -98,7 +98,7 @@ impl DecisionPoint {
             Some(UserinfoAnswer::Unknown(failure)) => (false, failure.retry_after),
             Some(UserinfoAnswer::Known(_)) | None => (false, None),
         };
-        let id = denied.and_then(|denial| self.recorder.denied(denial, question, &findings));
+        let id = self.recorder.decided(denied, question, &findings);
         Verdict { denied, id, findings, identity: identity.unwrap_or_default(), token_rejected, retry_after }
     }
 

@@ -4,6 +4,7 @@
 pub(crate) mod denials;
 pub(crate) mod explained;
 pub(crate) mod id;
+pub(crate) mod log;
 
 use std::sync::Arc;
 
@@ -14,6 +15,7 @@ use crate::decide::denial::Denial;
 use crate::decide::question::Question;
 use denials::{Denials, KeptDenial};
 use id::DecisionId;
+use log::{DecisionLog, Entry};
 
 /// Where decisions go once they are made.
 #[derive(Debug)]
@@ -22,20 +24,33 @@ pub(crate) struct Recorder {
     pub(crate) clock: Arc<dyn Clock>,
     /// `None` if nobody may ask for them.
     pub(crate) denials: Option<Denials>,
+    pub(crate) log: Option<DecisionLog>,
 }
 
 impl Recorder {
-    /// Remembers a denial, and names it. Without randomness it has no name, and is a denial all the same.
-    pub(crate) fn denied(
+    /// Remembers a decision. A denial is given a name; without randomness it has none, and is a denial all the same.
+    pub(crate) fn decided(
         &self,
-        denial: Denial,
+        denied: Option<Denial>,
         question: &Question<'_>,
         findings: &Findings,
     ) -> Option<DecisionId> {
-        let id = DecisionId::new(&*self.random).ok()?;
-        if let Some(denials) = &self.denials {
+        let id = denied.and_then(|_| DecisionId::new(&*self.random).ok());
+        if let (Some(id), Some(denial), Some(denials)) = (id, denied, &self.denials) {
             denials.keep(KeptDenial::new(id, self.clock.now(), denial, question, findings));
         }
-        Some(id)
+        if let Some(log) = &self.log
+            && let Some(sample_of) = log.wants(denied)
+        {
+            log.hand_in(Entry::new(self.clock.now(), id, denied, sample_of, question, findings));
+        }
+        id
+    }
+
+    /// Once no more decisions are made.
+    pub(crate) async fn flush(&self) {
+        if let Some(log) = &self.log {
+            log.flush().await;
+        }
     }
 }

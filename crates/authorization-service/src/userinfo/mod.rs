@@ -155,6 +155,16 @@ impl From<Nobody> for UserinfoAnswer {
 }
 
 impl UserinfoAnswer {
+    /// What people are told of the caller; `None` if nobody needed to know.
+    pub(crate) const fn word(answer: Option<&Self>) -> &'static str {
+        match answer {
+            None => "not looked up",
+            Some(Self::Known(_)) => "known",
+            Some(Self::Nobody(_)) => "nobody",
+            Some(Self::Unknown(_)) => "unknown",
+        }
+    }
+
     /// As the rules see it.
     pub(crate) fn caller(&self) -> access_rules::Caller<'_> {
         match self {

@@ -48,8 +48,13 @@ fn broken_rules_end_it_with_1() {
 
 /// Starts the program and waits until it listens.
 async fn start(url: &str, path: &str) -> (ReservedPort, Process) {
+    start_with(url, path, &[]).await
+}
+
+/// The same, with further variables.
+async fn start_with(url: &str, path: &str, further: &[(&str, &str)]) -> (ReservedPort, Process) {
     Process::start_on_free_port(|port| {
-        let command = program(&[
+        let mut command = program(&[
             ("LOG_LEVEL", "trace"),
             ("HTTP_HOST", "127.0.0.1"),
             ("HTTP_PORT", &port.number().to_string()),
@@ -59,6 +64,7 @@ async fn start(url: &str, path: &str) -> (ReservedPort, Process) {
             ("HEADERS_TO_PROXY", "authorization,cookie"),
             ("USER_PROPERTIES_TO_PROXY", "mail"),
         ]);
+        command.envs(further.iter().copied());
         (command, Ready::Listens(port.address()))
     })
     .await
@@ -150,4 +156,63 @@ async fn sighup_reads_the_rules_again_and_says_what_became_of_it() {
     assert_eq!(refusal["level"], 50);
     assert!(refusal["error"]["message"].as_str().unwrap().contains("auth.json:1:"), "{refusal}");
     assert!(service.terminate().await.success());
+}
+
+/// The lines of the decision log.
+fn decisions(log: &str) -> Vec<Value> {
+    let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    lines.filter(|line| line["msg"] == "decision").collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_decision_has_a_line_and_the_last_one_is_written_before_the_end() {
+    let stub = Stub::json(
+        json!({"sub": "user-1", "groups": ["a", "b"], "permissions": ["p"], "mail": "canary-mail"}),
+    );
+    let rule =
+        |expression: &str| json!({"GET": {"authorization": {"expression": expression, "public": false}}});
+    let folder = folder(&json!({"/r": rule("groups.a"), "/s/:id": rule("groups.z")}).to_string());
+    let path = folder.path().to_str().unwrap();
+    let all = [("DECISION_LOG", "all"), ("CUSTOM_PERMISSIONS_KEY", "permissions"), ("LOG_LEVEL", "silent")];
+    let (port, mut service) = start_with(&stub.url(), path, &all).await;
+    assert_eq!(ask(port.number(), "/r?token=canary-query").status, 200);
+    let denied = ask(port.number(), "/s/%C3%A8%22");
+    assert_eq!(denied.status, 403);
+    assert!(service.terminate().await.success());
+    let lines = decisions(&service.stdout());
+    assert_eq!(lines.len(), 2, "{}", service.stdout());
+    let version = lines[0]["decision"]["rules"].as_str().unwrap();
+    let caller = json!({"is": "known", "id": "user-1", "groups": ["a", "b"], "permissions": ["p"]});
+    assert_eq!(
+        lines[0],
+        json!({
+            "level": 30, "time": lines[0]["time"], "msg": "decision",
+            "decision": {"outcome": "allow", "rule": "/r → GET → authorization", "rules": version, "sampleOf": 1},
+            "request": {"method": "GET", "path": "/r", "clientType": "", "backoffice": false},
+            "caller": caller,
+        })
+    );
+    assert_eq!(
+        lines[1],
+        json!({
+            "level": 30, "time": lines[1]["time"], "msg": "decision",
+            "decision": {"id": denied.header("x-decision-id").unwrap(), "outcome": "deny", "reason": "forbidden",
+                         "rule": "/s/:id → GET → authorization", "rules": version, "sampleOf": 1},
+            "request": {"method": "GET", "path": "/s/%C3%A8%22", "clientType": "", "backoffice": false},
+            "caller": caller,
+        })
+    );
+    assert!(!service.stdout().contains("canary"), "{}", service.stdout());
+
+    let (port, mut service) = start_with(&stub.url(), path, &[("DECISION_LOG", "denials")]).await;
+    assert_eq!((ask(port.number(), "/r").status, ask(port.number(), "/nowhere").status), (200, 403));
+    assert!(service.terminate().await.success());
+    let lines = decisions(&service.stdout());
+    assert_eq!((lines.len(), &lines[0]["decision"]["reason"]), (1, &json!("no_rule")));
+    assert_eq!(lines[0]["caller"], json!({"is": "not looked up"}));
+
+    let (port, mut service) = start(&stub.url(), path).await;
+    assert_eq!(ask(port.number(), "/nowhere").status, 403);
+    assert!(service.terminate().await.success());
+    assert_eq!(decisions(&service.stdout()), Vec::<Value>::new());
 }

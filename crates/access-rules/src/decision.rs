@@ -24,7 +24,7 @@ pub enum Caller<'a> {
 }
 
 impl<'a> Caller<'a> {
-    fn principal(self) -> Option<&'a Principal> {
+    pub(crate) fn principal(self) -> Option<&'a Principal> {
         match self {
             Self::Known(principal) => Some(principal),
             Self::Anonymous | Self::Unknown => None,

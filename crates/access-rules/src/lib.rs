@@ -15,6 +15,7 @@
 //! assert!(!decide(&found, Caller::Anonymous, &request.facts).is_allow());
 //! ```
 
+mod coverage;
 mod decision;
 #[cfg(test)]
 mod documentation;
@@ -25,6 +26,7 @@ mod path;
 mod route_table;
 mod rules_file;
 
+pub use coverage::{Coverage, Untried};
 pub use decision::{Allowed, Caller, Decision, Denied, DenyReason, ExplainedRule, decide, explain};
 pub use expression::{
     Clause, ClauseValue, EvaluationError, Explanation, Expression, ExpressionWarning, Facts, ParseError,

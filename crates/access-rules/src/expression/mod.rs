@@ -3,6 +3,7 @@
 
 mod analysis;
 mod ast;
+mod conditions;
 mod evaluator;
 mod explain;
 mod lexer;
@@ -21,10 +22,11 @@ use common::Principal;
 use ast::Node;
 
 pub use analysis::ExpressionWarning;
+pub(crate) use conditions::Condition;
 pub use evaluator::{EvaluationError, Facts};
 pub use explain::{Clause, ClauseValue, Explanation};
 pub use parser::ParseError;
-pub(crate) use worlds::Worlds;
+pub(crate) use worlds::{Truth, Worlds};
 
 /// Most bytes an expression may have (G-EXP-01).
 pub(crate) const MAX_LENGTH: usize = 8 * 1024;

@@ -4,6 +4,8 @@
 
 mod check;
 mod routes;
+mod test;
+mod yaml;
 
 use std::path::{Path, PathBuf};
 
@@ -20,6 +22,8 @@ use crate::rules_source::{self, RulesError};
 enum Command {
     /// Look a rules file over for rules that cannot be what they are meant to be
     Check(check::Check),
+    /// Run the cases of test files against the rules
+    Test(test::Test),
     /// List every rule, in the order of the paths
     Routes(routes::Routes),
 }
@@ -42,6 +46,9 @@ enum CommandError {
     Variables(Problems),
     #[error(transparent)]
     Rules(#[from] RulesError),
+    /// Another file than that of the rules.
+    #[error("{file} cannot be used: {reason}", file = .file.display())]
+    File { file: PathBuf, reason: String },
     #[error("standard output cannot be written: {0}")]
     Output(#[from] std::io::Error),
     /// It has been told already, and the exit code is all that is left to say.
@@ -93,6 +100,7 @@ impl From<CommandError> for CommandFailure {
 fn execute(command: &Command, vars: &Vars) -> Result<(), CommandError> {
     match command {
         Command::Check(check) => check.run(vars),
+        Command::Test(test) => test.run(vars),
         Command::Routes(routes) => routes.run(vars),
     }
 }

@@ -124,3 +124,103 @@ fn routes_lists_every_rule() {
     let table = folder.run(&["routes", "--rules", "rules.json"]).stdout;
     assert!(table.starts_with("PATH ") && table.contains("groups.a && !groups.a"), "{table}");
 }
+
+#[test]
+fn the_cases_of_the_demo_try_all_of_its_rules() {
+    let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/demo");
+    let ended = run_in(&demo, &["test", "auth.test.yaml", "--coverage-min", "100"], &[]);
+    assert_eq!(ended.code, Some(0), "{}{}", ended.stdout, ended.stderr);
+    assert!(
+        ended.stdout.ends_with("auth.json: 13 of 13 outcomes and values tried (100 %)\n"),
+        "{}",
+        ended.stdout
+    );
+    assert_eq!(run_in(&demo, &["check", "auth.json", "--strict"], &[]).code, Some(0));
+}
+
+const CASES: &str = r#"
+rules: auth.json
+cases:
+  - name: readers read
+    request: GET /orders
+    principal: { permissions: [read] }
+    expect: allow
+    rule: /orders GET authorization
+  - request: GET /orders
+    expect: deny
+    reason: forbidden
+  - request: POST /orders
+    clientType: web
+    backoffice: true
+    expect: deny
+"#;
+
+#[test]
+fn test_tells_what_is_not_as_expected_and_what_was_never_tried() {
+    let folder = Folder::with(&[("auth.json", DOUBTFUL), ("auth.test.yaml", CASES)]);
+    let ended = folder.run(&["test", "auth.test.yaml", "--junit", "results.xml"]);
+    let expected = "\
+auth.test.yaml
+  ok    readers read
+  FAIL  GET /orders
+        line 9: GET /orders: expected deny (forbidden), got deny (unauthenticated) by /orders → GET → authorization (line 3: permissions.read || permissions.read)
+  ok    POST /orders
+
+3 cases, 1 failed
+auth.json: 7 of 11 outcomes and values tried (63 %)
+  auth.json:3:47: /orders → GET → authorization, column 1: `permissions.read` was never false
+  auth.json:3:47: /orders → GET → authorization, column 21: `permissions.read` was never false
+  auth.json:4:48: /orders → POST → authorization, column 1: `groups.a` was never true
+  auth.json:4:48: /orders → POST → authorization, column 14: `groups.a` was never true
+";
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(1), expected));
+    let junit = std::fs::read_to_string(folder.path("results.xml")).unwrap();
+    assert!(
+        junit.contains("tests=\"3\" failures=\"1\"") && junit.contains("<failure message=\"GET /orders: "),
+        "{junit}"
+    );
+}
+
+#[test]
+fn test_fails_below_the_coverage_that_is_asked_for() {
+    let cases = CASES.replace("    reason: forbidden\n", "");
+    let folder = Folder::with(&[("auth.json", DOUBTFUL), ("auth.test.yaml", &cases)]);
+    for (least, code) in [("63", 0), ("64", 1), ("101", 64), ("-1", 64)] {
+        let ended = folder.run(&["test", "auth.test.yaml", &format!("--coverage-min={least}")]);
+        assert_eq!(ended.code, Some(code), "{least}: {}{}", ended.stdout, ended.stderr);
+    }
+    let shown = folder.run(&["test", "auth.test.yaml", "--output", "json"]).stdout;
+    let shown: Value = serde_json::from_str(&shown).unwrap();
+    assert_eq!(shown["coverage"][0]["percent"], 63);
+    assert_eq!(shown["files"][0]["cases"][1]["line"], 9);
+}
+
+#[test]
+fn test_files_are_read_strictly_as_yaml_or_json() {
+    let json = r#"{"cases": [{"request": "GET /orders", "principal": {"permissions": ["read"]}, "expect": "allow"}]}"#;
+    let typed = CASES.replace("expect: allow", "expects: allow");
+    let reason = CASES.replace("reason: forbidden", "reason: no");
+    let twice = CASES.replace("expect: allow", "expect: allow\n    expect: deny");
+    let files = [
+        ("auth.json", DOUBTFUL),
+        ("json.json", json),
+        ("typed.yaml", &typed),
+        ("reason.yaml", &reason),
+        ("twice.yaml", &twice),
+        ("empty.yaml", ""),
+    ];
+    let folder = Folder::with(&files);
+    for (file, code, told) in [
+        ("json.json", 0, ""),
+        ("typed.yaml", 1, "expects"),
+        ("reason.yaml", 1, "line 9: `reason` is one of "),
+        ("twice.yaml", 1, "expect"),
+        ("empty.yaml", 1, "empty.yaml cannot be used"),
+        ("none.yaml", 1, "none.yaml cannot be used"),
+    ] {
+        let ended = folder.run(&["test", file]);
+        assert_eq!(ended.code, Some(code), "{file}: {}{}", ended.stdout, ended.stderr);
+        assert!(ended.stderr.contains(told), "{file}: {}", ended.stderr);
+    }
+    assert_eq!(folder.run(&["test"]).code, Some(64));
+}

@@ -8,8 +8,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow, ensure};
 
 /// Sends every request, spread over so many connections, each one after the answer to the one before it.
-pub(super) fn send_all(address: SocketAddr, requests: &[Vec<u8>], connections: usize) -> Result<()> {
-    let share = requests.len().div_ceil(connections).max(1);
+pub(super) fn send_all(address: SocketAddr, requests: &[Vec<u8>], connections: u32) -> Result<()> {
+    let share = requests.len().div_ceil(connections as usize).max(1);
     thread::scope(|scope| {
         let senders: Vec<_> =
             requests.chunks(share).map(|part| scope.spawn(|| send(address, part))).collect();
@@ -31,14 +31,14 @@ pub(super) fn call(address: SocketAddr, request: &[u8]) -> Result<(u16, String)>
     exchange(&mut connect(address)?, request)
 }
 
-fn connect(address: SocketAddr) -> Result<BufReader<TcpStream>> {
+pub(super) fn connect(address: SocketAddr) -> Result<BufReader<TcpStream>> {
     let connection = TcpStream::connect(address)?;
     connection.set_nodelay(true)?;
     connection.set_read_timeout(Some(Duration::from_secs(30)))?;
     Ok(BufReader::new(connection))
 }
 
-fn exchange(connection: &mut BufReader<TcpStream>, request: &[u8]) -> Result<(u16, String)> {
+pub(super) fn exchange(connection: &mut BufReader<TcpStream>, request: &[u8]) -> Result<(u16, String)> {
     connection.get_mut().write_all(request)?;
     let mut line = String::new();
     connection.read_line(&mut line)?;

@@ -1,28 +1,20 @@
-//! What is measured: the released binary over a store of its own, a bare handler, and OpenSSL alone.
+//! client-credentials, as released, over a store of its own.
 
-use std::fs;
-use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
-use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use testkit::port::ReservedPort;
 
 use super::client::RsaClient;
 use super::load;
+use super::process::{CONNECTIONS, WARM_UP, processor_time_of, repeated, request, resident_kib};
 use crate::server::Server;
 
 const BOOTSTRAP_TOKEN: &str = "bootstrap-token-of-the-benchmark-0123456789";
-
-/// Enough to keep the service busy and to let its store write several uses at once.
-const CONNECTIONS: usize = 16;
-
-/// Requests before the measurement, so that caches are filled and connections are open.
-const WARM_UP: u32 = 300;
 
 /// How often the memory is looked at while tokens are issued.
 const SOAK_STEPS: u32 = 10;
@@ -41,7 +33,7 @@ pub(super) struct Stage {
     management: SocketAddr,
     issuer: String,
     _ports: [ReservedPort; 2],
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 /// A client that signs.
@@ -75,7 +67,7 @@ impl Stage {
             command.env("CREDENTIALS_MONGODB_URL", url);
         }
         let server = Server::start("client-credentials", command, public, folder.path()).await?;
-        let stage = Self { server, public, management, issuer, _ports: ports, _folder: folder };
+        let stage = Self { server, public, management, issuer, _ports: ports, folder };
         stage.check_signing(signing)?;
         Ok(stage)
     }
@@ -117,6 +109,34 @@ impl Stage {
         Ok(())
     }
 
+    /// Different tokens of a client that may read orders.
+    pub(super) fn tokens(&self, count: u32) -> Result<Vec<String>> {
+        let one = self.basic_request_of(&json!({"client_name": "bench", "permissions": ["read:orders"]}))?;
+        (0..count)
+            .map(|_| {
+                let (status, body) = load::call(self.public, &one)?;
+                ensure!(status == 200, "{status} {body}");
+                let answer: Value = serde_json::from_str(&body)?;
+                let token = answer.get("access_token").and_then(Value::as_str).context("no access_token")?;
+                Ok(token.to_owned())
+            })
+            .collect()
+    }
+
+    /// The variables with which authorization-service verifies the tokens of this service itself.
+    pub(super) fn local_mode(&self) -> Result<Vec<(&'static str, String)>> {
+        let token = self.folder.path().join("feed-token");
+        std::fs::write(&token, BOOTSTRAP_TOKEN)?;
+        Ok(vec![
+            ("USERINFO_MODE", "local".to_owned()),
+            ("USERINFO_URL", format!("http://{}/tokeninfo", self.public)),
+            ("MIA_JWT_ISSUER", self.issuer.clone()),
+            ("CUSTOM_PERMISSIONS_KEY", "permissions".to_owned()),
+            ("REVOCATION_FEED_URL", format!("http://{}/revocations", self.management)),
+            ("REVOCATION_FEED_TOKEN_PATH", token.display().to_string()),
+        ])
+    }
+
     fn assertion_client(&self) -> Result<AssertionClient> {
         let key = RsaClient::generate()?;
         let members = json!({"client_name": "bench", "token_endpoint_auth_method": "private_key_jwt",
@@ -141,9 +161,13 @@ impl Stage {
     }
 
     fn basic_request(&self) -> Result<Vec<u8>> {
+        self.basic_request_of(&json!({"client_name": "bench"}))
+    }
+
+    fn basic_request_of(&self, members: &Value) -> Result<Vec<u8>> {
         use base64::Engine;
         use base64::engine::general_purpose::STANDARD;
-        let client = self.client(&json!({"client_name": "bench"}))?;
+        let client = self.client(members)?;
         let member = |name: &str| client.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
         let credential = STANDARD.encode(format!("{}:{}", member("client_id"), member("client_secret")));
         let authorization = format!("Authorization: Basic {credential}");
@@ -165,85 +189,7 @@ impl Stage {
     }
 }
 
-/// The processor time of a request to a handler that does nothing, in microseconds.
-pub(super) async fn bare_handler(built: &Path, requests: u32) -> Result<f64> {
-    let mut child = Command::new(built.join("examples/bare_handler")).stdout(Stdio::piped()).spawn()?;
-    let mut line = String::new();
-    BufReader::new(child.stdout.take().context("no output")?).read_line(&mut line)?;
-    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, line.trim().parse()?));
-    let one = token_request(&["Authorization: Basic Yzpz"], "grant_type=client_credentials");
-    let measured = load::send_all(address, &repeated(&one, WARM_UP), CONNECTIONS)
-        .and_then(|()| processor_time_of(child.id(), address, &repeated(&one, requests)));
-    if let Some(process) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) {
-        kill_process(process, Signal::TERM)?;
-    }
-    child.wait()?;
-    measured
-}
-
-/// What OpenSSL takes for one operation, in microseconds.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Yardstick {
-    pub(super) rsa_sign: f64,
-    pub(super) rsa_verify: f64,
-    pub(super) ec_sign: f64,
-}
-
-impl Yardstick {
-    pub(super) fn take(built: &Path) -> Result<Self> {
-        let output = Command::new(built.join("examples/openssl_speed")).output()?;
-        let result: Value = serde_json::from_slice(&output.stdout).context("openssl_speed failed")?;
-        let time = |name: &str| result.get(name).and_then(Value::as_f64).context("a time is missing");
-        Ok(Self { rsa_sign: time("rsa_sign")?, rsa_verify: time("rsa_verify")?, ec_sign: time("ec_sign")? })
-    }
-
-    pub(super) fn mean(&self, other: &Self) -> Self {
-        let mean = |one: f64, other: f64| f64::midpoint(one, other);
-        Self {
-            rsa_sign: mean(self.rsa_sign, other.rsa_sign),
-            rsa_verify: mean(self.rsa_verify, other.rsa_verify),
-            ec_sign: mean(self.ec_sign, other.ec_sign),
-        }
-    }
-}
-
-fn repeated(request: &[u8], count: u32) -> Vec<Vec<u8>> {
-    (0..count).map(|_| request.to_vec()).collect()
-}
-
-fn token_request(headers: &[&str], form: &str) -> Vec<u8> {
+pub(super) fn token_request(headers: &[&str], form: &str) -> Vec<u8> {
     let form_type = ["Content-Type: application/x-www-form-urlencoded"];
     request("POST", "/oauth/token", &[headers, &form_type].concat(), form)
-}
-
-fn request(method: &str, target: &str, headers: &[&str], body: &str) -> Vec<u8> {
-    let headers: String = headers.iter().map(|header| format!("{header}\r\n")).collect();
-    let length = body.len();
-    format!("{method} {target} HTTP/1.1\r\nHost: bench\r\n{headers}Content-Length: {length}\r\n\r\n{body}")
-        .into_bytes()
-}
-
-/// Sends the requests; the processor time that the process took for each of them, in microseconds.
-fn processor_time_of(process: u32, address: SocketAddr, requests: &[Vec<u8>]) -> Result<f64> {
-    let before = processor_ticks(process)?;
-    load::send_all(address, requests, CONNECTIONS)?;
-    let ticks = processor_ticks(process)? - before;
-    // A tick is a hundredth of a second on every Linux (sysconf _SC_CLK_TCK).
-    Ok(ticks * 10_000.0 / requests.len() as f64)
-}
-
-/// User and system time of a process, in ticks (proc_pid_stat(5), fields 14 and 15).
-fn processor_ticks(process: u32) -> Result<f64> {
-    let stat = fs::read_to_string(format!("/proc/{process}/stat"))?;
-    // The name of the program, in parentheses, may hold blanks.
-    let (_, fields) = stat.rsplit_once(") ").context("an unknown form of /proc/PID/stat")?;
-    let ticks = fields.split(' ').skip(11).take(2).map(str::parse::<f64>);
-    Ok(ticks.collect::<Result<Vec<f64>, _>>()?.into_iter().sum())
-}
-
-/// The resident memory of a process, in KiB (`VmRSS` of proc_pid_status(5)).
-fn resident_kib(process: u32) -> Result<u64> {
-    let status = fs::read_to_string(format!("/proc/{process}/status"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
-    Ok(line.trim().trim_end_matches(" kB").parse()?)
 }

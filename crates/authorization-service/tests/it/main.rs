@@ -13,6 +13,7 @@ mod commands;
 mod connections;
 mod decision_table;
 mod decisions;
+mod grpc;
 mod issuer;
 mod local_mode;
 mod local_mode_feed;

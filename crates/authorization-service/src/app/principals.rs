@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::Profile;
 use service_kit::{HeaderName, StartError, SystemClock};
 use url::Url;
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use actix_web::web::{self, ServiceConfig};
 use common::{Clock, Profile};
-use service_kit::server;
+use service_kit::server::{self, Running};
 use service_kit::status::Status;
 use service_kit::traces::Traces;
 use service_kit::{
@@ -20,6 +20,7 @@ use crate::cli;
 use crate::config::{Config, FailureStatus, LongSecret};
 use crate::decide::DecisionPoint;
 use crate::decide::facts::FactHeaders;
+use crate::grpc::{self, Checks};
 use crate::http::auth::{self, DecisionRoute};
 use crate::http::management;
 use crate::metrics::Metrics;
@@ -38,11 +39,16 @@ const POOL_IDLE: Duration = Duration::from_secs(4);
 /// Part of the deadline; a host that is gone shows within this time.
 const CONNECT: Duration = Duration::from_secs(3);
 
+/// What is left of a gRPC call's time when userinfo has had its own.
+const GRPC_REST: Duration = Duration::from_secs(5);
+
 /// The authorization service, listening.
 #[derive(Debug)]
 pub struct AuthorizationService {
     listener: TcpListener,
     management: Option<TcpListener>,
+    /// With how long a call may take.
+    grpc: Option<(TcpListener, Duration)>,
     route: Arc<DecisionRoute>,
     status: Status,
     delay: Duration,
@@ -67,6 +73,14 @@ impl AuthorizationService {
     /// Those of the operating system.
     pub fn management_addr(&self) -> io::Result<Option<SocketAddr>> {
         self.management.as_ref().map(TcpListener::local_addr).transpose()
+    }
+
+    /// Where Envoy calls over gRPC, if it may.
+    ///
+    /// # Errors
+    /// Those of the operating system.
+    pub fn grpc_addr(&self) -> io::Result<Option<SocketAddr>> {
+        self.grpc.as_ref().map(|(listener, _)| listener.local_addr()).transpose()
     }
 }
 
@@ -124,9 +138,17 @@ impl Service for AuthorizationService {
         let management = management
             .map(|port| server::bind(&config.management_host, port, "MANAGEMENT_PORT"))
             .transpose()?;
+        let grpc = config.grpc_port;
+        let grpc = grpc.map(|port| server::bind(&config.grpc_host, port, "GRPC_PORT")).transpose()?.map(
+            |listener| {
+                // The decision ends before, and says why.
+                (listener, config.userinfo_timeout_ms.0.saturating_add(GRPC_REST))
+            },
+        );
         Ok(Self {
             listener,
             management,
+            grpc,
             watch,
             management_token: config.management_token,
             traces,
@@ -142,6 +164,7 @@ impl Service for AuthorizationService {
                     on_failure: config
                         .userinfo_failure_status
                         .unwrap_or_else(|| FailureStatus::of(config.profile)),
+                    resource_metadata: config.resource_metadata_url,
                 },
                 decision_point: Arc::new(DecisionPoint {
                     rules: live,
@@ -163,6 +186,7 @@ impl Service for AuthorizationService {
         tracing::info!(
             server.address = %self.local_addr()?,
             management = self.management_addr()?.map(|address| address.to_string()),
+            grpc = self.grpc_addr()?.map(|address| address.to_string()),
             "listening"
         );
         // Until the end of this function: dropped, it ends the watch.
@@ -172,15 +196,22 @@ impl Service for AuthorizationService {
         let routes = routes(self.status.clone(), Arc::clone(&self.route));
         let traces = &self.traces;
         let public = server::serve(self.listener, self.max_connections, metrics.clone(), traces, routes)?;
-        let mut servers = vec![public];
+        let mut servers: Vec<Running> = vec![public.into()];
+        if let Some((listener, time)) = self.grpc {
+            let checks = Checks {
+                decision_point: Arc::clone(&decision_point),
+                answers: self.route.answers.clone(),
+                metrics: metrics.clone(),
+                traces: traces.clone(),
+                time,
+            };
+            servers.push(grpc::serve(listener, checks)?);
+        }
         if let Some(listener) = self.management {
-            servers.push(server::serve(
-                listener,
-                server::MANAGEMENT_CONNECTIONS,
-                metrics,
-                traces,
-                management::routes(self.status.clone(), Arc::clone(&decision_point), self.management_token),
-            )?);
+            let routes =
+                management::routes(self.status.clone(), Arc::clone(&decision_point), self.management_token);
+            let connections = server::MANAGEMENT_CONNECTIONS;
+            servers.push(server::serve(listener, connections, metrics, traces, routes)?.into());
         }
         let outcome = server::run_until_stopped(servers, &self.status, self.delay).await;
         decision_point.recorder.flush().await;

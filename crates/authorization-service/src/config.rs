@@ -31,6 +31,10 @@ variables! {
         http_port: u16 = "3000",
         /// Address of the listener.
         http_host: String = "0.0.0.0",
+        /// Port of the gRPC listener, for Envoy's `ext_authz` over gRPC. No gRPC listener if unset.
+        grpc_port: Option<u16>,
+        /// Address of the gRPC listener.
+        grpc_host: String = "0.0.0.0",
         /// Port of the management listener: metrics and status. No management listener if unset.
         management_port: Option<u16>,
         /// Address of the management listener. Keep it away from the internet.
@@ -80,6 +84,8 @@ variables! {
         userinfo_timeout_ms: Milliseconds = "5000",
         /// Status when it cannot be known who the caller is: `503` or `401`. By default 503 in the standard profile and 401 in the drop-in profile.
         userinfo_failure_status: Option<FailureStatus>,
+        /// Where the metadata of the protected resource is (RFC 9728), for instance `https://api.example/.well-known/oauth-protected-resource`. Every 401 names it as `resource_metadata`.
+        resource_metadata_url: Option<ResourceMetadataUrl>,
         /// Headers copied to the userinfo call. Headers of the connection and of the body are never copied. Calls with equal values of all of them share one answer while it is on its way.
         headers_to_proxy: HeaderNames = "authorization",
         /// If set, a request without any of these headers is anonymous and nobody is asked.
@@ -178,6 +184,13 @@ fn check_together(vars: &Vars, problems: &mut Problems) {
     if management.is_some_and(|port| port != 0) && public == management {
         problems.note("MANAGEMENT_PORT", "must differ from HTTP_PORT: metrics never share the public port");
     }
+    let grpc = alone::<u16>(vars, "grpc_port");
+    if grpc.is_some_and(|port| port != 0) && (grpc == public || grpc == management) {
+        problems.note(
+            "GRPC_PORT",
+            "must differ from HTTP_PORT and MANAGEMENT_PORT: each has a listener of its own",
+        );
+    }
     let strict = alone::<bool>(vars, "authorization_strict_mode_enabled");
     let source = alone::<Source>(vars, "original_request_from");
     if let (Some(false), Some(Source::Path | Source::XForwarded)) = (strict, source) {
@@ -185,6 +198,12 @@ fn check_together(vars: &Vars, problems: &mut Problems) {
             "AUTHORIZATION_STRICT_MODE_ENABLED",
             "must be true when ORIGINAL_REQUEST_FROM is path or x-forwarded\nThose gateways (Envoy, Traefik, Caddy) \
              take every 200 as permission, and without strict mode a denial is a 200 too.",
+        );
+    }
+    if let (Some(false), Some(_)) = (strict, grpc) {
+        problems.note(
+            "AUTHORIZATION_STRICT_MODE_ENABLED",
+            "must be true when GRPC_PORT is set\nEnvoy knows no answer between yes and no.",
         );
     }
 }
@@ -211,6 +230,37 @@ impl<'de> Deserialize<'de> for UserinfoUrl {
         }
         if !url.username().is_empty() || url.password().is_some() || url.fragment().is_some() {
             return Err(D::Error::custom("must hold neither a user name, nor a password, nor a #fragment"));
+        }
+        Ok(Self(url))
+    }
+}
+
+/// Where clients read about the protected resource: https, or http on this machine, as it is written into the challenge.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ResourceMetadataUrl(Url);
+
+impl ResourceMetadataUrl {
+    /// Without a sign that would end a quoted string.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+}
+
+impl<'de> Deserialize<'de> for ResourceMetadataUrl {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let url = Url::parse(&String::deserialize(deserializer)?).map_err(|_| {
+            D::Error::custom("is not a URL such as https://api.example/.well-known/oauth-protected-resource")
+        })?;
+        let is_local = matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
+        if !(url.scheme() == "https" || url.scheme() == "http" && is_local) {
+            return Err(D::Error::custom("must start with https:// (http:// only on localhost)"));
+        }
+        let is_plain = url.username().is_empty() && url.password().is_none() && url.fragment().is_none();
+        if !is_plain || url.as_str().contains(['"', '\\']) {
+            return Err(D::Error::custom(
+                "must hold neither a user name, a password, a #fragment, a quote nor a backslash",
+            ));
         }
         Ok(Self(url))
     }
@@ -359,7 +409,20 @@ mod tests {
             assert!(text.contains("AUTHORIZATION_STRICT_MODE_ENABLED"), "{text}");
             assert!(read(&[URL, ("ORIGINAL_REQUEST_FROM", source)]).is_ok());
         }
+        let text = read(&[URL, loose, ("GRPC_PORT", "3002")]).unwrap_err();
+        assert!(text.contains("must be true when GRPC_PORT is set"), "{text}");
+        assert!(read(&[URL, ("GRPC_PORT", "3002")]).is_ok());
         assert!(read(&[URL, loose]).is_ok());
+    }
+
+    #[test]
+    fn every_listener_has_a_port_of_its_own() {
+        for taken in ["3000", "3001"] {
+            let text = read(&[URL, ("MANAGEMENT_PORT", "3001"), ("GRPC_PORT", taken)]).unwrap_err();
+            assert!(text.contains("GRPC_PORT\n      must differ"), "{text}");
+        }
+        assert!(read(&[URL, ("MANAGEMENT_PORT", "3000")]).is_err());
+        assert!(read(&[URL, ("MANAGEMENT_PORT", "0"), ("GRPC_PORT", "0"), ("HTTP_PORT", "0")]).is_ok());
     }
 
     #[test]
@@ -372,6 +435,26 @@ mod tests {
             let problem = read(&[("USERINFO_URL", text)]).unwrap_err();
             assert!(!problem.contains("hunter2"), "{problem}");
         }
+    }
+
+    #[test]
+    fn rfc_9728_where_the_metadata_of_the_resource_may_be() {
+        let read = |url| read(&[URL, ("RESOURCE_METADATA_URL", url)]);
+        for url in ["https://api.example/.well-known/oauth-protected-resource", "http://localhost:8080/x"] {
+            assert_eq!(read(url).unwrap().resource_metadata_url.unwrap().as_str(), url);
+        }
+        for url in [
+            "http://api.example/x",
+            "http://localhost.evil.example/x",
+            "api.example",
+            "https://u:p@api.example/",
+            "https://api.example/#x",
+            "https://api.example/?x\\",
+        ] {
+            assert!(read(url).unwrap_err().contains("RESOURCE_METADATA_URL"), "{url}");
+        }
+        let quoted = read("https://api.example/\", error=\"x?\"").unwrap();
+        assert!(!quoted.resource_metadata_url.unwrap().as_str().contains('"'));
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! One line for each request, when it is answered (upstream contract §8; every field: `docs/logging.md`), and one count
 //! of it. Handlers add what they know with [`annotate`]; nothing else about a request is logged elsewhere.
 
-use std::time::Instant;
+use std::fmt;
+use std::time::{Duration, Instant};
 
 use actix_web::body::{BodySize, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -11,7 +12,7 @@ use opentelemetry::KeyValue;
 
 use crate::metrics::{HttpMetrics, route_of, word_of};
 use crate::request_id::{self, RequestId};
-use crate::traces::{RequestSpan, Traces};
+use crate::traces::{OnlyValue, RequestSpan, Traces};
 
 /// What a caller sends is cut to this many bytes: a caller must not write our log full (T-LOG-01, T-LOG-03).
 const MAX_SENT_TEXT: usize = 256;
@@ -94,35 +95,127 @@ fn completed(
     started: Instant,
     span: Option<RequestSpan>,
 ) {
-    let (request, took) = (response.request(), started.elapsed());
-    if let Some(metrics) = request.app_data::<HttpMetrics>() {
-        metrics.answered(request, response.status().as_u16(), took);
-    }
-    let noted = request.extensions_mut().remove::<Annotations>().unwrap_or_default();
-    let audit = noted.audit.as_ref();
+    let request = response.request();
     let bytes = match response.response().body().size() {
         BodySize::Sized(bytes) => Some(bytes),
         BodySize::None => Some(0),
         BodySize::Stream => None,
     };
+    let noted = request.extensions_mut().remove::<Annotations>().unwrap_or_default();
+    let asked = Asked {
+        id,
+        method: request.method().as_str(),
+        method_word: word_of(request.method()),
+        route: route_of(request),
+        path: request.uri().path(),
+        target: loggable_target(request.uri()),
+        host: hostname(request),
+        forwarded_host: header(request, "x-forwarded-host"),
+        ip: header(request, "x-forwarded-for"),
+        user_agent: header(request, "user-agent"),
+    };
+    let answered = Answered { status: response.status().as_u16(), bytes, noted };
+    write(&asked, answered, started.elapsed(), request.app_data::<HttpMetrics>(), span);
+}
+
+/// A call that comes through another door than [`crate::server::serve`], for instance gRPC.
+#[derive(Clone, Copy)]
+pub struct Call<'call> {
+    /// What is called: its route in metrics, its path in the line.
+    pub route: &'static str,
+    /// The value of a header that the call is about, if there is exactly one and it is a text.
+    pub header: &'call OnlyValue<'call>,
+    pub metrics: &'call HttpMetrics,
+    pub traces: &'call Traces,
+}
+
+/// What a call was answered.
+#[derive(Debug)]
+pub struct Answered {
+    /// As HTTP would have it.
+    pub status: u16,
+    /// Of the body.
+    pub bytes: Option<u64>,
+    pub noted: Annotations,
+}
+
+impl Call<'_> {
+    /// Does `work`, which answers the call: with its line, its count and its span, like a request over HTTP.
+    pub async fn around<T>(self, work: impl Future<Output = (T, Answered)>) -> T {
+        let started = Instant::now();
+        let id = request_id::kept_or_new((self.header)(common::headers::X_REQUEST_ID));
+        let span = self.traces.call(self.header);
+        let (answer, answered) = match &span {
+            Some(span) => span.around(work).await,
+            None => work.await,
+        };
+        let text = |name| (self.header)(name).map(cut);
+        let asked = Asked {
+            id: &id,
+            method: "POST",
+            method_word: "POST",
+            route: self.route,
+            path: self.route,
+            target: self.route.to_owned(),
+            host: text("host").map(without_port),
+            forwarded_host: text("x-forwarded-host"),
+            ip: text("x-forwarded-for"),
+            user_agent: text("user-agent"),
+        };
+        write(&asked, answered, started.elapsed(), Some(self.metrics), span);
+        answer
+    }
+}
+
+impl fmt::Debug for Call<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_tuple("Call").field(&self.route).finish()
+    }
+}
+
+/// A request, as its line and its span show it.
+struct Asked<'request> {
+    id: &'request str,
+    method: &'request str,
+    method_word: &'static str,
+    route: &'static str,
+    path: &'request str,
+    target: String,
+    host: Option<&'request str>,
+    forwarded_host: Option<&'request str>,
+    ip: Option<&'request str>,
+    user_agent: Option<&'request str>,
+}
+
+fn write(
+    asked: &Asked<'_>,
+    answered: Answered,
+    took: Duration,
+    metrics: Option<&HttpMetrics>,
+    span: Option<RequestSpan>,
+) {
+    let Answered { status, bytes, noted } = answered;
+    if let Some(metrics) = metrics {
+        metrics.answered(asked.route, asked.method_word, status, took);
+    }
+    let audit = noted.audit.as_ref();
     let (trace_id, span_id) = span.as_ref().map(RequestSpan::ids).unzip();
     if let Some(span) = span.filter(RequestSpan::is_recorded) {
-        let status = response.status().as_u16();
-        let (method, route) = (word_of(request.method()), route_of(request));
-        span.end(format!("{method} {route}"), status, attributes(request, route, status, id, &noted));
+        let name = format!("{} {}", asked.method_word, asked.route);
+        span.end(name, status, attributes(asked, status, &noted));
     }
     macro_rules! log {
         ($level:ident) => {
             tracing::$level!(
-                reqId = id,
-                http.request.method = request.method().as_str(),
-                http.request.userAgent.original = header(request, "user-agent"),
-                http.response.statusCode = response.status().as_u16(),
+                reqId = asked.id,
+                http.request.method = asked.method,
+                http.request.userAgent.original = asked.user_agent,
+                http.response.statusCode = status,
                 http.response.body.bytes = bytes,
-                url.path = loggable_target(request.uri()),
-                host.hostname = hostname(request),
-                host.forwardedHost = header(request, "x-forwarded-host"),
-                host.ip = header(request, "x-forwarded-for"),
+                url.path = asked.target,
+                host.hostname = asked.host,
+                host.forwardedHost = asked.forwarded_host,
+                host.ip = asked.ip,
                 trace.id = trace_id,
                 span.id = span_id,
                 responseTime = took.as_secs_f64() * 1000.0,
@@ -142,24 +235,18 @@ fn completed(
             )
         };
     }
-    if response.status().is_server_error() { log!(error) } else { log!(info) }
+    if status >= 500 { log!(error) } else { log!(info) }
 }
 
 /// What a span tells about its request: the semantic conventions of OpenTelemetry for HTTP, and what the line tells.
-fn attributes(
-    request: &HttpRequest,
-    route: &'static str,
-    status: u16,
-    id: &str,
-    noted: &Annotations,
-) -> Vec<KeyValue> {
-    let method = match word_of(request.method()) {
+fn attributes(asked: &Asked<'_>, status: u16, noted: &Annotations) -> Vec<KeyValue> {
+    let method = match asked.method_word {
         "other" => "_OTHER",
         word => word,
     };
     let texts = [
-        ("server.address", hostname(request)),
-        ("user_agent.original", header(request, "user-agent")),
+        ("server.address", asked.host),
+        ("user_agent.original", asked.user_agent),
         ("client.id", noted.client_id.as_deref()),
         ("decision.outcome", noted.decision),
         ("decision.request", noted.asked.as_deref()),
@@ -169,11 +256,11 @@ fn attributes(
     let texts = texts.into_iter().filter_map(|(name, text)| Some(KeyValue::new(name, text?.to_owned())));
     let mut attributes = vec![
         KeyValue::new("http.request.method", method),
-        KeyValue::new("http.route", route),
+        KeyValue::new("http.route", asked.route),
         KeyValue::new("http.response.status_code", i64::from(status)),
-        KeyValue::new("url.path", cut(request.uri().path()).to_owned()),
+        KeyValue::new("url.path", cut(asked.path).to_owned()),
         KeyValue::new("url.scheme", "http"),
-        KeyValue::new("request.id", id.to_owned()),
+        KeyValue::new("request.id", asked.id.to_owned()),
     ];
     attributes.extend(texts);
     attributes

@@ -204,9 +204,8 @@ impl HttpMetrics {
     }
 
     /// Counts an answered request.
-    pub(crate) fn answered(&self, request: &HttpRequest, status: u16, took: Duration) {
-        let route = route_of(request);
-        let labels = RequestLabels { route, method: word_of(request.method()), status };
+    pub(crate) fn answered(&self, route: &'static str, method: &'static str, status: u16, took: Duration) {
+        let labels = RequestLabels { route, method, status };
         self.requests.get_or_create(&labels).inc();
         self.durations.get_or_create(&[("route", route)]).observe(took.as_secs_f64());
     }

@@ -17,9 +17,12 @@ pub fn current(request: &HttpRequest) -> Option<String> {
     request.extensions().get::<RequestId>().map(|id| id.0.clone())
 }
 
-/// `x-request-id` if the caller sent a decent one, else a new UUID v4 (upstream contract §8).
 pub(crate) fn of(headers: &HeaderMap) -> String {
-    let sent = headers.get(common::headers::X_REQUEST_ID).and_then(|value| value.to_str().ok());
+    kept_or_new(headers.get(common::headers::X_REQUEST_ID).and_then(|value| value.to_str().ok()))
+}
+
+/// `x-request-id` if the caller sent a decent one, else a new UUID v4 (upstream contract §8).
+pub(crate) fn kept_or_new(sent: Option<&str>) -> String {
     sent.filter(|id| (1..=MAX_LENGTH).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic()))
         .map_or_else(generate, str::to_owned)
 }

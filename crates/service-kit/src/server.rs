@@ -3,6 +3,7 @@
 use std::future::ready;
 use std::io;
 use std::net::{TcpListener, ToSocketAddrs};
+use std::pin::Pin;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -35,7 +36,7 @@ pub const MANAGEMENT_CONNECTIONS: u32 = 256;
 /// A client that does not take the end of a connection gets this long.
 const DISCONNECT_TIME: Duration = Duration::from_secs(1);
 /// In-flight requests get this long to end once the listener is closed.
-const DRAIN_SECONDS: u64 = 30;
+pub const DRAIN: Duration = Duration::from_secs(30);
 
 /// Binds `host:port`. `variable` is the variable that chose the port.
 ///
@@ -129,7 +130,7 @@ pub fn serve(
     let server = builder
         .workers(workers)
         .max_concurrent_connections(max_connections.div_ceil(workers))
-        .shutdown_timeout(DRAIN_SECONDS)
+        .shutdown_timeout(DRAIN.as_secs())
         // Which signal means what is decided below, for all listeners together.
         .disable_signals()
         .listen("http", listener, connections)?;
@@ -141,19 +142,55 @@ fn spare(max_connections: usize) -> usize {
     max_connections.div_ceil(16).min(64)
 }
 
+/// A listener that is served, and how to stop it.
+pub struct Running {
+    ended: Local<io::Result<()>>,
+    stop: Box<dyn FnOnce() -> Local<()>>,
+}
+
+type Local<T> = Pin<Box<dyn Future<Output = T>>>;
+
+impl Running {
+    /// `ended` ends when serving has. `stop` closes the listener and lets what is in flight end, within [`DRAIN`].
+    pub fn new<S: Future<Output = ()> + 'static>(
+        ended: impl Future<Output = io::Result<()>> + 'static,
+        stop: impl FnOnce() -> S + 'static,
+    ) -> Self {
+        Self { ended: Box::pin(ended), stop: Box::new(|| Box::pin(stop())) }
+    }
+}
+
+impl From<Server> for Running {
+    fn from(server: Server) -> Self {
+        let handle = server.handle();
+        Self::new(server, move || async move { handle.stop(true).await })
+    }
+}
+
+impl std::fmt::Debug for Running {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Running(..)")
+    }
+}
+
 /// Runs until a signal asks to stop. SIGTERM: readiness flips, and we go on answering for `delay`, until every
 /// gateway has noticed; then the listeners close and requests in flight end (upstream contract §8). SIGINT, a
 /// person's Ctrl-C: the same without the delay.
 ///
 /// # Errors
 /// If a listener fails, or signals cannot be received.
-pub async fn run_until_stopped(servers: Vec<Server>, status: &Status, delay: Duration) -> io::Result<()> {
-    let handles: Vec<_> = servers.iter().map(Server::handle).collect();
-    let running = actix_web::rt::spawn(try_join_all(servers));
+pub async fn run_until_stopped(
+    servers: Vec<impl Into<Running>>,
+    status: &Status,
+    delay: Duration,
+) -> io::Result<()> {
+    let servers = servers.into_iter().map(Into::into);
+    let (ended, stops): (Vec<_>, Vec<_>) = servers.map(|Running { ended, stop }| (ended, stop)).unzip();
+    let running = actix_web::rt::spawn(try_join_all(ended));
     let stopper = stop_requested(status.clone(), delay)?;
     let stop = actix_web::rt::spawn(async move {
         stopper.await;
-        join_all(handles.iter().map(|handle| handle.stop(true))).await;
+        join_all(stops.into_iter().map(|stop| stop())).await;
     });
     let outcome = running.await.map_err(io::Error::other)?;
     stop.abort();

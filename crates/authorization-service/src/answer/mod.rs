@@ -10,7 +10,7 @@ use common::{ErrorBody, Profile};
 
 use serde::Serialize;
 
-use crate::config::FailureStatus;
+use crate::config::{FailureStatus, ResourceMetadataUrl};
 use crate::decide::Verdict;
 use crate::decide::denial::Denial;
 use crate::decide::identity::IdentityHeaders;
@@ -34,13 +34,15 @@ enum Refusal {
 }
 
 /// How this deployment answers.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Answers {
     pub(crate) profile: Profile,
     /// `AUTHORIZATION_STRICT_MODE_ENABLED`.
     pub(crate) strict: bool,
     /// `USERINFO_FAILURE_STATUS`.
     pub(crate) on_failure: FailureStatus,
+    /// `RESOURCE_METADATA_URL`.
+    pub(crate) resource_metadata: Option<ResourceMetadataUrl>,
 }
 
 /// An answer, the same whichever face gives it.
@@ -97,7 +99,7 @@ impl Answers {
     /// The answer to a verdict. The request may pass, as this principal or as nobody; or it may not. Outside strict mode
     /// that is a 200 too, and `mia-allowed` says it; only there the identity is told, because a gateway may show any
     /// other answer to its client.
-    pub(crate) fn of(self, verdict: &Verdict) -> Answer<'_> {
+    pub(crate) fn of<'verdict>(&self, verdict: &'verdict Verdict) -> Answer<'verdict> {
         match verdict.denied {
             None => with_identity(OK, "1", Some(&verdict.identity)),
             Some(denial) => {
@@ -113,12 +115,12 @@ impl Answers {
         }
     }
 
-    fn refusal<'verdict>(self, denial: Denial, verdict: &'verdict Verdict) -> Answer<'verdict> {
+    fn refusal<'verdict>(&self, denial: Denial, verdict: &'verdict Verdict) -> Answer<'verdict> {
         let refusal = Refusal::of(denial);
         let status = self.status(refusal);
         let mut answer = with_identity(status, "0", None);
         if let Some(challenge) = challenge(refusal, status, verdict.token_rejected) {
-            answer.headers.push(("www-authenticate", challenge.into()));
+            answer.headers.push(("www-authenticate", self.with_metadata(challenge, status)));
         }
         if status == SERVICE_UNAVAILABLE {
             let seconds = verdict.retry_after.unwrap_or(1);
@@ -132,7 +134,17 @@ impl Answers {
         answer
     }
 
-    fn status(self, refusal: Refusal) -> u16 {
+    /// RFC 9728 §5.1: where a client learns which authorization server gives tokens for this API.
+    fn with_metadata(&self, challenge: &'static str, status: u16) -> Cow<'static, str> {
+        match &self.resource_metadata {
+            Some(url) if status == UNAUTHORIZED => {
+                format!("{challenge}, resource_metadata=\"{}\"", url.as_str()).into()
+            }
+            _ => challenge.into(),
+        }
+    }
+
+    fn status(&self, refusal: Refusal) -> u16 {
         match refusal {
             Refusal::Unauthenticated => UNAUTHORIZED,
             Refusal::Forbidden => FORBIDDEN,
@@ -284,7 +296,7 @@ mod tests {
     }
 
     fn answers(profile: Profile, strict: bool) -> Answers {
-        Answers { profile, strict, on_failure: FailureStatus::of(profile) }
+        Answers { profile, strict, on_failure: FailureStatus::of(profile), resource_metadata: None }
     }
 
     #[test]
@@ -360,6 +372,30 @@ mod tests {
             shown(&strict.of(&waiting)),
         );
         insta::assert_snapshot!(text);
+    }
+
+    #[test]
+    fn rfc_9728_every_401_and_no_other_answer_names_the_metadata_of_the_resource() {
+        let told = |answer: &Answer<'_>| {
+            let challenge = answer.headers.iter().find(|(name, _)| *name == "www-authenticate");
+            challenge.map(|(_, value)| value.to_string())
+        };
+        for denial in every_denial() {
+            for (rejected, error) in [(false, ""), (true, ", error=\"invalid_token\"")] {
+                let mut answers = answers(Profile::Standard, true);
+                let verdict = Verdict { token_rejected: rejected, ..denied(denial) };
+                let without = told(&answers.of(&verdict));
+                let url = "https://api.example/.well-known/oauth-protected-resource";
+                answers.resource_metadata = Some(serde_json::from_value(url.into()).unwrap());
+                let answer = answers.of(&verdict);
+                if answer.status == UNAUTHORIZED {
+                    let expected = format!("Bearer realm=\"gettone\"{error}, resource_metadata=\"{url}\"");
+                    assert_eq!(told(&answer), Some(expected), "{denial:?}");
+                } else {
+                    assert_eq!(told(&answer), without, "{denial:?}");
+                }
+            }
+        }
     }
 
     #[test]

@@ -11,6 +11,7 @@ pub(crate) mod question;
 use std::sync::Arc;
 
 use access_rules::{Caller, Decision, Rule};
+use service_kit::HeaderName;
 use service_kit::access_log::Annotations;
 
 use crate::config::LongSecret;
@@ -80,6 +81,12 @@ impl DecisionPoint {
             presented: self.principals.presented(headers),
             has_token: headers.values("authorization").next().is_some(),
         }
+    }
+
+    /// The headers that the gateway sets, so that they are not the client's.
+    pub(crate) fn gateway_headers(&self) -> impl Iterator<Item = &HeaderName> {
+        let facts = [&self.fact_headers.client_type, &self.fact_headers.backoffice];
+        facts.into_iter().chain(self.principals.trusted_headers())
     }
 
     /// Decides, and counts the decision.

@@ -44,6 +44,11 @@ pub(crate) enum Unclear {
 pub(crate) trait RequestHeaders {
     /// Every value of the header with this name (in lower case), in the order they came.
     fn values<'this>(&'this self, name: &str) -> impl Iterator<Item = &'this [u8]>;
+
+    /// Whether several headers of one name may have become one value, joined with commas.
+    fn may_be_joined(&self) -> bool {
+        false
+    }
 }
 
 /// The most of a target that a log shows, in bytes (T-LOG-01).

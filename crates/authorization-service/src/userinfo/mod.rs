@@ -158,21 +158,25 @@ impl UserinfoAnswer {
 
 /// The headers of the request that matter here, with every value. Printing shows no value.
 #[derive(Default)]
-pub(crate) struct Presented(Vec<(HeaderName, Vec<u8>)>);
+pub(crate) struct Presented {
+    headers: Vec<(HeaderName, Vec<u8>)>,
+    /// Whether a value may be several, joined with commas.
+    joined: bool,
+}
 
 impl Presented {
     pub(crate) fn add(&mut self, name: &HeaderName, value: &[u8]) {
-        self.0.push((name.clone(), value.to_vec()));
+        self.headers.push((name.clone(), value.to_vec()));
     }
 
     fn values<'this>(&'this self, name: &'this HeaderName) -> impl Iterator<Item = &'this [u8]> {
-        self.0.iter().filter(move |(other, _)| other == name).map(|(_, value)| value.as_slice())
+        self.headers.iter().filter(move |(other, _)| other == name).map(|(_, value)| value.as_slice())
     }
 }
 
 impl fmt::Debug for Presented {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_set().entries(self.0.iter().map(|(name, _)| name)).finish()
+        formatter.debug_set().entries(self.headers.iter().map(|(name, _)| name)).finish()
     }
 }
 
@@ -186,7 +190,7 @@ pub(crate) enum Principals {
 impl Principals {
     /// Of these headers, those that [`Self::of`] reads.
     pub(crate) fn presented(&self, headers: &impl RequestHeaders) -> Presented {
-        let mut presented = Presented::default();
+        let mut presented = Presented { joined: headers.may_be_joined(), ..Presented::default() };
         let names = match self {
             Self::Proxy(proxy) => proxy.headers(),
             Self::Trusted(trusted) => trusted.headers(),
@@ -197,6 +201,15 @@ impl Principals {
             }
         }
         presented
+    }
+
+    /// The headers in which a trusted gateway says who the caller is; none if it does not.
+    pub(crate) fn trusted_headers(&self) -> impl Iterator<Item = &HeaderName> {
+        match self {
+            Self::Proxy(_) => Vec::new(),
+            Self::Trusted(trusted) => trusted.headers(),
+        }
+        .into_iter()
     }
 
     /// Who presents these headers.

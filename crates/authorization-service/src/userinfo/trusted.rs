@@ -27,6 +27,9 @@ impl TrustedHeaders {
     }
 
     fn describe(&self, presented: &Presented) -> Result<UserinfoAnswer, &'static str> {
+        if presented.joined {
+            return Err("two headers of one name may have been joined: set encode_raw_headers in Envoy");
+        }
         let id = only_text(presented, &self.user_id)?;
         let groups = split_groups(only_text(presented, &self.groups)?);
         let properties = match only_text(presented, &self.properties)? {

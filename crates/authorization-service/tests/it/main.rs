@@ -13,6 +13,7 @@ mod commands;
 mod connections;
 mod decision_table;
 mod decisions;
+mod grpc;
 mod metrics;
 mod original_request;
 mod process;

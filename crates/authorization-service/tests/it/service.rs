@@ -16,6 +16,8 @@ pub(crate) struct Service {
     pub(crate) address: SocketAddr,
     /// If `MANAGEMENT_PORT` is among the variables.
     pub(crate) management: Option<SocketAddr>,
+    /// If `GRPC_PORT` is among them.
+    pub(crate) grpc: Option<SocketAddr>,
     folder: TempDir,
 }
 
@@ -30,8 +32,13 @@ impl Service {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("auth.json"), rules).unwrap();
         let path = folder.path().to_str().unwrap();
-        let ours = [("CONFIGURATION_PATH", path), ("HTTP_HOST", "127.0.0.1"), ("HTTP_PORT", "0")].into_iter();
-        let vars = Vars::from_pairs(ours.chain(variables.iter().copied()));
+        let ours = [
+            ("CONFIGURATION_PATH", path),
+            ("HTTP_HOST", "127.0.0.1"),
+            ("HTTP_PORT", "0"),
+            ("GRPC_HOST", "127.0.0.1"),
+        ];
+        let vars = Vars::from_pairs(ours.into_iter().chain(variables.iter().copied()));
         let config = AuthorizationService::configure(&vars).map_err(|problems| problems.to_string())?;
         let (sender, receiver) = mpsc::channel();
         thread::spawn(move || {
@@ -40,13 +47,14 @@ impl Service {
                     Ok(service) => service,
                     Err(error) => return sender.send(Err(error.to_string())).unwrap(),
                 };
-                let addresses = (service.local_addr().unwrap(), service.management_addr().unwrap());
+                let (management, grpc) = (service.management_addr().unwrap(), service.grpc_addr().unwrap());
+                let addresses = (service.local_addr().unwrap(), management, grpc);
                 sender.send(Ok(addresses)).unwrap();
                 service.run().await.unwrap();
             });
         });
-        let (address, management) = receiver.recv().unwrap()?;
-        Ok(Self { address, management, folder })
+        let (address, management, grpc) = receiver.recv().unwrap()?;
+        Ok(Self { address, management, grpc, folder })
     }
 
     /// Puts another text in the place of the rules file, by renaming.
@@ -132,6 +140,15 @@ impl Answer {
         let value = values.next().map(|(_, value)| value.as_str());
         assert!(values.next().is_none(), "{name} is there twice");
         value
+    }
+
+    /// The headers that belong to the decision, by name.
+    pub(crate) fn told(&self) -> Vec<(String, String)> {
+        let of_connection = ["connection", "content-length", "date", "x-content-type-options"];
+        let mut told = self.headers.clone();
+        told.retain(|(name, _)| !of_connection.contains(&name.as_str()));
+        told.sort();
+        told
     }
 
     /// Whether the request may pass, after checking that every identity header is there (conformance §3.0 rule 4)

@@ -11,22 +11,31 @@ const LENGTH: usize = 55;
 /// What W3C Trace Context §3.3.1.5 asks everybody to pass on.
 const MAX_STATE: usize = 512;
 
-/// The parent of the request's span. `tracestate` is for whoever is trusted: it travels on to the collector.
-pub(super) fn context(headers: &HeaderMap, trusted: bool) -> Context {
+/// The parent of the request's span. `header` gives the only value of a header, if there is just one. `tracestate` is for
+/// whoever is trusted: it travels on to the collector.
+pub(super) fn context(header: &OnlyValue<'_>, trusted: bool) -> Context {
     // Asked for by name, once each: no list of names is needed.
-    TraceContextPropagator::new().extract_with_context(&Context::new(), &Sent { headers, trusted })
+    TraceContextPropagator::new().extract_with_context(&Context::new(), &Sent { header, trusted })
 }
 
-struct Sent<'request> {
-    headers: &'request HeaderMap,
+/// The value of a header, if there is exactly one and it is a text.
+pub type OnlyValue<'request> = dyn Fn(&str) -> Option<&'request str> + Sync + 'request;
+
+/// See [`OnlyValue`].
+pub(super) fn only_value<'request>(headers: &'request HeaderMap, name: &str) -> Option<&'request str> {
+    let mut values = headers.get_all(name);
+    let (Some(value), None) = (values.next(), values.next()) else { return None };
+    value.to_str().ok()
+}
+
+struct Sent<'call, 'request> {
+    header: &'call OnlyValue<'request>,
     trusted: bool,
 }
 
-impl Extractor for Sent<'_> {
+impl Extractor for Sent<'_, '_> {
     fn get(&self, name: &str) -> Option<&str> {
-        let mut values = self.headers.get_all(name);
-        let (Some(value), None) = (values.next(), values.next()) else { return None };
-        let value = value.to_str().ok()?;
+        let value = (self.header)(name)?;
         match name {
             "traceparent" => is_parent(value).then_some(value),
             "tracestate" => (self.trusted && value.len() <= MAX_STATE).then_some(value),
@@ -53,7 +62,7 @@ mod tests {
     use actix_web::test::TestRequest;
     use opentelemetry::trace::TraceContextExt as _;
 
-    use super::context;
+    use super::{context, only_value};
 
     const GOOD: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
@@ -62,7 +71,9 @@ mod tests {
         for value in sent {
             request = request.append_header(("traceparent", *value));
         }
-        let context = context(request.to_http_request().headers(), false);
+        let request = request.to_http_request();
+        let headers = request.headers();
+        let context = context(&|name| only_value(headers, name), false);
         let id = context.span().span_context().clone();
         id.is_valid().then(|| id.trace_id().to_string())
     }

@@ -28,6 +28,7 @@ use collector::Collector;
 use queue::{Bounded, CountedExporter, MAX_WAITING, Waiting};
 use sampling::ServerSampler;
 
+pub use caller::OnlyValue;
 pub use settings::{OtlpEndpoint, Share, TraceSettings, TracesSampler};
 
 /// Spans of one export.
@@ -95,8 +96,14 @@ impl Traces {
 
     /// The span of this request begins.
     pub(crate) fn request(&self, request: &ServiceRequest) -> Option<RequestSpan> {
+        let headers = request.headers();
+        self.call(&|name| caller::only_value(headers, name))
+    }
+
+    /// The span of a call with these headers begins.
+    pub(crate) fn call(&self, header: &OnlyValue<'_>) -> Option<RequestSpan> {
         let running = self.0.as_ref()?;
-        let parent = caller::context(request.headers(), running.trust_callers);
+        let parent = caller::context(header, running.trust_callers);
         // Its name is known with its route, when it is answered.
         let span = SpanBuilder::from_name("HTTP").with_kind(SpanKind::Server);
         let span = running.tracer.build_with_context(span, &parent);

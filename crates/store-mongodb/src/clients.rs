@@ -1,5 +1,7 @@
 //! Clients, in the platform's collection: one document each, of which other tools may have written parts.
 
+use std::collections::HashMap;
+
 use async_trait::async_trait;
 use common::Timestamp;
 use credentials::client::{
@@ -9,11 +11,15 @@ use credentials::client::{
 use credentials::key::PublicKey;
 use credentials::{InsertError, StoreError};
 use futures_util::TryStreamExt;
-use mongodb::bson::{Bson, Document, doc};
+use mongodb::Collection;
+use mongodb::bson::{Bson, Document, RawDocumentBuf, doc};
+use mongodb::error::Error;
 use serde_json::{Map, Value};
 
 use crate::MongoStore;
-use crate::document::{Stored, client_fields as fields, client_key_fields as key_fields, date};
+use crate::document::{
+    Stored, any_of, client_fields as fields, client_key_fields as key_fields, date, decode,
+};
 use crate::failure::{Unreadable, unless_duplicate, within_limit};
 use crate::json;
 
@@ -31,8 +37,9 @@ impl ClientStore for MongoStore {
     }
 
     async fn find(&self, id: &ClientId) -> Result<Option<Client>, StoreError> {
-        let found = within_limit(self.clients.find_one(by_client_id(id))).await?;
-        Ok(found.map(|document| client(&document)).transpose()?)
+        let Some(found) = self.found_clients.ask(id.clone()).await? else { return Ok(None) };
+        let document = decode(&found, || format!("client {id}"))?;
+        Ok(Some(client(&document)?))
     }
 
     async fn list(
@@ -135,6 +142,18 @@ impl MongoStore {
     async fn exists(&self, id: &ClientId) -> Result<bool, StoreError> {
         Ok(within_limit(self.clients.find_one(by_client_id(id))).await?.is_some())
     }
+}
+
+/// Finds clients by their ids.
+pub(crate) async fn find(
+    clients: Collection<RawDocumentBuf>,
+    ids: Vec<ClientId>,
+) -> Result<Vec<Option<RawDocumentBuf>>, Error> {
+    let wanted = any_of(fields::ID, ids.iter().map(ClientId::as_str));
+    let found: Vec<RawDocumentBuf> = clients.find(wanted).await?.try_collect().await?;
+    let by_id: HashMap<&str, &RawDocumentBuf> =
+        found.iter().filter_map(|client| Some((client.get_str(fields::ID).ok()?, client))).collect();
+    Ok(ids.iter().map(|id| by_id.get(id.as_str()).copied().cloned()).collect())
 }
 
 fn by_client_id(id: &ClientId) -> Document {

@@ -15,6 +15,8 @@ use crate::document::{
     audit_event_fields, client_fields, revocation_fields, secret_fields, used_assertion_fields,
 };
 use crate::failure::{LIMIT, NO_SUCH_NAMESPACE, WAIT, code};
+use crate::together::Together;
+use crate::{clients, replay, secrets};
 
 const CLIENTS: &str = "clients";
 const USED_ASSERTIONS: &str = "used_assertions";
@@ -95,10 +97,14 @@ impl MongoStore {
         // Its error text may repeat parts of the URL.
         let client = Client::with_options(options).map_err(|_| OpenError::NotAUrl)?;
         let database = client.database(&name);
+        let (clients, secrets) = (database.collection(CLIENTS), database.collection(credentials));
+        let used_assertions = database.collection(USED_ASSERTIONS);
         let store = Self {
+            found_clients: Together::start(move |ids| clients::find(clients.clone(), ids)),
+            found_secrets: Together::start(move |owners| secrets::find(secrets.clone(), owners)),
+            first_uses: Together::start(move |uses| replay::record(used_assertions.clone(), uses)),
             clients: database.collection(CLIENTS),
             credentials: database.collection(credentials),
-            used_assertions: database.collection(USED_ASSERTIONS),
             revocations: database.collection(REVOCATIONS),
             signing_keys: database.collection(SIGNING_KEYS),
             key_ring: database.collection(KEY_RING),
@@ -120,7 +126,8 @@ impl MongoStore {
         }
         index(&self.credentials, secret_fields::OWNER, IndexOptions::default()).await?;
         index(&self.revocations, revocation_fields::END, ends.clone()).await?;
-        index(&self.used_assertions, used_assertion_fields::UNTIL, ends.clone()).await?;
+        let used_assertions = self.database.collection(USED_ASSERTIONS);
+        index(&used_assertions, used_assertion_fields::UNTIL, ends.clone()).await?;
         for field in [audit_event_fields::CLIENT, audit_event_fields::ACTION] {
             index_by(&self.audit_events, field, doc! { field: 1, "_id": 1 }, IndexOptions::default()).await?;
         }

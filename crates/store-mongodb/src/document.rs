@@ -2,11 +2,11 @@
 //! field but shows no value.
 
 use common::Timestamp;
-use mongodb::bson::{Bson, DateTime, Document, doc};
+use mongodb::bson::{Bson, DateTime, Document, RawDocument, doc};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use crate::failure::Unreadable;
+use crate::failure::{NotBson, Unreadable};
 use crate::json;
 
 /// Fields of `clients`: those of the platform (contract §1.7), and ours.
@@ -183,4 +183,22 @@ pub(crate) fn date(moment: Timestamp) -> DateTime {
 /// The filter for the document with this `_id`.
 pub(crate) fn by_id(id: impl Into<Bson>) -> Document {
     doc! { "_id": id.into() }
+}
+
+/// The filter for the documents whose `field` is one of `values`.
+pub(crate) fn any_of<'a>(field: &str, values: impl ExactSizeIterator<Item = &'a str>) -> Document {
+    let mut values: Vec<Bson> = values.map(Bson::from).collect();
+    match values.pop() {
+        // The plainest question has the fastest answer.
+        Some(only) if values.is_empty() => doc! { field: only },
+        last => {
+            values.extend(last);
+            doc! { field: { "$in": values } }
+        }
+    }
+}
+
+/// A document as it came from the database; `what` names it if it is not well-formed.
+pub(crate) fn decode(raw: &RawDocument, what: impl FnOnce() -> String) -> Result<Document, NotBson> {
+    Document::try_from(raw).map_err(|_| NotBson { what: what() })
 }

@@ -34,6 +34,19 @@ impl From<Unreadable> for StoreError {
     }
 }
 
+/// A stored document is not BSON from its beginning to its end. Never holds a stored value.
+#[derive(Debug, thiserror::Error)]
+#[error("{what} is not well-formed BSON")]
+pub(crate) struct NotBson {
+    pub(crate) what: String,
+}
+
+impl From<NotBson> for StoreError {
+    fn from(broken: NotBson) -> Self {
+        Self::Corrupt(broken.into())
+    }
+}
+
 /// Waits for `operation`, but not too long. If it is given up, the driver closes the connection it was using.
 pub(crate) async fn within_limit<T, O>(operation: O) -> Result<T, StoreError>
 where
@@ -59,10 +72,14 @@ where
 async fn attempt<T>(
     operation: impl Future<Output = Result<T, Error>> + Send,
 ) -> Result<Result<T, Error>, StoreError> {
-    tokio::time::timeout(LIMIT, operation).await.map_err(|_| StoreError::Unavailable(TooSlow.into()))
+    tokio::time::timeout(LIMIT, operation).await.map_err(|_| too_slow())
 }
 
-fn store_error(error: Error) -> StoreError {
+pub(crate) fn too_slow() -> StoreError {
+    StoreError::Unavailable(TooSlow.into())
+}
+
+pub(crate) fn store_error(error: Error) -> StoreError {
     match *error.kind {
         ErrorKind::BsonDeserialization(_) | ErrorKind::Bson(_) => StoreError::Corrupt(error.into()),
         _ => StoreError::Unavailable(error.into()),

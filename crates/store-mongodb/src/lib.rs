@@ -16,11 +16,17 @@ mod keys;
 mod replay;
 mod revocations;
 mod secrets;
+mod together;
 
 use std::fmt;
 
-use mongodb::bson::Document;
+use credentials::client::ClientId;
+use credentials::secret::SecretLookup;
+use mongodb::bson::{Document, RawDocumentBuf};
 use mongodb::{Collection, Database};
+
+use replay::Use;
+use together::Together;
 
 pub use connection::OpenError;
 
@@ -31,12 +37,15 @@ pub struct MongoStore {
     /// The platform's collection (contract §1.7); a crud-service may serve it as well.
     clients: Collection<Document>,
     credentials: Collection<Document>,
-    used_assertions: Collection<Document>,
     revocations: Collection<Document>,
     signing_keys: Collection<Document>,
     key_ring: Collection<Document>,
     deployment: Collection<Document>,
     audit_events: Collection<Document>,
+    // What every token needs, for many tokens at a time.
+    found_clients: Together<ClientId, Option<RawDocumentBuf>>,
+    found_secrets: Together<SecretLookup, Vec<RawDocumentBuf>>,
+    first_uses: Together<Use, bool>,
 }
 
 impl fmt::Debug for MongoStore {

@@ -2,6 +2,8 @@
 //! whoever rotates or removes writes first (its `_id` is the same keyed hash): of two transactions that write it, `mongod`
 //! lets one through, so that none decides upon secrets that another is about to change.
 
+use std::collections::HashMap;
+
 use async_trait::async_trait;
 use common::Timestamp;
 use credentials::StoreError;
@@ -9,13 +11,13 @@ use credentials::secret::{
     RemoveOutcome, RotateOutcome, Rotation, SecretHash, SecretLookup, SecretStore, StoredSecret,
 };
 use futures_util::{FutureExt, TryStreamExt};
-use mongodb::bson::{Bson, Document, doc};
+use mongodb::bson::{Bson, Document, RawDocumentBuf, doc};
 use mongodb::error::Error;
 use mongodb::options::ReadConcern;
 use mongodb::{ClientSession, Collection};
 
 use crate::MongoStore;
-use crate::document::{Stored, by_id, date, secret_fields as fields};
+use crate::document::{Stored, any_of, by_id, date, decode, secret_fields as fields};
 use crate::failure::{Unreadable, unless_duplicate, within_limit};
 
 #[async_trait]
@@ -25,9 +27,9 @@ impl SecretStore for MongoStore {
     }
 
     async fn find(&self, owner: &SecretLookup) -> Result<Vec<StoredSecret>, StoreError> {
-        let found = self.credentials.find(by_owner(owner)).sort(doc! { fields::CREATED_AT: 1, "_id": 1 });
-        let documents: Vec<Document> = within_limit(async { found.await?.try_collect().await }).await?;
-        Ok(documents.iter().map(secret).collect::<Result<_, _>>()?)
+        let found = self.found_secrets.ask(owner.clone()).await?;
+        let what = || "a client secret".to_owned();
+        found.iter().map(|raw| Ok(secret(&decode(raw, what)?)?)).collect()
     }
 
     async fn rotate(&self, owner: &SecretLookup, rotation: &Rotation) -> Result<RotateOutcome, StoreError> {
@@ -95,6 +97,22 @@ impl SecretStore for MongoStore {
         let all = doc! { "$or": [by_owner(owner), by_id(owner.as_str())] };
         within_limit(self.credentials.delete_many(all)).await.map(drop)
     }
+}
+
+/// Finds the secrets of owners, the oldest of each first.
+pub(crate) async fn find(
+    secrets: Collection<RawDocumentBuf>,
+    owners: Vec<SecretLookup>,
+) -> Result<Vec<Vec<RawDocumentBuf>>, Error> {
+    let wanted = any_of(fields::OWNER, owners.iter().map(SecretLookup::as_str));
+    let found = secrets.find(wanted).sort(doc! { fields::CREATED_AT: 1, "_id": 1 });
+    let mut by_owner: HashMap<String, Vec<RawDocumentBuf>> = HashMap::new();
+    let mut found = found.await?;
+    while let Some(secret) = found.try_next().await? {
+        let owner = secret.get_str(fields::OWNER).unwrap_or_default().to_owned();
+        by_owner.entry(owner).or_default().push(secret);
+    }
+    Ok(owners.iter().map(|owner| by_owner.get(owner.as_str()).cloned().unwrap_or_default()).collect())
 }
 
 /// A write on the secrets of one client.

@@ -1,19 +1,20 @@
 //! Builds the service from its configuration, once, and runs it.
 
+mod principals;
+
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::web::{self, ServiceConfig};
-use common::{Clock, Profile};
+use common::Clock;
 use service_kit::server::{self, Running};
 use service_kit::status::Status;
 use service_kit::traces::Traces;
 use service_kit::{
     CommandFailure, HeaderName, Problems, Service, StartError, SystemClock, SystemRandom, Variable, Vars,
 };
-use url::Url;
 
 use crate::answer::Answers;
 use crate::cli;
@@ -28,16 +29,10 @@ use crate::record::Recorder;
 use crate::record::denials::Denials;
 use crate::record::log::{DecisionLog, Names};
 use crate::rules_source::{self, LiveRules, Watch};
-use crate::userinfo::Principals;
-use crate::userinfo::answer::Reading;
-use crate::userinfo::breaker::Breaker;
-use crate::userinfo::proxy::{self, Endpoint, Proxy};
-use crate::userinfo::trusted::TrustedHeaders;
+use crate::userinfo::proxy;
 
-/// Below the time that common servers keep an idle connection (Node: 5 s), so that it is we who close it.
-const POOL_IDLE: Duration = Duration::from_secs(4);
-/// Part of the deadline; a host that is gone shows within this time.
-const CONNECT: Duration = Duration::from_secs(3);
+/// After so long it is ready without what it waits for: userinfo may know.
+const LONGEST_WARM_UP: Duration = Duration::from_secs(10);
 
 /// What is left of a gRPC call's time when userinfo has had its own.
 const GRPC_REST: Duration = Duration::from_secs(5);
@@ -131,7 +126,7 @@ impl Service for AuthorizationService {
             denials: (askable && kept > 0).then(|| Denials::new(kept)),
             log: decision_log(&config, &metrics)?,
         };
-        let principals = principals(&config, &metrics)?;
+        let principals = principals::principals(&config, &metrics)?;
         let traces = Traces::start(config.traces(), version, metrics.spans())?;
         let listener = server::bind(&config.http_host, config.http_port, "HTTP_PORT")?;
         let management = config.management_port;
@@ -183,6 +178,14 @@ impl Service for AuthorizationService {
     }
 
     async fn run(self) -> io::Result<()> {
+        if self.route.decision_point.principals.have_to_warm_up() {
+            let (status, point) = (self.status.clone(), Arc::clone(&self.route.decision_point));
+            status.warming_up();
+            actix_web::rt::spawn(async move {
+                point.principals.warm_up(LONGEST_WARM_UP).await;
+                status.warm();
+            });
+        }
         tracing::info!(
             server.address = %self.local_addr()?,
             management = self.management_addr()?.map(|address| address.to_string()),
@@ -237,71 +240,6 @@ fn routes(status: Status, route: Arc<DecisionRoute>) -> impl Fn(&mut ServiceConf
     }
 }
 
-fn principals(config: &Config, metrics: &Metrics) -> Result<Principals, StartError> {
-    let reading = Reading {
-        user_id_key: config.custom_user_id_key.clone(),
-        permissions_key: config.custom_permissions_key.clone(),
-        groups_as_text: config.profile == Profile::DropIn,
-    };
-    if config.trust_mia_user_headers {
-        return Ok(Principals::Trusted(TrustedHeaders {
-            user_id: config.userid_header_key.clone(),
-            groups: config.groups_header_key.clone(),
-            properties: config.user_properties_header_key.clone(),
-            reading,
-        }));
-    }
-    let url = config.userinfo_url.clone().ok_or_else(|| StartError::new("USERINFO_URL is required"))?.0;
-    let endpoint = endpoint(url, "userinfo", metrics);
-    let other = config.backoffice_userinfo_url.clone().map(|url| url.0).filter(|url| *url != endpoint.url);
-    let backoffice = other.map_or_else(|| endpoint.clone(), |url| self::endpoint(url, "backoffice", metrics));
-    let over_tls = [&endpoint, &backoffice].iter().any(|endpoint| endpoint.url.scheme() == "https");
-    Ok(Principals::Proxy(Proxy {
-        client: http_client(config, over_tls)?,
-        endpoint,
-        backoffice,
-        copied: copied_headers(config).cloned().collect(),
-        credentials: config.authorization_headers_to_proxy.0.clone(),
-        deadline: config.userinfo_timeout_ms.0,
-        reading: Arc::new(reading),
-        clock: Arc::new(SystemClock),
-        calls: proxy::no_calls(metrics.userinfo.shared.clone()),
-        metrics: Arc::clone(&metrics.userinfo),
-    }))
-}
-
-/// `name` is what logs and metrics call it.
-fn endpoint(url: Url, name: &'static str, metrics: &Metrics) -> Endpoint {
-    Endpoint { url, breaker: Arc::new(Breaker::new(name, metrics.userinfo.circuit(name))) }
-}
-
-fn copied_headers(config: &Config) -> impl Iterator<Item = &HeaderName> {
-    config.headers_to_proxy.0.iter().filter(|name| proxy::may_be_copied(name))
-}
-
-/// The one client. It does only what it is told: no redirects, no proxies from the environment, no compression.
-fn http_client(config: &Config, over_tls: bool) -> Result<reqwest::Client, StartError> {
-    // Fails if there is one already, which is the same one.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let mut client = reqwest::Client::builder()
-        .redirect(reqwest::redirect::Policy::none())
-        .no_proxy()
-        .referer(false)
-        .retry(reqwest::retry::never())
-        .http1_only()
-        .connect_timeout(CONNECT.min(config.userinfo_timeout_ms.0))
-        .pool_idle_timeout(POOL_IDLE);
-    if !over_tls {
-        // Images without certificates can still talk plain HTTP inside a cluster.
-        client = client.tls_certs_only([]);
-    }
-    client.build().map_err(|error| {
-        StartError::new(format!(
-            "USERINFO_URL cannot be asked over https: {error} (are root certificates installed?)"
-        ))
-    })
-}
-
 /// What is allowed but may not be meant.
 fn warn_about(config: &Config) {
     if !config.authorization_strict_mode_enabled {
@@ -319,7 +257,7 @@ fn warn_about(config: &Config) {
     let named = &config.authorization_headers_to_proxy.0;
     let is_credential =
         |name: &HeaderName| matches!(name.as_str(), "authorization" | "cookie") || named.contains(name);
-    if !copied_headers(config).any(is_credential) {
+    if !principals::copied_headers(config).any(is_credential) {
         tracing::warn!(
             "HEADERS_TO_PROXY names no header with credentials, such as authorization or cookie: userinfo will know \
              nobody"

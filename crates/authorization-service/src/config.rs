@@ -1,6 +1,7 @@
 //! The variables of the service (upstream contract §5; ours stand beside them). Types that only accept what can work,
 //! so that every mistake is found before the first request and all of them are reported together.
 
+mod local_mode;
 mod rules;
 
 use std::fmt;
@@ -22,6 +23,8 @@ use crate::record::log::{Scope, UserIds};
 use rules::{EncodedSlashesName, MatchingName, RepeatedSlashesName, matching, rules_file};
 
 pub(crate) use rules::RulesSettings;
+
+pub(crate) use local_mode::{FeedTokenSource, LocalMode};
 
 variables! {
     pub struct Config {
@@ -76,10 +79,13 @@ variables! {
         backoffice_header_key: HeaderName = "isbackoffice",
         /// Header with the type of the API key's owner, `clientType` in expressions.
         client_type_header_key: HeaderName = "client-type",
-        /// Who to ask about the caller, for instance `http://client-credentials/tokeninfo`. Required unless `TRUST_MIA_USER_HEADERS` is `true`.
-        userinfo_url: Option<UserinfoUrl>,
+        /// How to learn who the caller is: `proxy` asks `USERINFO_URL`, `local` verifies access tokens itself and asks only
+        /// about what it cannot verify (docs/local-mode.md).
+        userinfo_mode: UserinfoMode = "proxy",
+        /// Who to ask about the caller, for instance `http://client-credentials/tokeninfo`. Required unless `TRUST_MIA_USER_HEADERS` is `true` or `USERINFO_MODE` is `local`.
+        userinfo_url: Option<BackendUrl>,
         /// Who to ask about the caller of a backoffice request; `USERINFO_URL` if unset.
-        backoffice_userinfo_url: Option<UserinfoUrl>,
+        backoffice_userinfo_url: Option<BackendUrl>,
         /// How long to wait for the userinfo answer, in milliseconds, altogether. Keep it below the gateway's own limit.
         userinfo_timeout_ms: Milliseconds = "5000",
         /// Status when it cannot be known who the caller is: `503` or `401`. By default 503 in the standard profile and 401 in the drop-in profile.
@@ -96,6 +102,25 @@ variables! {
         custom_permissions_key: Option<String>,
         /// Members of the userinfo answer passed on in `mia-userproperties`.
         user_properties_to_proxy: CommaList = "",
+        /// Issuer of the access tokens, as client-credentials has it: in local mode, `iss` must be equal to it. Required there.
+        mia_jwt_issuer: Option<String>,
+        /// Comma-separated audiences, in local mode. A token with an audience is refused if it has none of these.
+        accepted_audiences: CommaList = "urn:gettone:api",
+        /// Public keys of the issuer, in local mode. Default: `/.well-known/jwks.json` where `USERINFO_URL` has
+        /// `/tokeninfo`; required if it has not.
+        jwks_url: Option<BackendUrl>,
+        /// The revocation feed of client-credentials, for instance `http://client-credentials:3001/revocations`. Required
+        /// in local mode.
+        revocation_feed_url: Option<BackendUrl>,
+        /// Client that gets the token for the revocation feed. It needs the permission `gettone:revocations:read`.
+        revocation_feed_client_id: Option<String>,
+        /// Secret of that client.
+        revocation_feed_client_secret: Option<Secret>,
+        /// Where that client gets its token. Default: `/oauth/token` where `USERINFO_URL` has `/tokeninfo`.
+        token_url: Option<BackendUrl>,
+        /// Instead of a client: path of a file with a token for the revocation feed, which somebody else keeps fresh. It is
+        /// read each time the feed is opened.
+        revocation_feed_token_path: Option<PathBuf>,
         /// `true` answers 401, 403 or 503 when it denies; `false` answers 200 with `mia-allowed: 0`, which is safe only behind a gateway that reads that header. Not with Envoy.
         authorization_strict_mode_enabled: bool = "true",
         /// `true` takes the caller from the three headers below and asks nobody. Needs `TRUSTED_PEER_SECRET`.
@@ -135,6 +160,9 @@ impl Config {
         let mut problems = Problems::default();
         let config = Self::read(vars, &mut problems);
         check_together(vars, &mut problems);
+        if !is_proxy(vars) {
+            local_mode::check(vars, &mut problems);
+        }
         problems.or(config)
     }
 
@@ -165,6 +193,10 @@ impl Config {
     }
 }
 
+fn is_proxy(vars: &Vars) -> bool {
+    alone::<UserinfoMode>(vars, "userinfo_mode") != Some(UserinfoMode::Local)
+}
+
 /// What one variable demands of another. Each is read apart, so that a mistake elsewhere hides none of these.
 fn check_together(vars: &Vars, problems: &mut Problems) {
     let is_set = |name| matches!(vars.text(name), Ok(Some(_)) | Err(_));
@@ -174,7 +206,7 @@ fn check_together(vars: &Vars, problems: &mut Problems) {
             "is required when TRUST_MIA_USER_HEADERS is true: without it anybody who reaches this port could claim \
              to be anybody\nSet a random text of at least 32 characters and let the gateway send it as x-gettone-peer.",
         ),
-        Some(false) if !is_set("USERINFO_URL") => problems.note(
+        Some(false) if is_proxy(vars) && !is_set("USERINFO_URL") => problems.note(
             "USERINFO_URL",
             "is required\nWho to ask about the caller, for instance http://client-credentials/tokeninfo.",
         ),
@@ -217,11 +249,19 @@ fn one<T: DeserializeOwned>(vars: &Vars, field: &str, problems: &mut Problems) -
     vars.read(variable, problems)
 }
 
-/// Where userinfo is asked: http or https, without credentials and fragment.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UserinfoUrl(pub Url);
+/// `USERINFO_MODE`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum UserinfoMode {
+    Proxy,
+    Local,
+}
 
-impl<'de> Deserialize<'de> for UserinfoUrl {
+/// Where another service is asked: http or https, without credentials and fragment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BackendUrl(pub Url);
+
+impl<'de> Deserialize<'de> for BackendUrl {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let url = Url::parse(&String::deserialize(deserializer)?)
             .map_err(|_| D::Error::custom("is not a URL such as http://client-credentials/tokeninfo"))?;

@@ -15,6 +15,7 @@ use service_kit::metrics::{
 
 use crate::decide::denial::Denial;
 use crate::rules_source::RuleSet;
+use crate::userinfo::local::LocalMetrics;
 use crate::userinfo::{Cause, UserinfoAnswer};
 
 /// Rules with a name of their own; more would be a burden for whoever stores the series.
@@ -30,6 +31,7 @@ pub(crate) struct Metrics {
     pub(crate) log: Arc<DecisionLogMetrics>,
     pub(crate) groups_left_out: Counter,
     pub(crate) userinfo: Arc<UserinfoMetrics>,
+    pub(crate) local: Arc<LocalMetrics>,
 }
 
 impl Metrics {
@@ -49,6 +51,7 @@ impl Metrics {
             log: Arc::new(DecisionLogMetrics::register(&mut registry)),
             groups_left_out: registry.counter("groups_left_out", "Groups that mia-groups could not carry"),
             userinfo: Arc::new(UserinfoMetrics::register(&mut registry)),
+            local: Arc::new(LocalMetrics::register(&mut registry)),
             registry,
         }
     }

@@ -8,12 +8,16 @@ mod rsa_verifier;
 mod signing_key;
 mod verifier;
 
+pub use credentials::access_token::TokenDefect;
+pub use credentials::jws::JwsDefect;
 pub use credentials::key::Algorithm;
 pub use decoy::verify_decoy;
 pub use encryption::{KeyEncryption, NotAnEncryptionKey, SealError, UnsealError};
 pub use public_key::KeyDefect;
 pub use signing_key::{SignError, SigningKey, SigningKeyError};
-pub use verifier::{AccessTokenRejection, SignatureDefect, Verifier, verify, verify_access_token};
+pub use verifier::{
+    AccessTokenRejection, ParsedAccessToken, SignatureDefect, Verifier, verify, verify_access_token,
+};
 
 #[cfg(test)]
 mod tests;

@@ -56,6 +56,12 @@ pub enum AccessTokenRejection {
 }
 
 impl Verifier {
+    /// The `kid` of the key.
+    #[must_use]
+    pub fn kid(&self) -> &str {
+        &self.kid
+    }
+
     /// Makes a key ready.
     ///
     /// # Errors
@@ -149,12 +155,10 @@ pub fn verify(key: &PublicKey, jws: &Jws) -> Result<(), SignatureDefect> {
     verdict
 }
 
-/// Reads an access token of ours: well formed, signed by the key of ours that its `kid` names, and valid now by the rules
-/// of [`access_token::check`]. `key_of` looks among our own keys only; a client's key never verifies an access token
-/// (T-TOK-01).
+/// Reads an access token of ours: see [`ParsedAccessToken::verify`].
 ///
 /// # Errors
-/// [`AccessTokenRejection`]; a token with an unknown `kid` costs no cryptography (T-TOK-08).
+/// [`AccessTokenRejection`].
 pub fn verify_access_token<'k>(
     token: &str,
     key_of: impl FnOnce(&str) -> Option<&'k Verifier>,
@@ -162,8 +166,51 @@ pub fn verify_access_token<'k>(
     accepted_audiences: Option<&[String]>,
     now: Timestamp,
 ) -> Result<AccessTokenClaims, AccessTokenRejection> {
-    let jws = Jws::parse(token)?;
-    let kid = jws.kid().ok_or(SignatureDefect::KidMissing)?;
-    key_of(kid).ok_or(SignatureDefect::UnknownKey)?.verify(&jws)?;
-    Ok(access_token::check(&jws, issuer, accepted_audiences, now)?)
+    ParsedAccessToken::parse(token)?.verify(key_of, issuer, accepted_audiences, now)
+}
+
+/// A JWS that may be an access token. What it says of itself tells where to ask about it, and is not to be believed
+/// before [`Self::verify`].
+#[derive(Debug)]
+pub struct ParsedAccessToken(Jws);
+
+impl ParsedAccessToken {
+    /// Takes a token apart.
+    ///
+    /// # Errors
+    /// [`JwsDefect`]: it is no JWS that we read.
+    pub fn parse(token: &str) -> Result<Self, JwsDefect> {
+        Jws::parse(token).map(Self)
+    }
+
+    /// Who it says has issued it.
+    #[must_use]
+    pub fn issuer(&self) -> Option<&str> {
+        self.0.payload().get("iss")?.as_str()
+    }
+
+    /// The `typ` of its header in lower case and without a leading `application/` (RFC 7515 §4.1.9).
+    #[must_use]
+    pub fn token_type(&self) -> Option<&str> {
+        self.0.token_type()
+    }
+
+    /// The claims, if the key of the issuer that its `kid` names signed them, and they are valid now by the rules of
+    /// [`access_token::check`]. `key_of` looks among the issuer's own keys only; a client's key never verifies an access
+    /// token (T-TOK-01).
+    ///
+    /// # Errors
+    /// [`AccessTokenRejection`]; a token with an unknown `kid` costs no cryptography (T-TOK-08).
+    pub fn verify<'k>(
+        &self,
+        key_of: impl FnOnce(&str) -> Option<&'k Verifier>,
+        issuer: &str,
+        accepted_audiences: Option<&[String]>,
+        now: Timestamp,
+    ) -> Result<AccessTokenClaims, AccessTokenRejection> {
+        let Self(jws) = self;
+        let kid = jws.kid().ok_or(SignatureDefect::KidMissing)?;
+        key_of(kid).ok_or(SignatureDefect::UnknownKey)?.verify(jws)?;
+        Ok(access_token::check(jws, issuer, accepted_audiences, now)?)
+    }
 }

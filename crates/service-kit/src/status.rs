@@ -19,6 +19,7 @@ pub type CheckUp = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = bool>>> + Send + 
 pub struct Status {
     name: &'static str,
     version: String,
+    warming_up: Arc<AtomicBool>,
     stopping: Arc<AtomicBool>,
     check_up: Option<CheckUp>,
 }
@@ -35,7 +36,8 @@ impl Status {
     /// The status of a service that is starting.
     #[must_use]
     pub fn new(name: &'static str, version: impl Into<String>) -> Self {
-        Self { name, version: version.into(), stopping: Arc::default(), check_up: None }
+        let version = version.into();
+        Self { name, version, warming_up: Arc::default(), stopping: Arc::default(), check_up: None }
     }
 
     /// With a service that depends on something.
@@ -43,6 +45,16 @@ impl Status {
     pub fn with_check_up(mut self, check_up: CheckUp) -> Self {
         self.check_up = Some(check_up);
         self
+    }
+
+    /// `/-/ready` answers 503 until [`Self::warm`]: it runs, but does not know yet what it needs to answer well.
+    pub fn warming_up(&self) {
+        self.warming_up.store(true, Ordering::Relaxed);
+    }
+
+    /// From now on it wants traffic.
+    pub fn warm(&self) {
+        self.warming_up.store(false, Ordering::Relaxed);
     }
 
     /// From now on `/-/ready` answers 503, so that no new traffic is sent here; everything else goes on.
@@ -56,6 +68,10 @@ impl Status {
         self.stopping.load(Ordering::Relaxed)
     }
 
+    fn is_ready(&self) -> bool {
+        !self.is_stopping() && !self.warming_up.load(Ordering::Relaxed)
+    }
+
     /// Mounts `/-/healthz`, `/-/ready` and `/-/check-up`.
     pub fn routes(&self, config: &mut ServiceConfig) {
         let status = self.clone();
@@ -64,7 +80,7 @@ impl Status {
         config.service(web::resource("/-/check-up").route(get().to(move || check_up(status.clone()))));
         let status = self.clone();
         config.service(
-            web::resource("/-/ready").route(get().to(move || answer(status.clone(), !status.is_stopping()))),
+            web::resource("/-/ready").route(get().to(move || answer(status.clone(), status.is_ready()))),
         );
     }
 }

@@ -59,16 +59,23 @@ fn seconds(text: &[u8]) -> Option<u32> {
 
 fn describe(body: &[u8], reading: &Reading, now: Timestamp) -> UserinfoAnswer {
     match strict_json::value(body) {
-        Ok(Value::Object(properties)) => {
-            if let Some(why) = no_longer_valid(&properties, now) {
-                return UserinfoAnswer::Nobody(why);
-            }
-            principal(properties, reading).unwrap_or_else(|what| Cause::Malformed(what.to_owned()).into())
-        }
+        Ok(Value::Object(properties)) => of_properties(properties, reading, now),
         // A well-formed answer that describes nobody (G-UI-02).
         Ok(_) => UserinfoAnswer::Nobody(Nobody::NoUserId),
         Err(error) => Cause::Malformed(error.to_string()).into(),
     }
+}
+
+/// Who the members of an answer describe.
+pub(super) fn of_properties(
+    properties: Map<String, Value>,
+    reading: &Reading,
+    now: Timestamp,
+) -> UserinfoAnswer {
+    if let Some(why) = no_longer_valid(&properties, now) {
+        return UserinfoAnswer::Nobody(why);
+    }
+    principal(properties, reading).unwrap_or_else(|what| Cause::Malformed(what.to_owned()).into())
 }
 
 /// Some endpoints answer 200 for a user or token that is no longer good, and say so in a member: `active` (RFC 7662

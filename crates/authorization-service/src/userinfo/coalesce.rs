@@ -25,6 +25,12 @@ impl Key {
         }
         Self(digest.finalize().into())
     }
+
+    /// As random as any.
+    pub(crate) const fn first_byte(self) -> u8 {
+        let Self([first, ..]) = self;
+        first
+    }
 }
 
 /// The calls that are on their way.

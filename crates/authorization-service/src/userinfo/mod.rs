@@ -1,15 +1,18 @@
-//! Who the caller is. Two ways to learn it: ask the userinfo endpoint (the contract's way, [`proxy`]), or believe the
-//! headers of a gateway that proved itself ([`trusted`], trust mode). Neither knows rules or statuses, and neither
-//! sees a header it has no business with.
+//! Who the caller is. Three ways to learn it: ask the userinfo endpoint (the contract's way, [`proxy`]), verify the access
+//! token here ([`local`]), or believe the headers of a gateway that proved itself ([`trusted`], trust mode). None knows
+//! rules or statuses, and none sees a header it has no business with.
 
 pub(crate) mod answer;
 pub(crate) mod breaker;
 pub(crate) mod coalesce;
+mod download;
+pub(crate) mod local;
 pub(crate) mod proxy;
 pub(crate) mod trusted;
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use common::Principal;
 use service_kit::HeaderName;
@@ -45,12 +48,14 @@ pub(crate) enum Nobody {
     Inactive,
     #[error("userinfo answered that the token has expired")]
     Expired,
+    #[error("the access token was refused here: {0}")]
+    Token(#[from] local::TokenFault),
 }
 
 impl Nobody {
     /// Whether the credentials were looked at and found to be bad, as opposed to missing or not enough.
     pub(crate) const fn refuses_credentials(self) -> bool {
-        matches!(self, Self::Malformed | Self::Unauthorized | Self::Inactive | Self::Expired)
+        matches!(self, Self::Malformed | Self::Unauthorized | Self::Inactive | Self::Expired | Self::Token(_))
     }
 }
 
@@ -67,7 +72,7 @@ pub(crate) struct Failure {
 pub(crate) enum Cause {
     #[error("no complete answer before the deadline")]
     Deadline,
-    #[error("userinfo could not be reached: {0}")]
+    #[error("there was no connection: {0}")]
     Unreachable(String),
     #[error("the answer broke off: {0}")]
     Broken(String),
@@ -85,6 +90,10 @@ pub(crate) enum Cause {
     CircuitOpen,
     #[error("a header cannot be passed on")]
     UnsendableHeader,
+    #[error("the keys of the issuer are not known")]
+    KeysUnknown,
+    #[error("the revocation feed is not followed: nobody knows what is revoked")]
+    RevocationsUnknown,
     #[error("the identity headers of the gateway cannot be read: {0}")]
     TrustedHeaders(&'static str),
 }
@@ -106,6 +115,8 @@ impl Cause {
             Self::Overloaded => "overloaded",
             Self::CircuitOpen => "circuit_open",
             Self::UnsendableHeader => "unsendable_header",
+            Self::KeysUnknown => "keys_unknown",
+            Self::RevocationsUnknown => "revocations_unknown",
             Self::TrustedHeaders(_) => "trusted_headers",
         }
     }
@@ -124,6 +135,8 @@ impl Cause {
             | Self::Overloaded
             | Self::CircuitOpen
             | Self::UnsendableHeader
+            | Self::KeysUnknown
+            | Self::RevocationsUnknown
             | Self::TrustedHeaders(_) => false,
         }
     }
@@ -132,6 +145,12 @@ impl Cause {
 impl From<Cause> for UserinfoAnswer {
     fn from(cause: Cause) -> Self {
         Self::Unknown(Failure { cause, retry_after: None })
+    }
+}
+
+impl From<Nobody> for UserinfoAnswer {
+    fn from(why: Nobody) -> Self {
+        Self::Nobody(why)
     }
 }
 
@@ -172,6 +191,11 @@ impl Presented {
     fn values<'this>(&'this self, name: &'this HeaderName) -> impl Iterator<Item = &'this [u8]> {
         self.headers.iter().filter(move |(other, _)| other == name).map(|(_, value)| value.as_slice())
     }
+
+    /// Whether there is a value in one of these headers.
+    fn has_any(&self, names: &[HeaderName]) -> bool {
+        names.iter().any(|name| self.values(name).any(|value| !value.is_empty()))
+    }
 }
 
 impl fmt::Debug for Presented {
@@ -184,15 +208,36 @@ impl fmt::Debug for Presented {
 #[derive(Debug)]
 pub(crate) enum Principals {
     Proxy(proxy::Proxy),
+    Local(Box<local::Local>),
     Trusted(trusted::TrustedHeaders),
 }
 
 impl Principals {
+    /// Whether answers need something that is not there from the beginning.
+    pub(crate) const fn have_to_warm_up(&self) -> bool {
+        matches!(self, Self::Local(_))
+    }
+
+    /// Waits until it is there, but no longer than `patience`.
+    pub(crate) async fn warm_up(&self, patience: Duration) {
+        if let Self::Local(local) = self {
+            local.warm_up(patience).await;
+        }
+    }
+
+    /// Brings the gauges up to date.
+    pub(crate) fn measure(&self) {
+        if let Self::Local(local) = self {
+            local.measure();
+        }
+    }
+
     /// Of these headers, those that [`Self::of`] reads.
     pub(crate) fn presented(&self, headers: &impl RequestHeaders) -> Presented {
         let mut presented = Presented { joined: headers.may_be_joined(), ..Presented::default() };
         let names = match self {
             Self::Proxy(proxy) => proxy.headers(),
+            Self::Local(local) => local.headers(),
             Self::Trusted(trusted) => trusted.headers(),
         };
         for name in names {
@@ -206,7 +251,7 @@ impl Principals {
     /// The headers in which a trusted gateway says who the caller is; none if it does not.
     pub(crate) fn trusted_headers(&self) -> impl Iterator<Item = &HeaderName> {
         match self {
-            Self::Proxy(_) => Vec::new(),
+            Self::Proxy(_) | Self::Local(_) => Vec::new(),
             Self::Trusted(trusted) => trusted.headers(),
         }
         .into_iter()
@@ -216,6 +261,7 @@ impl Principals {
     pub(crate) async fn of(&self, presented: &Presented, is_backoffice: bool) -> Arc<UserinfoAnswer> {
         match self {
             Self::Proxy(proxy) => proxy.ask(presented, is_backoffice).await,
+            Self::Local(local) => local.find(presented, is_backoffice).await,
             Self::Trusted(trusted) => Arc::new(trusted.read(presented)),
         }
     }

@@ -2,7 +2,6 @@
 //! deadline for everything, at most 256 KiB of answer. No redirects, no proxies, no retries, and no call while the
 //! endpoint is in trouble ([`Breaker`]). Credentials pass through and are never logged.
 
-use std::error::Error;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -16,11 +15,10 @@ use url::Url;
 use super::answer::{self, Reading, Received};
 use super::breaker::Breaker;
 use super::coalesce::{Coalesced, Key};
+use super::download::{body_of, innermost};
 use super::{Cause, Nobody, Presented, UserinfoAnswer};
 use crate::metrics::UserinfoMetrics;
 
-/// Answers above this are refused before they are read to the end (G-UI-10).
-const MAX_ANSWER: usize = 256 * 1024;
 /// Different calls on their way at one time.
 const MAX_CALLS: usize = 1024;
 
@@ -97,7 +95,7 @@ impl Proxy {
     }
 
     pub(super) async fn ask(&self, presented: &Presented, is_backoffice: bool) -> Arc<UserinfoAnswer> {
-        if !self.credentials.is_empty() && !self.has_credentials(presented) {
+        if !self.credentials.is_empty() && !presented.has_any(&self.credentials) {
             return Arc::new(UserinfoAnswer::Nobody(Nobody::NotAsked));
         }
         let Endpoint { url, breaker } = if is_backoffice { &self.backoffice } else { &self.endpoint };
@@ -122,8 +120,9 @@ impl Proxy {
         })
     }
 
-    fn has_credentials(&self, presented: &Presented) -> bool {
-        self.credentials.iter().any(|name| presented.values(name).any(|value| !value.is_empty()))
+    /// Whether a request shows the endpoint anything.
+    pub(super) fn would_be_shown(&self, presented: &Presented) -> bool {
+        presented.has_any(&self.copied)
     }
 
     /// The configured headers with all their values; `None` if one cannot be sent as it is.
@@ -249,24 +248,4 @@ impl Call {
         let received = Received { status, content_type, retry_after, body: &body };
         Ok(answer::read(&received, reading, self.clock.now()))
     }
-}
-
-async fn body_of(response: &mut reqwest::Response) -> Result<Vec<u8>, Cause> {
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| Cause::Broken(innermost(&error)))? {
-        if body.len().saturating_add(chunk.len()) > MAX_ANSWER {
-            return Err(Cause::TooLarge);
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(body)
-}
-
-/// The cause at the bottom, for instance "Connection refused": the texts above it repeat the URL.
-fn innermost(error: &dyn Error) -> String {
-    let mut cause = error;
-    while let Some(source) = cause.source() {
-        cause = source;
-    }
-    cause.to_string()
 }

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex};
 use std::thread;
 
@@ -17,6 +18,8 @@ pub(crate) enum Reply {
     Silence,
     /// This head, and then one byte after the other for as long as somebody reads.
     Endless(Vec<u8>),
+    /// Whatever comes out, until nothing more can: then the connection ends.
+    Stream(Receiver<Vec<u8>>),
 }
 
 impl Reply {
@@ -91,7 +94,11 @@ impl Stub {
     }
 
     pub(crate) fn url(&self) -> String {
-        format!("http://{}/tokeninfo", self.address)
+        self.url_of("/tokeninfo")
+    }
+
+    pub(crate) fn url_of(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
     }
 
     pub(crate) fn seen(&self) -> Vec<Seen> {
@@ -126,6 +133,14 @@ fn serve(mut connection: TcpStream, seen: &Mutex<Vec<Seen>>, reply: &(dyn Fn(&Se
                     sent = connection.write_all(b" ");
                 }
                 sent
+            }
+            Reply::Stream(bytes) => {
+                for piece in bytes {
+                    if connection.write_all(&piece).is_err() {
+                        break;
+                    }
+                }
+                return;
             }
         };
         if sent.is_err() {

@@ -47,6 +47,8 @@ pub struct Reader {
     changes: Receiver<Change>,
     /// The number of the last change that was sent, or is in the snapshot.
     seen: u64,
+    /// Whether the reader has been told that it knows everything.
+    is_complete: bool,
     sent_at: Instant,
     is_over: bool,
     _places: [OwnedSemaphorePermit; 2],
@@ -57,7 +59,6 @@ enum First {
     /// The tokens that expire in this minute.
     Minute(i64),
     Missed(Change),
-    UpToDate,
 }
 
 impl Revocations {
@@ -89,16 +90,16 @@ impl Revocations {
                     .collect()
             })
         });
-        let mut first: VecDeque<First> = missed.unwrap_or_else(|| {
+        let first: VecDeque<First> = missed.unwrap_or_else(|| {
             let minutes = known.tokens.minutes().map(First::Minute);
             [First::Clients].into_iter().chain(minutes).collect()
         });
-        first.push_back(First::UpToDate);
         Ok(Reader {
             revocations: Arc::clone(self),
             first,
             changes,
             seen: known.number,
+            is_complete: false,
             sent_at: Instant::now(),
             is_over: false,
             _places: places,
@@ -132,6 +133,7 @@ impl Reader {
         let sent = match self.first.pop_front() {
             _ if must_end() => without_cursor(FeedEvent::Goodbye),
             Some(first) => self.first(first),
+            None if !self.is_complete => self.up_to_date(must_end).await,
             None => self.live(must_end).await,
         };
         self.is_over = sent.event == FeedEvent::Goodbye;
@@ -147,10 +149,19 @@ impl Reader {
                 without_cursor(FeedEvent::Snapshot(known.tokens.entries_of(minute).collect()))
             }
             First::Missed(change) => self.changed(change),
-            First::UpToDate => {
-                Sent { event: FeedEvent::UpToDate, cursor: Some(self.revocations.cursor(self.seen)) }
+        }
+    }
+
+    /// Tells that the reader knows everything, once that is so: while we know too little, the reader does.
+    async fn up_to_date(&mut self, must_end: impl Fn() -> bool) -> Sent {
+        while self.revocations.staleness() >= FRESH {
+            tokio::time::sleep(LOOK_AGAIN).await;
+            if must_end() {
+                return without_cursor(FeedEvent::Goodbye);
             }
         }
+        self.is_complete = true;
+        Sent { event: FeedEvent::UpToDate, cursor: Some(self.revocations.cursor(self.seen)) }
     }
 
     async fn live(&mut self, must_end: impl Fn() -> bool) -> Sent {
@@ -190,5 +201,68 @@ const fn without_cursor(event: FeedEvent) -> Sent {
 impl std::fmt::Debug for Reader {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.debug_struct("Reader").field("seen", &self.seen).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use async_trait::async_trait;
+    use common::Timestamp;
+    use common::revocation::Revocation;
+    use credentials::StoreError;
+    use credentials::revocation::{RevocationStore, RevocationWatch};
+    use futures_util::FutureExt;
+    use testkit::FakeClock;
+
+    use super::*;
+
+    /// A store in which nothing is revoked, and whose watch is silent for ever.
+    struct Silent;
+
+    #[async_trait]
+    impl RevocationStore for Silent {
+        async fn revoke(&self, _: &Revocation) -> Result<(), StoreError> {
+            Ok(())
+        }
+
+        async fn revocations(&self) -> Result<Vec<Revocation>, StoreError> {
+            Ok(Vec::new())
+        }
+
+        async fn watch(&self) -> Result<Box<dyn RevocationWatch>, StoreError> {
+            Ok(Box::new(Self))
+        }
+    }
+
+    #[async_trait]
+    impl RevocationWatch for Silent {
+        async fn next(&mut self) -> Result<Option<Revocation>, StoreError> {
+            std::future::pending().await
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reader_is_not_told_that_it_knows_everything_while_we_do_not() {
+        let clock = Arc::new(FakeClock::at(Timestamp::from_unix_seconds(1_800_000_000)));
+        let revocations =
+            Revocations::follow(Arc::new(Silent), None, Default::default(), clock).await.unwrap();
+        let confirmed = |at| *revocations.confirmed.lock().unwrap() = at;
+        let mut reader = revocations.reader(None, None).unwrap();
+        confirmed(Instant::now().checked_sub(FRESH).unwrap());
+        assert_eq!(reader.next(|| false).await.unwrap().event, FeedEvent::Snapshot(Vec::new()));
+        let mut next = Box::pin(reader.next(|| false));
+        for _ in 0..100 {
+            assert!((&mut next).now_or_never().is_none());
+            tokio::time::advance(LOOK_AGAIN).await;
+        }
+        confirmed(Instant::now());
+        assert_eq!(next.await.unwrap().event, FeedEvent::UpToDate);
+        // Who waits for it is let go when the feed has to end.
+        let mut other = revocations.reader(None, None).unwrap();
+        confirmed(Instant::now().checked_sub(FRESH).unwrap());
+        other.next(|| false).await.unwrap();
+        let looks = std::cell::Cell::new(0);
+        let must_end = || looks.replace(looks.get() + 1) > 1;
+        assert_eq!(other.next(must_end).await.unwrap().event, FeedEvent::Goodbye);
     }
 }

@@ -29,7 +29,10 @@ pub(crate) fn routes(
     move |config| {
         status.routes(config);
         let point = Arc::clone(&decisions);
-        let page = web::get().to(move || ready(point.metrics.page()));
+        let page = web::get().to(move || {
+            point.principals.measure();
+            ready(point.metrics.page())
+        });
         config.service(web::resource(metrics::PATH).route(page));
         let point = Arc::clone(&decisions);
         let rules = web::get().to(move || ready(rules::get(&point.rules)));

@@ -8,6 +8,7 @@ mod explanation;
 mod principal;
 mod routes;
 mod test;
+mod who_can;
 mod yaml;
 
 use std::path::{Path, PathBuf};
@@ -32,6 +33,10 @@ enum Command {
     Test(test::Test),
     /// List every rule, in the order of the paths
     Routes(routes::Routes),
+    /// Tell what one must have to make a request
+    WhoCan(who_can::WhoCanMake),
+    /// Tell which paths and verbs somebody may call
+    WhatCan(who_can::WhatCan),
 }
 
 /// Which rules, and how the answer is shown.
@@ -116,5 +121,7 @@ fn execute(command: &Command, vars: &Vars) -> Result<(), CommandError> {
         Command::Explain(explain) => explain.run(vars),
         Command::Test(test) => test.run(vars),
         Command::Routes(routes) => routes.run(vars),
+        Command::WhoCan(who_can) => who_can.run(vars),
+        Command::WhatCan(what_can) => what_can.run(vars),
     }
 }

@@ -1,8 +1,10 @@
 //! The commands for those who write rules and those who wonder about them: `authorization-service routes` and so on.
 //! They read files and need no running service. Without `--rules` they look at the rules that the service of their
-//! own environment would decide by: the same `CONFIGURATION_PATH`, `CONFIGURATION_FILE_NAME` and `PROFILE`.
+//! own environment would decide by, found by the same variables.
 
 mod check;
+mod coverage;
+mod replay;
 mod routes;
 mod test;
 mod who_can;
@@ -27,6 +29,10 @@ enum Command {
     Test(test::Test),
     /// List every rule, in the order of the paths
     Routes(routes::Routes),
+    /// Find the operations of an API without a rule, and the rules without an operation
+    Coverage(coverage::Coverage),
+    /// Decide what was decided again, by other rules
+    Replay(replay::Replay),
     /// Tell what one must have to make a request
     WhoCan(who_can::WhoCanMake),
     /// Tell which paths and verbs somebody may call
@@ -107,6 +113,8 @@ fn execute(command: &Command, vars: &Vars) -> Result<(), CommandError> {
         Command::Check(check) => check.run(vars),
         Command::Test(test) => test.run(vars),
         Command::Routes(routes) => routes.run(vars),
+        Command::Coverage(coverage) => coverage.run(vars),
+        Command::Replay(replay) => replay.run(vars),
         Command::WhoCan(who_can) => who_can.run(vars),
         Command::WhatCan(what_can) => what_can.run(vars),
     }

@@ -20,11 +20,12 @@ use url::Url;
 
 use crate::http::original_request::Source;
 use crate::record::log::{Scope, UserIds};
+use crate::userinfo::answer::Reading;
+
+pub(crate) use local_mode::{FeedTokenSource, LocalMode};
 use rules::{EncodedSlashesName, MatchingName, RepeatedSlashesName, matching, rules_file};
 
 pub(crate) use rules::RulesSettings;
-
-pub(crate) use local_mode::{FeedTokenSource, LocalMode};
 
 variables! {
     pub struct Config {
@@ -178,6 +179,16 @@ impl Config {
         })
     }
 
+    /// How a userinfo answer is read.
+    pub(crate) fn reading(&self) -> Reading {
+        let settings = ReadingSettings {
+            user_id_key: self.custom_user_id_key.clone(),
+            permissions_key: self.custom_permissions_key.clone(),
+            profile: self.profile,
+        };
+        settings.reading()
+    }
+
     /// Which rules decide.
     #[must_use]
     pub fn rules(&self) -> RulesSettings {
@@ -195,6 +206,41 @@ impl Config {
 
 fn is_proxy(vars: &Vars) -> bool {
     alone::<UserinfoMode>(vars, "userinfo_mode") != Some(UserinfoMode::Local)
+}
+
+/// How a userinfo answer is read: the part of the configuration that the commands need too.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ReadingSettings {
+    user_id_key: String,
+    permissions_key: Option<String>,
+    profile: Profile,
+}
+
+impl ReadingSettings {
+    /// Reads these variables and no other.
+    ///
+    /// # Errors
+    /// Every mistake in them.
+    pub(crate) fn from_vars(vars: &Vars) -> Result<Self, Problems> {
+        let mut problems = Problems::default();
+        let user_id_key = one(vars, "custom_user_id_key", &mut problems);
+        let permissions_key = one(vars, "custom_permissions_key", &mut problems);
+        let profile = one(vars, "profile", &mut problems);
+        let settings = user_id_key.zip(permissions_key).zip(profile);
+        problems.or(settings.map(|((user_id_key, permissions_key), profile)| Self {
+            user_id_key,
+            permissions_key,
+            profile,
+        }))
+    }
+
+    pub(crate) fn reading(self) -> Reading {
+        Reading {
+            user_id_key: self.user_id_key,
+            permissions_key: self.permissions_key,
+            groups_as_text: self.profile == Profile::DropIn,
+        }
+    }
 }
 
 /// What one variable demands of another. Each is read apart, so that a mistake elsewhere hides none of these.

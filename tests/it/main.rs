@@ -19,6 +19,7 @@ mod developer;
 mod differential;
 mod drop_in;
 mod durability;
+mod explain;
 mod gateway_files;
 mod gateways;
 mod import;

@@ -25,16 +25,21 @@ mod method;
 mod path;
 mod route_table;
 mod rules_file;
+mod who_can;
 
 pub use coverage::{Coverage, Untried};
 pub use decision::{Allowed, Caller, Decision, Denied, DenyReason, ExplainedRule, decide, explain};
 pub use expression::{
-    Clause, ClauseValue, EvaluationError, Explanation, Expression, ExpressionWarning, Facts, ParseError,
+    Clause, ClauseValue, ClientTypes, EvaluationError, Explanation, Expression, ExpressionWarning, Facts,
+    Names, ParseError,
 };
 pub use lint::lint;
 pub use method::{Method, VerbEntry};
-pub use path::{PathRefusal, RepeatedSlashes, RequestPath};
-pub use route_table::{Found, KeyError, NotFound, Position, Request, RouteTable, Rule, Section};
+pub use path::{EncodedSlashes, PathPolicy, PathRefusal, RepeatedSlashes, RequestPath};
+pub use route_table::{
+    Found, KeyError, Matching, NotFound, Parents, Position, Request, RouteTable, Rule, Section,
+};
 pub use rules_file::{
     Finding, FindingKind, InvalidRules, LoadedRules, MAX_RULES_FILE_SIZE, Severity, load_rules,
 };
+pub use who_can::{Callable, Enough, WhoCan, WhoCanError};

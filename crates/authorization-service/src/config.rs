@@ -2,12 +2,12 @@
 //! so that every mistake is found before the first request and all of them are reported together.
 
 mod local_mode;
+mod rules;
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
-use access_rules::RepeatedSlashes;
 use common::Profile;
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer};
@@ -20,8 +20,12 @@ use url::Url;
 
 use crate::http::original_request::Source;
 use crate::record::log::{Scope, UserIds};
+use crate::userinfo::answer::Reading;
 
 pub(crate) use local_mode::{FeedTokenSource, LocalMode};
+use rules::{EncodedSlashesName, MatchingName, RepeatedSlashesName, matching, rules_file};
+
+pub(crate) use rules::RulesSettings;
 
 variables! {
     pub struct Config {
@@ -64,6 +68,12 @@ variables! {
         configuration_path: PathBuf = "./",
         /// Name of the rules file without `.json`. (Upstream's default is the name of a test file, `test-config.test`.)
         configuration_file_name: String = "auth",
+        /// Which keys of the rules file govern the paths below them: `segment` (every key; one with `ALL` or a slash at the end before one with the verb alone), `segment-longest` (every key; the longest one) or `trailing-slash` (only keys written with a slash at the end).
+        matching: MatchingName = "segment",
+        /// What to do with `//` in a path: `refuse`, or `merge` (read as one slash and as it stands; the rules of both readings must allow). By default refused in the standard profile, merged in the drop-in profile.
+        path_repeated_slashes: Option<RepeatedSlashesName>,
+        /// What to do with `%2F` in a path: `refuse`, or `both-readings` (part of a name, and a slash; both readings need a rule, and their rules must allow).
+        path_encoded_slashes: EncodedSlashesName = "refuse",
         /// Where the request to decide about is read from: `headers` (`Original-Request-Uri` and `Original-Request-Method`), `path` (what follows `/auth`, and the verb of the call: Envoy) or `x-forwarded` (`X-Forwarded-Uri` and `X-Forwarded-Method`: Traefik, Caddy). The gateway must overwrite these headers.
         original_request_from: Source = "headers",
         /// Header that marks a backoffice request; `1` and `true` do.
@@ -169,47 +179,68 @@ impl Config {
         })
     }
 
+    /// How a userinfo answer is read.
+    pub(crate) fn reading(&self) -> Reading {
+        let settings = ReadingSettings {
+            user_id_key: self.custom_user_id_key.clone(),
+            permissions_key: self.custom_permissions_key.clone(),
+            profile: self.profile,
+        };
+        settings.reading()
+    }
+
     /// Which rules decide.
     #[must_use]
     pub fn rules(&self) -> RulesSettings {
-        RulesSettings::new(&self.configuration_path, &self.configuration_file_name, self.profile)
-    }
-}
-
-/// Which rules decide: the part of the configuration that the commands for rules need too.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RulesSettings {
-    pub file: PathBuf,
-    pub repeated_slashes: RepeatedSlashes,
-}
-
-impl RulesSettings {
-    fn new(folder: &Path, name: &str, profile: Profile) -> Self {
-        Self {
-            file: folder.join(format!("{name}.json")),
-            repeated_slashes: match profile {
-                Profile::Standard => RepeatedSlashes::Refuse,
-                Profile::DropIn => RepeatedSlashes::Merge,
-            },
+        RulesSettings {
+            file: rules_file(&self.configuration_path, &self.configuration_file_name),
+            matching: matching(
+                self.matching,
+                self.profile,
+                self.path_repeated_slashes,
+                self.path_encoded_slashes,
+            ),
         }
-    }
-
-    /// Reads these variables and no other, so that rules can be looked at where no service could start.
-    ///
-    /// # Errors
-    /// Every mistake in them.
-    pub fn from_vars(vars: &Vars) -> Result<Self, Problems> {
-        let mut problems = Problems::default();
-        let folder: Option<PathBuf> = one(vars, "configuration_path", &mut problems);
-        let name: Option<String> = one(vars, "configuration_file_name", &mut problems);
-        let profile = one(vars, "profile", &mut problems);
-        let settings = folder.zip(name).zip(profile);
-        problems.or(settings.map(|((folder, name), profile)| Self::new(&folder, &name, profile)))
     }
 }
 
 fn is_proxy(vars: &Vars) -> bool {
     alone::<UserinfoMode>(vars, "userinfo_mode") != Some(UserinfoMode::Local)
+}
+
+/// How a userinfo answer is read: the part of the configuration that the commands need too.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ReadingSettings {
+    user_id_key: String,
+    permissions_key: Option<String>,
+    profile: Profile,
+}
+
+impl ReadingSettings {
+    /// Reads these variables and no other.
+    ///
+    /// # Errors
+    /// Every mistake in them.
+    pub(crate) fn from_vars(vars: &Vars) -> Result<Self, Problems> {
+        let mut problems = Problems::default();
+        let user_id_key = one(vars, "custom_user_id_key", &mut problems);
+        let permissions_key = one(vars, "custom_permissions_key", &mut problems);
+        let profile = one(vars, "profile", &mut problems);
+        let settings = user_id_key.zip(permissions_key).zip(profile);
+        problems.or(settings.map(|((user_id_key, permissions_key), profile)| Self {
+            user_id_key,
+            permissions_key,
+            profile,
+        }))
+    }
+
+    pub(crate) fn reading(self) -> Reading {
+        Reading {
+            user_id_key: self.user_id_key,
+            permissions_key: self.permissions_key,
+            groups_as_text: self.profile == Profile::DropIn,
+        }
+    }
 }
 
 /// What one variable demands of another. Each is read apart, so that a mistake elsewhere hides none of these.

@@ -12,6 +12,7 @@ mod header_names;
 pub mod health;
 mod kept_body;
 pub mod logging;
+pub mod management;
 pub mod metrics;
 pub mod openapi;
 pub mod output;

@@ -7,6 +7,7 @@ mod conditions;
 mod evaluator;
 mod explain;
 mod lexer;
+mod minimal;
 mod parser;
 #[cfg(test)]
 pub(crate) mod properties;
@@ -25,6 +26,7 @@ pub use analysis::ExpressionWarning;
 pub(crate) use conditions::Condition;
 pub use evaluator::{EvaluationError, Facts};
 pub use explain::{Clause, ClauseValue, Explanation};
+pub use minimal::{ClientTypes, Names};
 pub use parser::ParseError;
 pub(crate) use worlds::{Truth, Worlds};
 

@@ -23,6 +23,9 @@ pub(crate) struct Worlds {
     names: Vec<(UserSet, String)>,
     client_types: Vec<String>,
     backoffice: Vec<bool>,
+    /// The names and the client type that are not mentioned and stand for all others.
+    other_names: Vec<usize>,
+    other_client_type: Option<usize>,
 }
 
 /// What a caller and a request are like in one world.
@@ -58,9 +61,16 @@ impl Worlds {
         let mut mentioned = Mentioned::default();
         expressions.iter().for_each(|expression| mentioned.visit(&expression.root));
         let mentioned = mentioned.with_others();
+        let names: Vec<_> = mentioned.names.into_iter().collect();
+        let client_types: Vec<_> = mentioned.client_types.into_iter().collect();
+        let is_other = |name: &(UserSet, String)| mentioned.other_names.contains(name);
         let worlds = Self {
-            names: mentioned.names.into_iter().collect(),
-            client_types: mentioned.client_types.into_iter().collect(),
+            other_names: (0..names.len()).filter(|number| names.get(*number).is_some_and(is_other)).collect(),
+            other_client_type: client_types
+                .iter()
+                .position(|name| mentioned.other_client_type.as_ref() == Some(name)),
+            names,
+            client_types,
             backoffice: backoffice.to_vec(),
         };
         (worlds.count()? <= MAX_WORLDS).then_some(worlds)
@@ -74,6 +84,34 @@ impl Worlds {
 
     fn len(&self) -> usize {
         self.count().unwrap_or(0)
+    }
+
+    pub(super) fn names(&self) -> &[(UserSet, String)] {
+        &self.names
+    }
+
+    pub(super) fn client_types(&self) -> &[String] {
+        &self.client_types
+    }
+
+    /// Whether this name stands for all that are not mentioned.
+    pub(super) fn is_other(&self, name: usize) -> bool {
+        self.other_names.contains(&name)
+    }
+
+    /// See [`Self::is_other`].
+    pub(super) fn is_other_client_type(&self, client_type: usize) -> bool {
+        self.other_client_type == Some(client_type)
+    }
+
+    /// How many sets of names there are.
+    pub(super) fn callers(&self) -> usize {
+        1 << self.names.len()
+    }
+
+    /// The first world with this set of names and this client type.
+    pub(super) fn number(&self, caller: usize, client_type: usize) -> usize {
+        caller | client_type << self.names.len()
     }
 
     /// Which client type, and whether backoffice, in this world.
@@ -210,7 +248,6 @@ impl Worlds {
 }
 
 impl Truth {
-    #[cfg(test)]
     pub(crate) fn holds_in(&self, world: usize) -> bool {
         let word = self.words.get(world / BITS).copied().unwrap_or_default();
         word >> (world % BITS) & 1 == 1
@@ -261,6 +298,8 @@ struct Mentioned {
     names: BTreeSet<(UserSet, String)>,
     /// The sets that are asked whether they hold anything.
     whole: BTreeSet<UserSet>,
+    other_names: BTreeSet<(UserSet, String)>,
+    other_client_type: Option<String>,
 }
 
 impl Mentioned {
@@ -308,18 +347,22 @@ impl Mentioned {
 
     /// What is not mentioned is one more client type, and one more name where a whole set is asked.
     fn with_others(mut self) -> Self {
-        match self.client_types.is_empty() {
-            true => self.client_types.insert(String::new()),
-            false => self.client_types.insert(another(&self.client_types)),
-        };
+        if self.client_types.is_empty() {
+            self.client_types.insert(String::new());
+        } else {
+            let other = another(&self.client_types);
+            self.client_types.insert(other.clone());
+            self.other_client_type = Some(other);
+        }
         for set in &self.named_by_client_type {
             self.names.extend(self.client_types.iter().map(|name| (*set, name.clone())));
         }
         for set in &self.whole {
             let known =
                 self.names.iter().filter(|(own, _)| own == set).map(|(_, name)| name.clone()).collect();
-            self.names.insert((*set, another(&known)));
+            self.other_names.insert((*set, another(&known)));
         }
+        self.names.extend(self.other_names.iter().cloned());
         self
     }
 }

@@ -23,6 +23,29 @@ pub enum RepeatedSlashes {
     Merge,
 }
 
+/// What to do with an encoded slash, `%2F`, in a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum EncodedSlashes {
+    #[default]
+    Refuse,
+    /// Read as part of a name, and as a slash; the rules of both readings must allow. For services behind the gateway
+    /// that take names with slashes in them.
+    BothReadings,
+}
+
+/// Which doubtful paths a deployment takes after all (conformance §3.0 rule 1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct PathPolicy {
+    pub repeated_slashes: RepeatedSlashes,
+    pub encoded_slashes: EncodedSlashes,
+}
+
+impl From<RepeatedSlashes> for PathPolicy {
+    fn from(repeated_slashes: RepeatedSlashes) -> Self {
+        Self { repeated_slashes, ..Self::default() }
+    }
+}
+
 /// A path that was accepted. Borrows from the target unless something had to be rewritten.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestPath<'a> {
@@ -32,6 +55,8 @@ pub struct RequestPath<'a> {
     /// With the escapes of reserved characters decoded too, for servers that decode everything before routing;
     /// `None` if there are none.
     decoded: Option<String>,
+    /// With encoded slashes read as slashes; `None` if there are none.
+    split: Option<Box<RequestPath<'static>>>,
 }
 
 impl<'a> RequestPath<'a> {
@@ -39,7 +64,8 @@ impl<'a> RequestPath<'a> {
     ///
     /// # Errors
     /// Refuses a path that two servers could read as two resources.
-    pub fn parse(target: &'a [u8], repeated_slashes: RepeatedSlashes) -> Result<Self, PathRefusal> {
+    pub fn parse(target: &'a [u8], policy: impl Into<PathPolicy>) -> Result<Self, PathRefusal> {
+        let policy = policy.into();
         let path = target.split(|byte| *byte == b'?').next().unwrap_or_default();
         if path.first() != Some(&b'/') {
             return Err(PathRefusal::NoLeadingSlash);
@@ -47,18 +73,20 @@ impl<'a> RequestPath<'a> {
         if path.len() > MAX_PATH_LENGTH {
             return Err(PathRefusal::TooLong);
         }
-        let unmerged = normalise_escapes(path)?;
+        let unmerged = normalise_escapes(path, policy.encoded_slashes)?;
         refuse_ambiguous_segments(&unmerged)?;
-        let decoded = decode_reserved(&unmerged, repeated_slashes);
+        let decoded = decode_reserved(&unmerged, policy.repeated_slashes);
+        let split = split_at_encoded_slashes(&unmerged, policy)?;
         if !unmerged.contains("//") {
-            return Ok(Self { canonical: unmerged, unmerged: None, decoded });
+            return Ok(Self { canonical: unmerged, unmerged: None, decoded, split });
         }
-        match repeated_slashes {
+        match policy.repeated_slashes {
             RepeatedSlashes::Refuse => Err(PathRefusal::RepeatedSlashes),
             RepeatedSlashes::Merge => Ok(Self {
                 canonical: Cow::Owned(merge_slashes(&unmerged)),
                 unmerged: Some(unmerged),
                 decoded,
+                split,
             }),
         }
     }
@@ -72,6 +100,10 @@ impl<'a> RequestPath<'a> {
 
     pub(crate) fn unmerged(&self) -> Option<&str> {
         self.unmerged.as_deref()
+    }
+
+    pub(crate) fn split(&self) -> Option<&RequestPath<'static>> {
+        self.split.as_deref()
     }
 
     pub(crate) fn decoded(&self) -> Option<&str> {
@@ -91,7 +123,7 @@ pub(crate) fn is_reserved_in_segment(byte: u8) -> bool {
 
 /// Checks every byte and brings the escapes into one spelling (RFC 3986 §6.2.2). Most paths need no rewriting and
 /// are borrowed.
-fn normalise_escapes(path: &[u8]) -> Result<Cow<'_, str>, PathRefusal> {
+fn normalise_escapes(path: &[u8], encoded_slashes: EncodedSlashes) -> Result<Cow<'_, str>, PathRefusal> {
     path.iter().try_for_each(|byte| check_raw(*byte))?;
     if path.iter().all(|byte| stands_for_itself(*byte)) {
         return Ok(String::from_utf8_lossy(path));
@@ -102,7 +134,7 @@ fn normalise_escapes(path: &[u8]) -> Result<Cow<'_, str>, PathRefusal> {
     while let Some((&byte, after)) = rest.split_first() {
         rest = after;
         let octet = if byte == b'%' { take_escape(&mut rest)? } else { byte };
-        if byte == b'%' {
+        if byte == b'%' && !(octet == b'/' && encoded_slashes == EncodedSlashes::BothReadings) {
             check_escaped(octet)?;
         }
         // A reserved character keeps the spelling it came in; the few characters that browsers send raw although
@@ -183,6 +215,27 @@ fn refuse_ambiguous_segments(path: &str) -> Result<(), PathRefusal> {
         }
     }
     Ok(())
+}
+
+/// The path as a server sees it that decodes before it looks for slashes. What that makes of it is refused as if it had
+/// come so: `..%2Fadmin` holds a dot segment.
+fn split_at_encoded_slashes(
+    path: &str,
+    policy: PathPolicy,
+) -> Result<Option<Box<RequestPath<'static>>>, PathRefusal> {
+    if policy.encoded_slashes == EncodedSlashes::Refuse || !path.contains("%2F") {
+        return Ok(None);
+    }
+    let split = path.replace("%2F", "/");
+    let RequestPath { canonical, unmerged, decoded, split: _ } =
+        RequestPath::parse(split.as_bytes(), policy)?;
+    let owned = |text: Cow<'_, str>| Cow::Owned(text.into_owned());
+    Ok(Some(Box::new(RequestPath {
+        canonical: owned(canonical),
+        unmerged: unmerged.map(owned),
+        decoded,
+        split: None,
+    })))
 }
 
 fn merge_slashes(path: &str) -> String {

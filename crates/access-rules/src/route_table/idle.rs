@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use super::RouteTable;
 use super::representatives;
 use super::rule::Entry;
-use super::tree::{Spelling, Walk};
+use super::tree::Spelling;
 use crate::method::{Method, VerbEntry};
 
 /// Why an entry could be taken out.
@@ -39,9 +39,9 @@ impl RouteTable {
         let mut effects: HashMap<*const Entry, Effect<'_>> = HashMap::new();
         for representative in representatives::paths(&self.root, limit)? {
             for method in Method::ALL {
-                let Some(governing) =
-                    Walk::run(&self.root, &representative.path, method, Spelling::Exact).entry()
-                else {
+                let governed =
+                    |without| self.walk(&representative.path, method, Spelling::Exact, without).entry();
+                let Some(governing) = governed(None) else {
                     continue;
                 };
                 for entry in representative.routes.iter().flat_map(|route| &route.entries) {
@@ -52,14 +52,7 @@ impl RouteTable {
                     if effect.needed {
                         continue;
                     }
-                    let walk = Walk::run_without(
-                        &self.root,
-                        &representative.path,
-                        method,
-                        Spelling::Exact,
-                        Some(entry),
-                    );
-                    match walk.entry() {
+                    match governed(Some(entry)) {
                         Some(other) if std::ptr::eq(other, governing) => {}
                         Some(other) if same(governing, other) => {
                             if !effect.instead.iter().any(|known| std::ptr::eq(*known, other)) {

@@ -17,9 +17,9 @@ use std::sync::Arc;
 
 use crate::expression::Facts;
 use crate::method::Method;
-use crate::path::{PathRefusal, RepeatedSlashes, RequestPath, without_endings};
+use crate::path::{PathPolicy, PathRefusal, RepeatedSlashes, RequestPath, without_endings};
 use key::Key;
-use tree::{Node, Spelling, Walk};
+use tree::{Lookup, Node, Spelling, Walk};
 
 pub(crate) use idle::Idle;
 pub use key::KeyError;
@@ -36,11 +36,16 @@ pub struct Request<'a> {
     pub facts: Facts<'a>,
 }
 
+/// Readings of one path: the ordinary one, and those that are lenient in some way.
+const READINGS: usize = 5;
+/// Those besides the ordinary one, and all of the path with encoded slashes read as slashes.
+const OTHER_READINGS: usize = 2 * READINGS - 1;
+
 /// The rule that governs a request, and the rules that other readings of its path would choose.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Found<'t> {
     rule: &'t Arc<Rule>,
-    other_readings: [Option<&'t Arc<Rule>>; 4],
+    other_readings: [Option<&'t Arc<Rule>>; OTHER_READINGS],
 }
 
 impl<'t> Found<'t> {
@@ -76,18 +81,44 @@ pub(crate) enum AddRouteError {
     SamePaths(Box<str>),
 }
 
+/// Which keys govern the paths below them (upstream contract §4.4 leaves it open).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Parents {
+    /// Every key, at a slash: first the longest that has `ALL` or ends with a slash, then the longest that has the verb,
+    /// `/` last. Reading B, in the recommended order.
+    #[default]
+    Endpoints,
+    /// Every key, at a slash: the longest that has the verb or `ALL`.
+    Longest,
+    /// Only keys that are written with a slash at the end. Reading A.
+    TrailingSlash,
+}
+
+/// How requests find their rules: what a deployment chooses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Matching {
+    pub parents: Parents,
+    pub paths: PathPolicy,
+}
+
+impl From<RepeatedSlashes> for Matching {
+    fn from(repeated_slashes: RepeatedSlashes) -> Self {
+        Self { paths: repeated_slashes.into(), ..Self::default() }
+    }
+}
+
 /// The compiled rules. Immutable: a new file makes a new table.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RouteTable {
     root: Node,
-    repeated_slashes: RepeatedSlashes,
+    matching: Matching,
 }
 
 impl RouteTable {
     /// A table without rules, which denies everything.
     #[must_use]
-    pub fn empty(repeated_slashes: RepeatedSlashes) -> Self {
-        Self { root: Node::default(), repeated_slashes }
+    pub fn empty(matching: impl Into<Matching>) -> Self {
+        Self { root: Node::default(), matching: matching.into() }
     }
 
     /// Every rule, in the order of the paths.
@@ -102,6 +133,19 @@ impl RouteTable {
         routes.into_iter().flat_map(|route| &route.entries)
     }
 
+    /// Every key, in the order of the paths, with a path that it matches: for each parameter a name that no key has.
+    pub(crate) fn example_paths(&self) -> Vec<(&str, String)> {
+        let another = representatives::segment_that_is_no_literal(&self.root);
+        let mut routes = Vec::new();
+        self.root.collect(&mut routes);
+        let filled = |key: &str| {
+            let segments =
+                key.split('/').map(|part| if part.starts_with(':') { another.as_str() } else { part });
+            segments.collect::<Vec<_>>().join("/")
+        };
+        routes.into_iter().map(|route| (&*route.key, filled(&route.key))).collect()
+    }
+
     pub(crate) fn add(&mut self, route: Route) -> Result<(), AddRouteError> {
         let key = Key::parse(&route.key)?;
         self.root.insert(&key, route).map_err(|existing| AddRouteError::SamePaths(existing.key.clone()))
@@ -112,28 +156,68 @@ impl RouteTable {
     /// # Errors
     /// The path is refused, or nothing governs it.
     pub fn find(&self, request: &Request<'_>) -> Result<Found<'_>, NotFound> {
-        let path = RequestPath::parse(request.target, self.repeated_slashes)?;
+        let path = RequestPath::parse(request.target, self.matching.paths)?;
         let method = Method::from_token(request.method).ok_or(NotFound::NoRule)?;
         let is_backoffice = request.facts.is_backoffice;
-        let walk = Walk::run(&self.root, path.as_str(), method, Spelling::Exact);
-        let rule = walk.entry().and_then(|entry| entry.rule(is_backoffice)).ok_or(NotFound::NoRule)?;
-
-        // A server may merge slashes or not, ignore case or not, decode `%3A` before routing or not, take the end of a
-        // name for a file format or not. A rule that governs another reading of this path must allow too (conformance
-        // §3.0 rule 2, K-10, G-PATH-12, G-PATH-27).
-        let lenient_path = path.decoded().unwrap_or(path.as_str());
-        let any_case = |path: &str| Walk::run(&self.root, path, method, Spelling::AnyCase);
-        let lenient = (walk.near_miss() || path.decoded().is_some()).then(|| any_case(lenient_path));
-        let [undotted, unsuffixed] = without_endings(lenient_path).map(|path| path.as_deref().map(any_case));
-        let literal = path.unmerged().map(|path| Walk::run(&self.root, path, method, Spelling::Exact));
-        let mut other_readings = [None; 4];
-        for (place, reading) in other_readings.iter_mut().zip([lenient, literal, undotted, unsuffixed]) {
-            // A reading that no rule speaks for says nothing; one whose entry lacks the section denies.
-            if let Some(entry) = reading.and_then(|walk| walk.entry()) {
-                let other = entry.rule(is_backoffice).ok_or(NotFound::NoRule)?;
-                *place = (!std::ptr::eq(other, rule)).then_some(other);
+        let [ordinary, others @ ..] = self.readings(&path, method, is_backoffice)?;
+        let rule = ordinary.ok_or(NotFound::NoRule)?;
+        // Whoever takes encoded slashes for slashes has a path of their own, which needs a rule as any other does.
+        let split = match path.split() {
+            Some(split) => {
+                let readings = self.readings(split, method, is_backoffice)?;
+                readings.first().copied().flatten().ok_or(NotFound::NoRule)?;
+                readings
             }
+            None => [None; READINGS],
+        };
+        let mut other_readings = [None; OTHER_READINGS];
+        for (place, other) in other_readings.iter_mut().zip(others.into_iter().chain(split)) {
+            *place = other.filter(|other| !std::ptr::eq(*other, rule));
         }
         Ok(Found { rule, other_readings })
+    }
+
+    /// The rules that the readings of a path choose, the ordinary one's first.
+    ///
+    /// A server may merge slashes or not, ignore case or not, decode `%3A` before routing or not, take the end of a name
+    /// for a file format or not. A rule that governs another reading of this path must allow too (conformance §3.0
+    /// rule 2, K-10, G-PATH-12, G-PATH-27).
+    fn readings(
+        &self,
+        path: &RequestPath<'_>,
+        method: Method,
+        is_backoffice: bool,
+    ) -> Result<[Option<&Arc<Rule>>; READINGS], NotFound> {
+        let exact = |path: &str| self.walk(path, method, Spelling::Exact, None);
+        let any_case = |path: &str| self.walk(path, method, Spelling::AnyCase, None);
+        let ordinary = exact(path.as_str());
+        let near_miss = ordinary.near_miss();
+        if ordinary.entry().is_none() {
+            return Err(NotFound::NoRule);
+        }
+        let lenient_path = path.decoded().unwrap_or(path.as_str());
+        let lenient = (near_miss || path.decoded().is_some()).then(|| any_case(lenient_path));
+        let [undotted, unsuffixed] = without_endings(lenient_path).map(|path| path.as_deref().map(any_case));
+        let literal = path.unmerged().map(exact);
+        let mut rules = [None; READINGS];
+        let readings = [Some(ordinary), lenient, literal, undotted, unsuffixed];
+        for (place, reading) in rules.iter_mut().zip(readings) {
+            // A reading that no rule speaks for says nothing; one whose entry lacks the section denies.
+            if let Some(entry) = reading.and_then(|walk| walk.entry()) {
+                *place = Some(entry.rule(is_backoffice).ok_or(NotFound::NoRule)?);
+            }
+        }
+        Ok(rules)
+    }
+
+    /// One lookup, as if an entry were not in the file.
+    fn walk<'t>(
+        &'t self,
+        path: &str,
+        method: Method,
+        spelling: Spelling,
+        without: Option<&'t Entry>,
+    ) -> Walk<'t> {
+        Walk::run(&self.root, path, Lookup { method, spelling, parents: self.matching.parents, without })
     }
 }

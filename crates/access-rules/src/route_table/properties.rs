@@ -6,10 +6,10 @@ use proptest::prelude::*;
 
 use super::key::{Key, Segment};
 use super::rule::{Entry, Route};
-use super::{Position, Request, RouteTable, Rule, Section};
+use super::{Matching, Parents, Position, Request, RouteTable, Rule, Section};
 use crate::expression::{Expression, Facts};
 use crate::method::{Method, VerbEntry};
-use crate::path::RepeatedSlashes;
+use crate::path::{EncodedSlashes, PathPolicy, RepeatedSlashes};
 
 const SEGMENTS: [&str; 5] = ["a", "b", "A", ":p", ":q"];
 
@@ -54,6 +54,7 @@ struct Candidate<'a> {
 /// The rule by the letter of §4.4: list the candidates, sort them, take the first with an entry for the verb.
 fn reference<'a>(
     routes: &'a [Route],
+    parents: Parents,
     path: &str,
     any_case: bool,
     method: Method,
@@ -74,11 +75,15 @@ fn reference<'a>(
                     Segment::Literal(name) => **name == **segment,
                 })
         })
+        .filter(|Candidate { key, .. }| {
+            let (length, exact) = (key.segments.len(), key.segments.len() == segments.len());
+            exact || length == 0 || key.trailing_slash || parents != Parents::TrailingSlash
+        })
         .collect();
     candidates.sort_by_key(|Candidate { route, key }| {
         let length = key.segments.len();
         let exact = length == segments.len();
-        let governs = route.all(None).is_some() || key.trailing_slash;
+        let governs = route.all(None).is_some() || key.trailing_slash || parents == Parents::Longest;
         let class = if exact {
             1
         } else if length == 0 {
@@ -119,35 +124,51 @@ enum Outcome<'a> {
     Nothing,
 }
 
+fn parents() -> impl Strategy<Value = Parents> {
+    prop::sample::select(&[Parents::Endpoints, Parents::Longest, Parents::TrailingSlash][..])
+}
+
+/// The table of those routes that can stand in one file, and these routes.
+fn table_of(routes: Vec<Route>, matching: Matching) -> (RouteTable, Vec<Route>) {
+    let mut table = RouteTable::empty(matching);
+    let mut kept = Vec::new();
+    for mut route in routes {
+        let mut verbs = Vec::new();
+        route.entries.retain(|entry| {
+            !verbs.contains(&entry.verb) && {
+                verbs.push(entry.verb);
+                true
+            }
+        });
+        if table.add(route.clone()).is_ok() {
+            kept.push(route);
+        }
+    }
+    (table, kept)
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(4000))]
 
     #[test]
     fn lookup_agrees_with_the_letter_of_contract_4_4(
         routes in prop::collection::vec(route(), 0..8),
+        parents in parents(),
         segments in prop::collection::vec(prop::sample::select(&["a", "b", "A", "B", "c", ""][..]), 0..5),
         trailing in any::<bool>(),
         post in any::<bool>(),
         is_backoffice in any::<bool>(),
     ) {
-        let mut table = RouteTable::empty(RepeatedSlashes::Merge);
-        let mut kept = Vec::new();
-        for mut route in routes {
-            let mut verbs = Vec::new();
-            route.entries.retain(|entry| !verbs.contains(&entry.verb) && { verbs.push(entry.verb); true });
-            if table.add(route.clone()).is_ok() {
-                kept.push(route);
-            }
-        }
+        let (table, kept) = table_of(routes, Matching { parents, paths: RepeatedSlashes::Merge.into() });
         let method = if post { Method::Post } else { Method::Get };
         let target = format!("/{}{}", segments.join("/"), if trailing && !segments.is_empty() { "/" } else { "" });
         let mut merged = target.clone();
         while merged.contains("//") {
             merged = merged.replace("//", "/");
         }
-        let main = reference(&kept, &merged, false, method, is_backoffice);
-        let any_case = reference(&kept, &merged, true, method, is_backoffice);
-        let literal = reference(&kept, &target, false, method, is_backoffice);
+        let main = reference(&kept, parents, &merged, false, method, is_backoffice);
+        let any_case = reference(&kept, parents, &merged, true, method, is_backoffice);
+        let literal = reference(&kept, parents, &target, false, method, is_backoffice);
         let facts = Facts { client_type: "", is_backoffice };
         let request = Request { method: method.as_str().as_bytes(), target: target.as_bytes(), facts };
         let found: Option<Vec<Arc<Rule>>> = table.find(&request).ok().map(|found| found.rules().cloned().collect());
@@ -168,5 +189,42 @@ proptest! {
             _ => None,
         };
         prop_assert_eq!(found, expected, "{} {}", method, target);
+    }
+
+    #[test]
+    fn g_path_05_where_encoded_slashes_are_taken_both_readings_must_have_a_rule_and_allow(
+        routes in prop::collection::vec(route(), 0..8),
+        parents in parents(),
+        segments in prop::collection::vec(prop::sample::select(&["a", "b", "a%2Fb", "b%2fa", "c%2F", "%2Fa"][..]), 1..4),
+        post in any::<bool>(),
+        is_backoffice in any::<bool>(),
+    ) {
+        let paths = PathPolicy {
+            repeated_slashes: RepeatedSlashes::Merge,
+            encoded_slashes: EncodedSlashes::BothReadings,
+        };
+        let (table, kept) = table_of(routes, Matching { parents, paths });
+        let method = if post { Method::Post } else { Method::Get };
+        let whole = format!("/{}", segments.join("/"));
+        let mut split = whole.replace("%2F", "/").replace("%2f", "/");
+        while split.contains("//") {
+            split = split.replace("//", "/");
+        }
+        let outcomes = [whole.replace("%2f", "%2F"), split].map(|path| {
+            match reference(&kept, parents, &path, false, method, is_backoffice) {
+                Outcome::Rule(rule) => Some(Arc::clone(rule)),
+                Outcome::SectionMissing | Outcome::Nothing => None,
+            }
+        });
+        let facts = Facts { client_type: "", is_backoffice };
+        let request = Request { method: method.as_str().as_bytes(), target: whole.as_bytes(), facts };
+        let found = table.find(&request).ok();
+        for outcome in outcomes {
+            match (&found, outcome) {
+                (Some(found), Some(rule)) => prop_assert!(found.rules().any(|other| *other == rule), "{} {}", whole, rule),
+                (Some(_), None) => prop_assert!(false, "{} has a reading without a rule", whole),
+                (None, _) => {}
+            }
+        }
     }
 }

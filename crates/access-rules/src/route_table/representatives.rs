@@ -92,7 +92,7 @@ impl<'t> Search<'t> {
     }
 }
 
-fn segment_that_is_no_literal(root: &Node) -> String {
+pub(super) fn segment_that_is_no_literal(root: &Node) -> String {
     let mut known = BTreeSet::new();
     collect(root, &mut known);
     let mut another = "other".to_owned();

@@ -1,12 +1,15 @@
 //! Matching vector by vector (upstream contract §4.4), in both profiles where they agree.
 
-use crate::{Facts, NotFound, PathRefusal, RepeatedSlashes, Request, RouteTable, load_rules};
+use crate::{
+    EncodedSlashes, Facts, Matching, NotFound, Parents, PathPolicy, PathRefusal, RepeatedSlashes, Request,
+    RouteTable, load_rules,
+};
 
 use super::KeyError;
 use super::key::Key;
 
-pub(super) fn table(file: &str, repeated_slashes: RepeatedSlashes) -> RouteTable {
-    load_rules("auth.json", file.as_bytes(), repeated_slashes).unwrap_or_else(|error| panic!("{error}")).table
+pub(super) fn table(file: &str, matching: impl Into<Matching>) -> RouteTable {
+    load_rules("auth.json", file.as_bytes(), matching).unwrap_or_else(|error| panic!("{error}")).table
 }
 
 /// A file from `key verb` pairs; a verb with `@` has a backoffice section only, one with `+` has both.
@@ -68,13 +71,14 @@ fn assert_found(entries: &[(&str, &str)], cases: &[(&str, &str, &str)]) {
     }
 }
 
-fn assert_found_in(profile: RepeatedSlashes, entries: &[(&str, &str)], cases: &[(&str, &str, &str)]) {
-    let table = table(&file(entries), profile);
+fn assert_found_in(matching: impl Into<Matching>, entries: &[(&str, &str)], cases: &[(&str, &str, &str)]) {
+    let matching = matching.into();
+    let table = table(&file(entries), matching);
     for (method, target, expected) in cases {
         let rules = found(&table, method, target, false).unwrap_or_default();
         let short: Vec<String> =
             rules.iter().map(|rule| rule.replace(" → authorization", "").replace(" → ", " ")).collect();
-        assert_eq!(short.join(", "), *expected, "{method} {target} {profile:?}");
+        assert_eq!(short.join(", "), *expected, "{method} {target} {matching:?}");
     }
 }
 
@@ -91,6 +95,71 @@ fn matching_vector_endpoint_and_route_all_five_rows() {
             ("GET", "/test/customers", "/test ALL"),
             ("DELETE", "/test/management", "/test/management DELETE"),
             ("DELETE", "/test/management/sales", "/test ALL"),
+        ],
+    );
+}
+
+#[test]
+fn contract_4_4_the_longest_key_wins_where_that_is_chosen() {
+    let matching = Matching { parents: Parents::Longest, ..Matching::default() };
+    assert_found_in(
+        matching,
+        &[("/", "ALL"), ("/test", "ALL"), ("/test/management", "DELETE"), ("/test/management/", "GET")],
+        &[
+            ("DELETE", "/test/management/sales", "/test/management DELETE"),
+            ("GET", "/test/management/sales", "/test/management/ GET"),
+            ("POST", "/test/management/sales", "/test ALL"),
+            ("DELETE", "/test/management", "/test/management DELETE"),
+            ("GET", "/test-x", "/ ALL"),
+        ],
+    );
+}
+
+#[test]
+fn contract_4_4_only_keys_with_a_slash_are_parents_where_that_is_chosen() {
+    let matching = Matching { parents: Parents::TrailingSlash, ..Matching::default() };
+    assert_found_in(
+        matching,
+        &[("/test", "ALL"), ("/open/", "ALL"), ("/open/deep", "GET"), ("/users/:id", "GET")],
+        &[
+            ("GET", "/test", "/test ALL"),
+            ("GET", "/test/", "/test ALL"),
+            ("GET", "/test/x", ""),
+            ("GET", "/open", "/open/ ALL"),
+            ("GET", "/open/x/y", "/open/ ALL"),
+            ("GET", "/open/deep", "/open/deep GET"),
+            ("GET", "/open/deep/x", "/open/ ALL"),
+            ("GET", "/openx", ""),
+            ("GET", "/users/1/x", ""),
+        ],
+    );
+    assert_found_in(
+        matching,
+        &[("/", "ALL"), ("/a", "GET")],
+        &[("GET", "/a/b", "/ ALL"), ("GET", "/", "/ ALL")],
+    );
+}
+
+#[test]
+fn g_path_05_encoded_slashes_need_a_rule_for_both_readings_where_they_are_taken() {
+    let paths = PathPolicy { encoded_slashes: EncodedSlashes::BothReadings, ..PathPolicy::default() };
+    let matching = Matching { paths, ..Matching::default() };
+    assert_found_in(
+        matching,
+        &[("/public", "ALL"), ("/files/:name", "GET"), ("/files/secret/:id", "GET"), ("/exact/:name", "PUT")],
+        &[
+            ("GET", "/files/a%2Fb", "/files/:name GET"),
+            ("GET", "/files/a%2fb", "/files/:name GET"),
+            ("GET", "/files/secret%2F1", "/files/:name GET, /files/secret/:id GET"),
+            ("GET", "/files/SECRET%2F1", "/files/:name GET, /files/secret/:id GET"),
+            ("GET", "/public%2Fx", ""),
+            ("GET", "/public/a%2Fb", "/public ALL"),
+            ("GET", "/public%2F..%2Fadmin", ""),
+            ("GET", "/public/..%2Fadmin", ""),
+            ("GET", "/public/a%2F%2Fb", ""),
+            ("GET", "/public/%2Fb", ""),
+            ("GET", "/public/a%252Fb", ""),
+            ("GET", "/public/a%5Cb", ""),
         ],
     );
 }

@@ -1,6 +1,7 @@
 //! The keys as a tree over segments, and the walk that finds the entry for a path. A walk visits only the nodes
 //! that match, so its cost grows with the depth of the path and the logarithm of the number of siblings.
 
+use super::Parents;
 use super::key::{Key, Segment};
 use super::letter_case;
 use super::rule::{Entry, Route};
@@ -114,17 +115,24 @@ impl Literal {
     }
 }
 
+/// What is looked up, besides the path.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Lookup<'t> {
+    pub(super) method: Method,
+    pub(super) spelling: Spelling,
+    pub(super) parents: Parents,
+    /// An entry that counts as if it were not there.
+    pub(super) without: Option<&'t Entry>,
+}
+
 /// One lookup (upstream contract §4.4). Collects the best candidate of each class; [`Walk::entry`] ranks them.
 #[derive(Debug)]
 pub(super) struct Walk<'t> {
-    method: Method,
-    spelling: Spelling,
+    lookup: Lookup<'t>,
     trailing_slash: bool,
-    /// An entry that counts as if it were not there.
-    without: Option<&'t Entry>,
     /// (i) A key with the segments of the path.
     exact: Option<&'t Entry>,
-    /// (ii) The longest parent that holds `ALL` or is written with a slash at the end; never `/`.
+    /// (ii) The longest parent that governs first: which ones do is what [`Parents`] says; never `/`.
     governing_parent: Option<(usize, &'t Entry)>,
     /// (iii) The longest parent with a verb entry only.
     verb_parent: Option<(usize, &'t Entry)>,
@@ -135,28 +143,15 @@ pub(super) struct Walk<'t> {
 }
 
 impl<'t> Walk<'t> {
-    pub(super) fn run(root: &'t Node, path: &str, method: Method, spelling: Spelling) -> Self {
-        Self::run_without(root, path, method, spelling, None)
-    }
-
-    /// The lookup as if an entry were not in the file.
-    pub(super) fn run_without(
-        root: &'t Node,
-        path: &str,
-        method: Method,
-        spelling: Spelling,
-        without: Option<&'t Entry>,
-    ) -> Self {
+    pub(super) fn run(root: &'t Node, path: &str, lookup: Lookup<'t>) -> Self {
         let path = path.strip_prefix('/').unwrap_or(path);
         let (path, trailing_slash) = match path.strip_suffix('/') {
             Some(path) => (path, true),
             None => (path, false),
         };
         let mut walk = Self {
-            method,
-            spelling,
+            lookup,
             trailing_slash,
-            without,
             exact: None,
             governing_parent: None,
             verb_parent: None,
@@ -198,7 +193,7 @@ impl<'t> Walk<'t> {
         }
         for literal in siblings.iter().filter(|literal| *literal.name != *segment) {
             self.near_miss = true;
-            if self.spelling == Spelling::AnyCase {
+            if self.lookup.spelling == Spelling::AnyCase {
                 self.visit(&literal.node, rest, below);
             }
         }
@@ -208,7 +203,7 @@ impl<'t> Walk<'t> {
     }
 
     fn entry_of(&self, route: &'t Route) -> Option<&'t Entry> {
-        route.entry(self.method, self.without)
+        route.entry(self.lookup.method, self.lookup.without)
     }
 
     fn take_exact(&mut self, node: &'t Node) {
@@ -227,10 +222,16 @@ impl<'t> Walk<'t> {
             self.site = plain;
             return;
         }
-        let governs = node.plain.as_ref().is_some_and(|route| route.all(self.without).is_some());
+        let governs = match self.lookup.parents {
+            Parents::Endpoints => {
+                node.plain.as_ref().is_some_and(|route| route.all(self.lookup.without).is_some())
+            }
+            Parents::Longest => true,
+            Parents::TrailingSlash => false,
+        };
         if let Some(entry) = slashed.or(plain.filter(|_| governs)) {
             keep_longest(&mut self.governing_parent, depth, entry);
-        } else if let Some(entry) = plain {
+        } else if let Some(entry) = plain.filter(|_| self.lookup.parents == Parents::Endpoints) {
             keep_longest(&mut self.verb_parent, depth, entry);
         }
     }

@@ -8,8 +8,7 @@ mod syntax;
 #[cfg(test)]
 mod tests;
 
-use crate::path::RepeatedSlashes;
-use crate::route_table::RouteTable;
+use crate::route_table::{Matching, RouteTable};
 
 pub use finding::{Finding, FindingKind, InvalidRules, Severity};
 
@@ -23,15 +22,15 @@ pub struct LoadedRules {
     pub warnings: Vec<Finding>,
 }
 
-/// Compiles the content of a rules file. `file` only names it in messages; `repeated_slashes` follows the profile
-/// (K-10).
+/// Compiles the content of a rules file. `file` only names it in messages; `matching` is what the deployment
+/// chooses.
 ///
 /// # Errors
 /// Every mistake of the file at once; a text that is not JSON has only its first.
 pub fn load_rules(
     file: &str,
     content: &[u8],
-    repeated_slashes: RepeatedSlashes,
+    matching: impl Into<Matching>,
 ) -> Result<LoadedRules, InvalidRules> {
     let whole_file = |line, column, message: String| InvalidRules {
         findings: vec![Finding {
@@ -59,5 +58,5 @@ pub fn load_rules(
         let (line, column) = position::Cursor::new(text).position(error.offset);
         whole_file(line, column, error.message)
     })?;
-    reader::Reader::new(file, text, repeated_slashes).read(&root)
+    reader::Reader::new(file, text, matching.into()).read(&root)
 }

@@ -11,8 +11,7 @@ use super::finding::{Finding, FindingKind, InvalidRules, Severity};
 use super::position::Cursor;
 use crate::expression::{Expression, ExpressionWarning};
 use crate::method::VerbEntry;
-use crate::path::RepeatedSlashes;
-use crate::route_table::{Entry, Position, Route, RouteTable, Rule, Section};
+use crate::route_table::{Entry, Matching, Position, Route, RouteTable, Rule, Section};
 
 pub(super) struct Reader<'a> {
     file: &'a str,
@@ -56,12 +55,12 @@ impl Place<'_> {
 }
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(file: &'a str, text: &'a str, repeated_slashes: RepeatedSlashes) -> Self {
+    pub(super) fn new(file: &'a str, text: &'a str, matching: Matching) -> Self {
         Self {
             file,
             text,
             positions: Cursor::new(text),
-            table: RouteTable::empty(repeated_slashes),
+            table: RouteTable::empty(matching),
             problems: Vec::new(),
             warnings: Vec::new(),
         }

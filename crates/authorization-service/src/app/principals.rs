@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::Profile;
 use service_kit::{HeaderName, StartError, SystemClock};
 use url::Url;
 
@@ -22,11 +21,7 @@ const POOL_IDLE: Duration = Duration::from_secs(4);
 const CONNECT: Duration = Duration::from_secs(3);
 
 pub(super) fn principals(config: &Config, metrics: &Metrics) -> Result<Principals, StartError> {
-    let reading = Reading {
-        user_id_key: config.custom_user_id_key.clone(),
-        permissions_key: config.custom_permissions_key.clone(),
-        groups_as_text: config.profile == Profile::DropIn,
-    };
+    let reading = config.reading();
     if config.trust_mia_user_headers {
         return Ok(Principals::Trusted(TrustedHeaders {
             user_id: config.userid_header_key.clone(),

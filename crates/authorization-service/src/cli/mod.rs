@@ -1,16 +1,21 @@
 //! The commands for those who write rules and those who wonder about them: `authorization-service routes` and so on.
-//! They read files and need no running service. Without `--rules` they look at the rules that the service of their
+//! They read files and, but for `explain` with the id of a denial, need no running service. Without `--rules` they look at the rules that the service of their
 //! own environment would decide by: the same `CONFIGURATION_PATH`, `CONFIGURATION_FILE_NAME` and `PROFILE`.
 
 mod check;
+mod explain;
+mod explanation;
+mod principal;
 mod routes;
 mod test;
+mod who_can;
 mod yaml;
 
 use std::path::{Path, PathBuf};
 
 use access_rules::LoadedRules;
 use clap::{Args, FromArgMatches, Subcommand};
+use service_kit::management::ManagementError;
 use service_kit::output::{self, Format};
 use service_kit::{CommandFailure, Problems, Vars};
 
@@ -22,10 +27,16 @@ use crate::rules_source::{self, RulesError};
 enum Command {
     /// Look a rules file over for rules that cannot be what they are meant to be
     Check(check::Check),
+    /// Say why a request was denied, by the id of the denial, or what would become of one
+    Explain(Box<explain::Explain>),
     /// Run the cases of test files against the rules
     Test(test::Test),
     /// List every rule, in the order of the paths
     Routes(routes::Routes),
+    /// Tell what one must have to make a request
+    WhoCan(who_can::WhoCanMake),
+    /// Tell which paths and verbs somebody may call
+    WhatCan(who_can::WhatCan),
 }
 
 /// Which rules, and how the answer is shown.
@@ -46,6 +57,10 @@ enum CommandError {
     Variables(Problems),
     #[error(transparent)]
     Rules(#[from] RulesError),
+    #[error(transparent)]
+    Management(#[from] ManagementError),
+    #[error("the command cannot run: {0}")]
+    Start(std::io::Error),
     /// Another file than that of the rules.
     #[error("{file} cannot be used: {reason}", file = .file.display())]
     File { file: PathBuf, reason: String },
@@ -91,7 +106,10 @@ pub(crate) fn run(arguments: &clap::ArgMatches, vars: &Vars) -> Option<Result<()
 impl From<CommandError> for CommandFailure {
     fn from(error: CommandError) -> Self {
         match error {
-            CommandError::Variables(_) => Self::Usage(error.to_string()),
+            CommandError::Variables(_)
+            | CommandError::Management(ManagementError::Url(_) | ManagementError::Variable(_)) => {
+                Self::Usage(error.to_string())
+            }
             error => Self::Failed(error.to_string()),
         }
     }
@@ -100,7 +118,10 @@ impl From<CommandError> for CommandFailure {
 fn execute(command: &Command, vars: &Vars) -> Result<(), CommandError> {
     match command {
         Command::Check(check) => check.run(vars),
+        Command::Explain(explain) => explain.run(vars),
         Command::Test(test) => test.run(vars),
         Command::Routes(routes) => routes.run(vars),
+        Command::WhoCan(who_can) => who_can.run(vars),
+        Command::WhatCan(what_can) => what_can.run(vars),
     }
 }

@@ -85,7 +85,7 @@ fn read(settings: &RulesSettings) -> Result<Vec<u8>, RulesError> {
 }
 
 fn compile(settings: &RulesSettings, content: &[u8]) -> Result<LoadedRules, InvalidRules> {
-    load_rules(&settings.file.display().to_string(), content, settings.repeated_slashes)
+    load_rules(&settings.file.display().to_string(), content, settings.matching)
 }
 
 /// Compiles a content of the file; what is doubtful in it goes to the log.

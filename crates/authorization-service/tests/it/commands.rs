@@ -224,3 +224,70 @@ fn test_files_are_read_strictly_as_yaml_or_json() {
     }
     assert_eq!(folder.run(&["test"]).code, Some(64));
 }
+
+const ORDERS: &str = r#"{
+  "/orders": {
+    "GET": { "authorization": { "expression": "permissions.read || groups.staff && clientType == 'web'", "public": false } },
+    "ALL": { "authorization": { "expression": "groups.staff", "public": false } }
+  },
+  "/orders/:id": { "GET": { "authorization": { "expression": "clientType == 'kiosk' || permissions.read", "public": true } } }
+}"#;
+
+#[test]
+fn who_can_tells_the_least_that_is_enough() {
+    let folder = Folder::with(&[("auth.json", ORDERS)]);
+    let expected = "\
+/orders → GET → authorization (line 3): permissions.read || groups.staff && clientType == 'web'
+without user: no
+a user with group staff, client type web
+a user with permission read
+";
+    assert_eq!(folder.run(&["who-can", "GET", "/orders?page=2"]).stdout, expected);
+    let expected = "\
+/orders/:id → GET → authorization (line 6): clientType == 'kiosk' || permissions.read
+without user: yes, client type kiosk
+a user with nothing, client type kiosk
+a user with permission read, client type any but kiosk
+";
+    assert_eq!(folder.run(&["who-can", "GET", "/orders/42"]).stdout, expected);
+    for (target, answer) in [
+        ("/x", "nobody: no rule governs this path and verb\n"),
+        ("/orders/../x", "nobody: the path holds a dot segment\n"),
+    ] {
+        assert_eq!(folder.run(&["who-can", "GET", target]).stdout, answer);
+    }
+    let shown = folder.run(&["who-can", "GET", "/orders/42", "--output", "json"]).stdout;
+    let shown: Value = serde_json::from_str(&shown).unwrap();
+    assert_eq!(shown["public"]["only"][0], "kiosk");
+    assert_eq!(shown["users"][1]["permissions"][0], "read");
+}
+
+#[test]
+fn what_can_tells_which_paths_somebody_may_call() {
+    let folder = Folder::with(&[("auth.json", ORDERS)]);
+    let rows = |arguments: &[&str]| -> Vec<String> {
+        let ended = folder.run(&[&["what-can"], arguments].concat());
+        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+        let rows =
+            ended.stdout.lines().skip(1).map(|row| row.split_whitespace().collect::<Vec<_>>().join(" "));
+        rows.collect()
+    };
+    assert_eq!(rows(&["--permission", "read"]), ["/orders GET", "/orders/:id GET"]);
+    let staff = "POST, PUT, PATCH, DELETE, HEAD, OPTIONS";
+    assert_eq!(rows(&["--group", "staff"]), [format!("/orders {staff}"), format!("/orders/:id {staff}")]);
+    assert_eq!(rows(&["--nobody", "--client-type", "kiosk"]), ["/orders/:id GET"]);
+    assert_eq!(rows(&["--nobody"]), Vec::<String>::new());
+    assert_eq!(folder.run(&["what-can", "--nobody", "--group", "staff"]).code, Some(64));
+}
+
+#[test]
+fn commands_match_as_the_service_of_the_environment_would() {
+    let folder = Folder::with(&[("auth.json", ORDERS)]);
+    let who = |variables: &[(&str, &str)]| {
+        run_in(&folder.path(""), &["who-can", "PUT", "/orders/a%2Fb"], variables).stdout
+    };
+    assert_eq!(who(&[]), "nobody: the path holds an encoded slash or backslash\n");
+    assert!(who(&[("PATH_ENCODED_SLASHES", "both-readings")]).starts_with("/orders → ALL"));
+    let both = [("PATH_ENCODED_SLASHES", "both-readings"), ("MATCHING", "trailing-slash")];
+    assert_eq!(who(&both), "nobody: no rule governs this path and verb\n");
+}

@@ -13,6 +13,7 @@ mod commands;
 mod connections;
 mod decision_table;
 mod decisions;
+mod explain;
 mod grpc;
 mod issuer;
 mod local_mode;

@@ -8,8 +8,8 @@ use service_kit::Vars;
 
 use super::client_credentials::{AddKey, CancelSecret, OfClient, RetireKey, RotateSecret};
 use super::import::Import;
-use super::management::Management;
 use super::{CommandError, Connection};
+use service_kit::management::Management;
 use service_kit::output::Column;
 
 /// What can be done with clients.

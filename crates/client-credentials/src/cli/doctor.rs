@@ -10,9 +10,9 @@ use serde_json::{Value, json};
 use service_kit::Vars;
 use service_kit::health::local_authority;
 
-use super::management::{Management, ManagementError};
 use super::{CommandError, Connection};
 use crate::generated_file::is_open_to_others;
+use service_kit::management::{Management, ManagementError};
 use service_kit::output::{Column, Format};
 
 const PATIENCE: Duration = Duration::from_secs(10);

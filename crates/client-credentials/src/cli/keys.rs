@@ -4,8 +4,8 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use service_kit::Vars;
 
-use super::management::ManagementError;
 use super::{CommandError, Connection};
+use service_kit::management::ManagementError;
 use service_kit::output::{self, Column};
 
 /// What can be done with signing keys.

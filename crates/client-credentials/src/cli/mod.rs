@@ -8,15 +8,13 @@ mod clients;
 mod doctor;
 mod import;
 mod keys;
-mod management;
 
 use std::path::PathBuf;
 
 use clap::{Args, FromArgMatches, Subcommand};
+use service_kit::management::{Management, ManagementError, Whereabouts};
 use service_kit::output::{self, Format};
 use service_kit::{CommandFailure, Vars};
-
-use management::{Management, ManagementError};
 
 /// What an operator may ask for.
 #[derive(Debug, Subcommand)]
@@ -46,6 +44,16 @@ struct Connection {
     #[arg(long, value_enum, default_value_t = Format::Table, global = true)]
     output: Format,
 }
+
+/// The bootstrap token opens everything.
+const WHEREABOUTS: Whereabouts = Whereabouts {
+    default_port: Some("3001"),
+    token_variable: "BOOTSTRAP_TOKEN",
+    default_token_file: |vars| {
+        let folder = vars.text("DATA_DIR")?.map_or_else(|| "./data".to_owned(), |path| path.to_string());
+        Ok(Some(PathBuf::from(folder).join("bootstrap-token")))
+    },
+};
 
 /// Why a command did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -121,6 +129,6 @@ fn execute(command: Command, vars: &Vars) -> Result<(), CommandError> {
 
 impl Connection {
     fn open(&self, vars: &Vars) -> Result<Management, ManagementError> {
-        Management::find(self.url.as_deref(), self.token_file.as_deref(), vars)
+        Management::find(&WHEREABOUTS, self.url.as_deref(), self.token_file.as_deref(), vars)
     }
 }

@@ -16,8 +16,8 @@ use serde_json::{Map, Value, json};
 use service_kit::Vars;
 
 use self::file::Entry;
-use super::management::{Management, ManagementError};
 use super::{CommandError, Connection};
+use service_kit::management::{Management, ManagementError};
 use service_kit::output::Column;
 
 #[derive(Debug, Args)]

@@ -1,4 +1,5 @@
-//! The management listener as the commands see it: JSON in, JSON out, and sentences for everything that goes wrong.
+//! The management listener of a running service as commands see it: JSON in, JSON out, and sentences for everything that
+//! goes wrong. It knows no route.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -6,14 +7,27 @@ use std::time::Duration;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, IF_MATCH};
 use reqwest::{Method, RequestBuilder, StatusCode, Url};
 use serde_json::Value;
-use service_kit::Vars;
-use service_kit::health::local_authority;
 use zeroize::Zeroizing;
+
+use crate::health::local_authority;
+use crate::variables::Vars;
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// How the listener and the token of a service are found in its environment. The listener is that of `MANAGEMENT_HOST`
+/// and `MANAGEMENT_PORT`.
+#[derive(Debug, Clone, Copy)]
+pub struct Whereabouts {
+    /// If `MANAGEMENT_PORT` is not set; without it, there is no listener then.
+    pub default_port: Option<&'static str>,
+    /// Holds the token, or names its file with `_FILE` behind it.
+    pub token_variable: &'static str,
+    /// Where the token is if that variable is not set.
+    pub default_token_file: fn(&Vars) -> Result<Option<PathBuf>, String>,
+}
+
 /// A management listener, and the token for it.
-pub(super) struct Management {
+pub struct Management {
     base: Url,
     token: Zeroizing<String>,
     /// Where the token was, if it was in a file.
@@ -23,14 +37,14 @@ pub(super) struct Management {
 
 /// Why the service did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum ManagementError {
+pub enum ManagementError {
     #[error("{0} is no URL of a management listener: it looks like http://127.0.0.1:3001")]
     Url(String),
     #[error(
-        "the management token cannot be read from {path}: {reason}. Name its file with --token-file, or set BOOTSTRAP_TOKEN",
+        "the management token cannot be read from {path}: {reason}. Name its file with --token-file, or set {variable}",
         path = .path.display()
     )]
-    Token { path: PathBuf, reason: String },
+    Token { path: PathBuf, reason: String, variable: &'static str },
     #[error("{0}")]
     Variable(String),
     #[error(
@@ -47,30 +61,17 @@ pub(super) enum ManagementError {
 
 impl Management {
     /// The service that the options name, else the one of this environment.
-    pub(super) fn find(
+    ///
+    /// # Errors
+    /// The listener or the token cannot be found.
+    pub fn find(
+        whereabouts: &Whereabouts,
         url: Option<&str>,
         token_file: Option<&Path>,
         vars: &Vars,
     ) -> Result<Self, ManagementError> {
-        let text = |name: &str| vars.text(name).map_err(ManagementError::Variable);
-        let port = text("MANAGEMENT_PORT")?.map_or_else(|| "3001".to_owned(), |port| port.trim().to_owned());
-        let host = text("MANAGEMENT_HOST")?.map_or_else(|| "127.0.0.1".to_owned(), |host| host.to_string());
-        if url.is_none() && port.parse::<u16>().is_err() {
-            return Err(ManagementError::Variable("MANAGEMENT_PORT must be the number of a port".to_owned()));
-        }
-        let url = url.map_or_else(|| format!("http://{}", local_authority(&host, &port)), str::to_owned);
-        let base = Url::parse(&url).ok().filter(|base| matches!(base.scheme(), "http" | "https"));
-        let base = base.ok_or(ManagementError::Url(url))?;
-        let (token, token_file) = match (token_file, text("BOOTSTRAP_TOKEN")?) {
-            (None, Some(token)) => (token, None),
-            (Some(path), _) => (read_token(path)?, Some(path.to_owned())),
-            (None, None) => {
-                let directory =
-                    text("DATA_DIR")?.map_or_else(|| "./data".to_owned(), |path| path.to_string());
-                let path = Path::new(&directory).join("bootstrap-token");
-                (read_token(&path)?, Some(path))
-            }
-        };
+        let base = listener(whereabouts, url, vars)?;
+        let (token, token_file) = token(whereabouts, token_file, vars)?;
         // Of no consequence if somebody was faster: all choose the same.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let http = reqwest::Client::builder()
@@ -83,34 +84,47 @@ impl Management {
     }
 
     /// Where the listener is.
-    pub(super) const fn base(&self) -> &Url {
+    #[must_use]
+    pub const fn base(&self) -> &Url {
         &self.base
     }
 
     /// The file that the token was read from.
-    pub(super) fn token_file(&self) -> Option<&Path> {
+    #[must_use]
+    pub fn token_file(&self) -> Option<&Path> {
         self.token_file.as_deref()
     }
 
-    pub(super) async fn get(&self, path: &[&str], query: &[(&str, &str)]) -> Result<Value, ManagementError> {
+    /// Asks for `path`, of which each segment is escaped.
+    ///
+    /// # Errors
+    /// No answer, or one that says no.
+    pub async fn get(&self, path: &[&str], query: &[(&str, &str)]) -> Result<Value, ManagementError> {
         self.send(self.request(Method::GET, path, query)?).await
     }
 
-    pub(super) async fn post(&self, path: &[&str], body: &Value) -> Result<Value, ManagementError> {
+    /// Sends `body`.
+    ///
+    /// # Errors
+    /// No answer, or one that says no.
+    pub async fn post(&self, path: &[&str], body: &Value) -> Result<Value, ManagementError> {
         let request = self.request(Method::POST, path, &[])?;
         self.send(request.header(CONTENT_TYPE, "application/json").body(body.to_string())).await
     }
 
-    pub(super) async fn delete(
-        &self,
-        path: &[&str],
-        query: &[(&str, &str)],
-    ) -> Result<Value, ManagementError> {
+    /// Deletes what is at `path`.
+    ///
+    /// # Errors
+    /// No answer, or one that says no.
+    pub async fn delete(&self, path: &[&str], query: &[(&str, &str)]) -> Result<Value, ManagementError> {
         self.send(self.request(Method::DELETE, path, query)?).await
     }
 
-    /// With `version`, only if it is still the one that is there.
-    pub(super) async fn patch(
+    /// Changes what is at `path`. With `version`, only if it is still the one that is there.
+    ///
+    /// # Errors
+    /// No answer, or one that says no.
+    pub async fn patch(
         &self,
         path: &[&str],
         body: &Value,
@@ -166,11 +180,52 @@ impl Management {
     }
 }
 
-fn read_token(path: &Path) -> Result<Zeroizing<String>, ManagementError> {
-    let text = std::fs::read_to_string(path).map(Zeroizing::new);
-    let text =
-        text.map_err(|error| ManagementError::Token { path: path.to_owned(), reason: error.to_string() })?;
-    Ok(Zeroizing::new(text.trim().to_owned()))
+fn listener(whereabouts: &Whereabouts, url: Option<&str>, vars: &Vars) -> Result<Url, ManagementError> {
+    let text = |name: &str| vars.text(name).map_err(ManagementError::Variable);
+    let url = match url {
+        Some(url) => url.to_owned(),
+        None => {
+            let port = text("MANAGEMENT_PORT")?.map(|port| port.trim().to_owned());
+            let port = port.or_else(|| whereabouts.default_port.map(str::to_owned)).ok_or_else(|| {
+                let sentence = "MANAGEMENT_PORT is not set: name the management listener with --url";
+                ManagementError::Variable(sentence.to_owned())
+            })?;
+            if port.parse::<u16>().is_err() {
+                let sentence = "MANAGEMENT_PORT must be the number of a port";
+                return Err(ManagementError::Variable(sentence.to_owned()));
+            }
+            let host =
+                text("MANAGEMENT_HOST")?.map_or_else(|| "127.0.0.1".to_owned(), |host| host.to_string());
+            format!("http://{}", local_authority(&host, &port))
+        }
+    };
+    let base = Url::parse(&url).ok().filter(|base| matches!(base.scheme(), "http" | "https"));
+    base.ok_or(ManagementError::Url(url))
+}
+
+/// The token, and the file it was in.
+fn token(
+    whereabouts: &Whereabouts,
+    file: Option<&Path>,
+    vars: &Vars,
+) -> Result<(Zeroizing<String>, Option<PathBuf>), ManagementError> {
+    let variable = whereabouts.token_variable;
+    let file = match file {
+        Some(file) => Some(file.to_owned()),
+        None => match vars.text(variable).map_err(ManagementError::Variable)? {
+            Some(token) => return Ok((token, None)),
+            None => (whereabouts.default_token_file)(vars).map_err(ManagementError::Variable)?,
+        },
+    };
+    let file = file.ok_or_else(|| {
+        ManagementError::Variable(format!(
+            "{variable} is not set: name the file of the token with --token-file"
+        ))
+    })?;
+    let text = std::fs::read_to_string(&file).map(Zeroizing::new).map_err(|error| {
+        ManagementError::Token { path: file.clone(), reason: error.to_string(), variable }
+    })?;
+    Ok((Zeroizing::new(text.trim().to_owned()), Some(file)))
 }
 
 /// The innermost reason: the outer ones only say that a request failed.

@@ -1,0 +1,102 @@
+//! `authorization-service explain`: why a request was denied, asked by its id, or what would become of one.
+
+use std::path::PathBuf;
+
+use access_rules::{Decision, Request, decide};
+use clap::Args;
+use serde_json::{Value, json};
+use service_kit::Vars;
+use service_kit::management::{Management, Whereabouts};
+use service_kit::output::{self, Format};
+
+use super::principal::{Asking, CallerOptions};
+use super::{Asked, CommandError, explanation, settings};
+use crate::decide::denial::Denial;
+use crate::record::explained;
+
+#[derive(Debug, Args)]
+pub(super) struct Explain {
+    /// The id of a denial: the service of this environment, or of --url, is asked for it
+    #[arg(value_name = "DECISION_ID", required_unless_present = "path", conflicts_with = "path")]
+    id: Option<String>,
+    /// The management listener [default: that of MANAGEMENT_HOST and MANAGEMENT_PORT]
+    #[arg(long, value_name = "URL", conflicts_with = "path")]
+    url: Option<String>,
+    /// File with the management token [default: MANAGEMENT_TOKEN]
+    #[arg(long, value_name = "FILE", conflicts_with = "path")]
+    token_file: Option<PathBuf>,
+    /// Without an id: the verb of the request
+    #[arg(long, value_name = "VERB", default_value = "GET")]
+    method: String,
+    /// Without an id: the path of the request, as the gateway would tell it
+    #[arg(long, value_name = "PATH")]
+    path: Option<String>,
+    #[command(flatten)]
+    caller: CallerOptions,
+    #[command(flatten)]
+    asked: Asked,
+}
+
+const WHEREABOUTS: Whereabouts =
+    Whereabouts { default_port: None, token_variable: "MANAGEMENT_TOKEN", default_token_file: |_| Ok(None) };
+
+impl Explain {
+    pub(super) fn run(&self, vars: &Vars) -> Result<(), CommandError> {
+        let answer = match (&self.id, &self.path) {
+            (Some(id), _) => self.of_the_service(id, vars)?,
+            (None, path) => self.of_the_file(path.as_deref().unwrap_or_default(), vars)?,
+        };
+        match self.asked.output {
+            Format::Json => self.asked.output.show(&answer, &[], &[])?,
+            Format::Table => output::print(&explanation::text(&answer))?,
+        }
+        Ok(())
+    }
+
+    fn of_the_service(&self, id: &str, vars: &Vars) -> Result<Value, CommandError> {
+        let service = Management::find(&WHEREABOUTS, self.url.as_deref(), self.token_file.as_deref(), vars)?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        Ok(runtime.map_err(CommandError::Start)?.block_on(service.get(&["decisions", id], &[]))?)
+    }
+
+    fn of_the_file(&self, path: &str, vars: &Vars) -> Result<Value, CommandError> {
+        let file = settings(self.asked.rules.as_deref(), vars)?.file;
+        let loaded = self.asked.load(vars)?;
+        let (asking, facts) = (self.caller.read(vars)?, self.caller.facts());
+        let request = Request { method: self.method.as_bytes(), target: path.as_bytes(), facts };
+        let found = loaded.table.find(&request);
+        let decision = decide(&found, asking.seen(), &facts);
+        let mut answer = json!({
+            "outcome": if decision.is_allow() { "allow" } else { "deny" },
+            "request": { "method": self.method, "path": path },
+            "clientType": facts.client_type,
+            "backoffice": facts.is_backoffice,
+            "caller": caller(&asking),
+            "rules": { "file": file.display().to_string() },
+        });
+        let mut put = |name: &str, value: Value| {
+            if let Some(members) = answer.as_object_mut() {
+                members.insert(name.to_owned(), value);
+            }
+        };
+        if let Decision::Deny(denied) = decision {
+            let denial = Denial::from(denied.reason);
+            put("reason", denial.word().into());
+            put("message", denial.to_string().into());
+        }
+        if let Some(rule) = decision.rule() {
+            let explanation = access_rules::explain(rule, asking.seen(), &facts);
+            put("rule", explained::rule(rule));
+            put("evaluation", explained::evaluation(&explanation));
+        }
+        Ok(answer)
+    }
+}
+
+fn caller(asking: &Asking) -> Value {
+    match asking {
+        Asking::Known(principal) => explained::known(principal),
+        Asking::Nobody => json!({ "is": "nobody" }),
+        Asking::Unknown => json!({ "is": "unknown" }),
+    }
+}

@@ -38,7 +38,7 @@ pub(super) struct CallerOptions {
 /// What the options say of the caller.
 #[derive(Debug)]
 pub(super) enum Asking {
-    Known(Principal),
+    Known(Box<Principal>),
     Nobody,
     Unknown,
 }
@@ -55,11 +55,11 @@ impl CallerOptions {
         Ok(match (self.unknown, self.groups.is_empty() && self.permissions.is_empty()) {
             (true, _) => Asking::Unknown,
             (false, true) => Asking::Nobody,
-            (false, false) => Asking::Known(Principal {
+            (false, false) => Asking::Known(Box::new(Principal {
                 groups: self.groups.iter().cloned().collect(),
                 permissions: self.permissions.iter().cloned().collect(),
                 ..Principal::default()
-            }),
+            })),
         })
     }
 }
@@ -82,7 +82,7 @@ fn from_file(path: PathBuf, vars: &Vars) -> Result<Asking, CommandError> {
     let received =
         Received { status: 200, content_type: Some(b"application/json"), retry_after: None, body: &body };
     match answer::read(&received, &reading, SystemClock.now()) {
-        UserinfoAnswer::Known(principal) => Ok(Asking::Known(principal)),
+        UserinfoAnswer::Known(principal) => Ok(Asking::Known(Box::new(principal))),
         UserinfoAnswer::Nobody(why) => Err(CommandError::File { file: path, reason: why.to_string() }),
         UserinfoAnswer::Unknown(failure) => {
             Err(CommandError::File { file: path, reason: failure.cause.to_string() })

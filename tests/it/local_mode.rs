@@ -231,9 +231,10 @@ async fn userinfo_keys_and_feed_lost_in_turn_let_nobody_in_and_send_no_valid_cal
         let [allowed, cannot_know, refused] = [&outcomes.allowed, &outcomes.cannot_know, &outcomes.refused]
             .map(|count| count.load(Ordering::Relaxed));
         println!("{what} lost: {allowed} allowed, {cannot_know} cannot know, {refused} refused");
-        assert!(allowed + cannot_know + refused >= requests && refused > 0);
+        assert!(allowed + cannot_know + refused >= requests);
         if !scale::is_full() {
-            assert!(allowed > 0, "{what}: it is lost for a moment only");
+            // Lost for a moment only. For longer than a feed may be silent, nobody knows anything without userinfo.
+            assert!(allowed > 0 && refused > 0, "{what}");
         }
         lost.iter().for_each(|index| relays[*index].mend());
         // Until valid callers pass, and userinfo is asked again about what is not of our issuer.

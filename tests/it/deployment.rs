@@ -147,9 +147,14 @@ pub(crate) struct Deployment {
 
 impl Deployment {
     pub(crate) async fn start() -> Self {
+        Self::start_deciding_with(&[]).await
+    }
+
+    /// With further variables of the authorization service.
+    pub(crate) async fn start_deciding_with(further: &[(&str, &str)]) -> Self {
         let data = tempfile::tempdir().expect("a folder");
         let tokens = TokenService::start(data.path(), &[]).await;
-        let decisions = DecisionService::start(&tokens.url("/tokeninfo"), &[]).await;
+        let decisions = DecisionService::start(&tokens.url("/tokeninfo"), further).await;
         Self { tokens, decisions, _data: data }
     }
 }

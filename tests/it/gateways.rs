@@ -1,7 +1,7 @@
 //! The shipped gateway configurations with the real binaries: the same promises through each of them.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -18,7 +18,42 @@ use crate::upstream::{Upstream, header};
 enum Kind {
     Nginx,
     Envoy,
+    EnvoyGrpc,
+    Traefik,
+    Caddy,
+    Haproxy,
 }
+
+impl Kind {
+    /// What the authorization service has to know about it.
+    const fn original_request_from(self) -> &'static str {
+        match self {
+            Self::Nginx | Self::Envoy | Self::Haproxy => "headers",
+            // Over HTTP the other source counts; over gRPC there is but one.
+            Self::EnvoyGrpc => "x-forwarded",
+            Self::Traefik | Self::Caddy => "x-forwarded",
+        }
+    }
+
+    /// The header in which a service reads who the caller is.
+    const fn user_id(self) -> &'static str {
+        match self {
+            Self::Nginx | Self::Envoy | Self::EnvoyGrpc | Self::Caddy | Self::Haproxy => "miauserid",
+            Self::Traefik => "mia-userid",
+        }
+    }
+
+    /// When no decision can be had.
+    const fn undecided(self) -> u16 {
+        match self {
+            Self::Nginx | Self::Envoy | Self::EnvoyGrpc | Self::Caddy | Self::Haproxy => 503,
+            Self::Traefik => 500,
+        }
+    }
+}
+
+/// Open to everybody. Some gateways listen before they know their routes: one that answers this does.
+const ROUTED: &str = "/.well-known/jwks.json";
 
 /// A gateway in front of both services and an upstream.
 struct Front {
@@ -26,26 +61,49 @@ struct Front {
     deployment: Deployment,
     upstream: Upstream,
     _gateway: Process,
-    _port: ReservedPort,
+    _ports: [ReservedPort; 2],
     _folder: TempDir,
 }
 
 impl Front {
     async fn start(kind: Kind) -> Self {
-        let (deployment, upstream) = (Deployment::start().await, Upstream::start());
+        Self::start_asking(kind, None).await
+    }
+
+    /// With somebody else in the place of the authorization service.
+    async fn start_asking(kind: Kind, other: Option<SocketAddr>) -> Self {
+        let grpc = ReservedPort::new();
+        let grpc_port = grpc.number().to_string();
+        let variables = [
+            ("ORIGINAL_REQUEST_FROM", kind.original_request_from()),
+            ("GRPC_HOST", "127.0.0.1"),
+            ("GRPC_PORT", grpc_port.as_str()),
+        ];
+        let deployment = Deployment::start_deciding_with(&variables).await;
+        let upstream = Upstream::start();
         let folder = tempfile::tempdir().unwrap();
         let (port, process) = Process::start_on_free_port(|port| {
             let addresses = Addresses {
                 gateway: port.address(),
-                authorization_service: deployment.decisions.address,
+                authorization_service: other.unwrap_or(deployment.decisions.address),
                 client_credentials: deployment.tokens.public,
                 service: upstream.address,
             };
             let command = match kind {
                 Kind::Nginx => gateway::nginx(workspace(), folder.path(), &addresses),
                 Kind::Envoy => gateway::envoy(workspace(), folder.path(), &addresses),
+                Kind::EnvoyGrpc => gateway::envoy_grpc(
+                    workspace(),
+                    folder.path(),
+                    &addresses,
+                    other.unwrap_or(grpc.address()),
+                ),
+                Kind::Traefik => gateway::traefik(workspace(), folder.path(), &addresses),
+                Kind::Caddy => gateway::caddy(workspace(), folder.path(), &addresses),
+                Kind::Haproxy => gateway::haproxy(workspace(), folder.path(), &addresses),
             };
-            (command.unwrap(), Ready::Listens(port.address()))
+            let ready = Ready::Answers(port.address(), ROUTED.to_owned());
+            (command.unwrap(), ready)
         })
         .await;
         Self {
@@ -53,7 +111,7 @@ impl Front {
             deployment,
             upstream,
             _gateway: process,
-            _port: port,
+            _ports: [port, grpc],
             _folder: folder,
         }
     }
@@ -105,7 +163,7 @@ async fn the_right_caller_passes_and_the_wrong_ones_do_not(kind: Kind) {
     assert_eq!(http().get(&orders).bearer_auth(&token).send().await.unwrap().status(), 200);
     let heads = front.upstream.heads();
     assert_eq!(heads.len(), 1);
-    assert_eq!(header(&heads[0], "miauserid"), Some(developer.client_id.to_lowercase().as_str()));
+    assert_eq!(header(&heads[0], kind.user_id()), Some(developer.client_id.to_lowercase().as_str()));
 }
 
 async fn g_hdr_01_to_04_no_identity_of_the_callers_own_reaches_a_service(kind: Kind) {
@@ -132,9 +190,9 @@ async fn g_hdr_01_to_04_no_identity_of_the_callers_own_reaches_a_service(kind: K
     assert_eq!(heads.len(), 2);
     assert!(heads.iter().all(|head| !head.contains("admin")), "{heads:?}");
     let id = developer.client_id.to_lowercase();
-    assert!(matches!(header(&heads[0], "miauserid"), None | Some("")), "{}", heads[0]);
-    assert_eq!(header(&heads[1], "miauserid"), Some(id.as_str()));
-    assert_eq!(heads[1].matches("miauserid:").count(), 1);
+    assert!(matches!(header(&heads[0], kind.user_id()), None | Some("")), "{}", heads[0]);
+    assert_eq!(header(&heads[1], kind.user_id()), Some(id.as_str()));
+    assert_eq!(heads[1].matches(&format!("{}:", kind.user_id())).count(), 1);
 }
 
 async fn g_hdr_03_underscore_spellings_do_not_reach_a_service(kind: Kind) {
@@ -263,7 +321,7 @@ async fn t_reg_12_the_clients_api_is_not_reached_through_the_gateway(kind: Kind)
             serde_json::from_str::<Value>(line).ok()?["url"]["path"].as_str().map(str::to_owned)
         })
         .collect();
-    assert_eq!(paths, ["/tokeninfo"]);
+    assert_eq!(paths, [ROUTED, "/tokeninfo"]);
 }
 
 async fn t_reg_09_discovery_is_the_same_through_the_gateway(kind: Kind) {
@@ -304,8 +362,17 @@ async fn g_ui_08_a_dead_authorization_service_lets_nobody_through(kind: Kind) {
     front.deployment.decisions.process.kill9();
     for target in ["/orders", "/public"] {
         let answer = http().get(front.url(target)).bearer_auth(&token).send().await.unwrap();
-        assert_eq!(answer.status(), 503, "{target}");
+        assert_eq!(answer.status(), kind.undecided(), "{target}");
     }
+    assert!(front.upstream.heads().is_empty());
+}
+
+async fn g_ui_09_a_silent_authorization_service_lets_nobody_through(kind: Kind) {
+    // It is there, and takes no connection out of the queue.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let front = Front::start_asking(kind, Some(silent.local_addr().unwrap())).await;
+    let answer = http().get(front.url("/public")).send().await.unwrap();
+    assert_eq!(answer.status(), kind.undecided());
     assert!(front.upstream.heads().is_empty());
 }
 
@@ -337,6 +404,10 @@ macro_rules! through_each {
     ($($promise:ident),+ $(,)?) => {
         through!(through_nginx, Kind::Nginx; $($promise),+);
         through!(through_envoy, Kind::Envoy; $($promise),+);
+        through!(through_envoy_over_grpc, Kind::EnvoyGrpc; $($promise),+);
+        through!(through_traefik, Kind::Traefik; $($promise),+);
+        through!(through_caddy, Kind::Caddy; $($promise),+);
+        through!(through_haproxy, Kind::Haproxy; $($promise),+);
     };
 }
 
@@ -351,5 +422,6 @@ through_each!(
     t_reg_09_discovery_is_the_same_through_the_gateway,
     c_8414_the_endpoints_that_discovery_names_are_reached_through_the_gateway,
     g_ui_08_a_dead_authorization_service_lets_nobody_through,
+    g_ui_09_a_silent_authorization_service_lets_nobody_through,
     cannot_know_is_503_and_not_401,
 );

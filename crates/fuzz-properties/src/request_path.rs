@@ -1,7 +1,7 @@
 //! Request paths: a canonical path is canonical, holds nothing that two servers read differently, and does not depend
 //! on the query.
 
-use access_rules::{RepeatedSlashes, RequestPath};
+use access_rules::{EncodedSlashes, PathPolicy, RepeatedSlashes, RequestPath};
 
 pub(crate) fn check(input: &[u8]) {
     let strict = RequestPath::parse(input, RepeatedSlashes::Refuse);
@@ -10,6 +10,7 @@ pub(crate) fn check(input: &[u8]) {
         let merged = merging.as_ref().expect("the drop-in profile refuses less");
         assert_eq!(merged.as_str(), strict.as_str());
     }
+    assert_encoded_slashes(input, strict.is_ok());
     let Ok(path) = merging else { return };
     let canonical = path.as_str();
     assert!(canonical.starts_with('/') && !canonical.contains("//"), "{canonical}");
@@ -29,4 +30,21 @@ pub(crate) fn check(input: &[u8]) {
     let with_query = [input, b"?/../admin//%2f"].concat();
     let same = RequestPath::parse(&with_query, RepeatedSlashes::Merge).expect("a query is no path");
     assert_eq!(same.as_str(), canonical, "a query matches no rule (G-PATH-13)");
+}
+
+/// Where encoded slashes are taken, nothing else is, and what decoding makes of a path is as acceptable as the path.
+fn assert_encoded_slashes(input: &[u8], accepted_without: bool) {
+    let policy = PathPolicy { encoded_slashes: EncodedSlashes::BothReadings, ..PathPolicy::default() };
+    let taken = RequestPath::parse(input, policy);
+    assert!(taken.is_ok() || !accepted_without, "taking more refuses less");
+    if taken.is_err() {
+        return;
+    }
+    let path = input.split(|byte| *byte == b'?').next().unwrap_or_default();
+    let path = std::str::from_utf8(path).expect("what is accepted is ASCII");
+    let split = path.replace("%2F", "/").replace("%2f", "/");
+    assert!(
+        RequestPath::parse(split.as_bytes(), RepeatedSlashes::Refuse).is_ok(),
+        "{path} hides a path that is refused"
+    );
 }

@@ -23,8 +23,7 @@ pub struct Addresses {
 }
 
 impl Addresses {
-    /// Name in the shipped files, its port there, and the address to put in its place.
-    fn marks(&self) -> [(&'static str, u16, SocketAddr); 4] {
+    fn marks(&self) -> [Mark; 4] {
         [
             ("0.0.0.0", 8080, self.gateway),
             ("authorization-service", 3000, self.authorization_service),
@@ -43,10 +42,8 @@ pub fn nginx(workspace: &Path, folder: &Path, addresses: &Addresses) -> io::Resu
     // Started by root, nginx lets another user do the work; that one must get to `run/`.
     fs::set_permissions(folder, fs::Permissions::from_mode(0o755))?;
     let [gateway, services @ ..] = addresses.marks();
-    let pair =
-        |(name, port, address): (&str, u16, SocketAddr)| (format!("{name}:{port}"), address.to_string());
-    replace(&folder.join("listen.conf"), &[pair(gateway)])?;
-    replace(&folder.join("upstreams.conf"), &services.map(pair))?;
+    replace(&folder.join("listen.conf"), &[joined(gateway)])?;
+    replace(&folder.join("upstreams.conf"), &services.map(joined))?;
     let mut command = Command::new(tools::nginx());
     command.args(["-e", "stderr", "-c", "nginx.conf", "-p"]).arg(folder);
     Ok(command)
@@ -57,10 +54,82 @@ pub fn nginx(workspace: &Path, folder: &Path, addresses: &Addresses) -> io::Resu
 /// # Errors
 /// If the file cannot be copied or has lost a mark.
 pub fn envoy(workspace: &Path, folder: &Path, addresses: &Addresses) -> io::Result<Command> {
+    start_envoy(&workspace.join("deploy/gateway/envoy"), folder, addresses.marks())
+}
+
+/// Envoy with the shipped configuration for gRPC, copied into `folder`. `grpc` is where the authorization service takes calls.
+///
+/// # Errors
+/// If the file cannot be copied or has lost a mark.
+pub fn envoy_grpc(
+    workspace: &Path,
+    folder: &Path,
+    addresses: &Addresses,
+    grpc: SocketAddr,
+) -> io::Result<Command> {
+    let [gateway, _, client_credentials, service] = addresses.marks();
+    let marks = [gateway, ("authorization-service", 3002, grpc), client_credentials, service];
+    start_envoy(&workspace.join("deploy/gateway/envoy-grpc"), folder, marks)
+}
+
+/// Traefik with the shipped configuration, copied into `folder`.
+///
+/// # Errors
+/// If the files cannot be copied or have lost a mark.
+pub fn traefik(workspace: &Path, folder: &Path, addresses: &Addresses) -> io::Result<Command> {
+    copy(&workspace.join("deploy/gateway/traefik"), folder)?;
+    let [gateway, services @ ..] = addresses.marks();
+    replace(&folder.join("traefik.yaml"), &[joined(gateway)])?;
+    replace(&folder.join("routes.yaml"), &services.map(joined))?;
+    let mut command = Command::new(tools::traefik());
+    command.arg("--configFile=traefik.yaml").current_dir(folder);
+    Ok(command)
+}
+
+/// Caddy with the shipped configuration, copied into `folder`.
+///
+/// # Errors
+/// If the file cannot be copied or has lost a mark.
+pub fn caddy(workspace: &Path, folder: &Path, addresses: &Addresses) -> io::Result<Command> {
+    copy(&workspace.join("deploy/gateway/caddy"), folder)?;
+    let [(host, port, gateway), services @ ..] = addresses.marks();
+    let file = folder.join("Caddyfile");
+    let host = (format!("bind {host}"), format!("bind {}", gateway.ip()));
+    let port = (format!("http://:{port}"), format!("http://:{}", gateway.port()));
+    replace(&file, &[host, port])?;
+    replace(&file, &services.map(joined))?;
+    let mut command = Command::new(tools::caddy());
+    // It keeps what it remembers below these; there should be nothing.
+    command.env("XDG_DATA_HOME", folder).env("XDG_CONFIG_HOME", folder);
+    command.args(["run", "--adapter", "caddyfile", "--config"]).arg(file);
+    Ok(command)
+}
+
+/// `HAProxy` with the shipped configuration, copied into `folder`.
+///
+/// # Errors
+/// If the files cannot be copied or have lost a mark.
+pub fn haproxy(workspace: &Path, folder: &Path, addresses: &Addresses) -> io::Result<Command> {
+    copy(&workspace.join("deploy/gateway/haproxy"), folder)?;
+    replace(&folder.join("haproxy.cfg"), &addresses.marks().map(joined))?;
+    let mut command = Command::new(tools::haproxy());
+    command.args(["-f", "haproxy.cfg"]).current_dir(folder);
+    Ok(command)
+}
+
+/// A name in a shipped file, its port there, and the address to put in its place.
+type Mark = (&'static str, u16, SocketAddr);
+
+/// As most files write addresses.
+fn joined((name, port, address): Mark) -> (String, String) {
+    (format!("{name}:{port}"), address.to_string())
+}
+
+fn start_envoy(shipped: &Path, folder: &Path, marks: [Mark; 4]) -> io::Result<Command> {
     fs::create_dir_all(folder)?;
     let file = folder.join("envoy.yaml");
-    fs::copy(workspace.join("deploy/gateway/envoy/envoy.yaml"), &file)?;
-    let pairs = addresses.marks().map(|(name, port, address)| {
+    fs::copy(shipped.join("envoy.yaml"), &file)?;
+    let pairs = marks.map(|(name, port, address)| {
         let mark = format!("address: {name}, port_value: {port}");
         (mark, format!("address: {}, port_value: {}", address.ip(), address.port()))
     });

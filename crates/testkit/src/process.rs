@@ -258,7 +258,11 @@ async fn blocking<T: Send + 'static>(attempt: impl FnOnce() -> io::Result<T> + S
     tokio::task::spawn_blocking(attempt).await.is_ok_and(|outcome| outcome.is_ok())
 }
 
-fn get(address: SocketAddr, path: &str) -> io::Result<()> {
+/// One attempt to `GET path`.
+///
+/// # Errors
+/// If nobody answers within a second, or anything but a 2xx status.
+pub fn get(address: SocketAddr, path: &str) -> io::Result<()> {
     let mut stream = TcpStream::connect_timeout(&address, ATTEMPT)?;
     stream.set_read_timeout(Some(ATTEMPT))?;
     let request = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");

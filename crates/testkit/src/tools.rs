@@ -26,6 +26,24 @@ pub fn envoy() -> PathBuf {
     find("envoy", "envoy")
 }
 
+/// The Traefik gateway.
+#[must_use]
+pub fn traefik() -> PathBuf {
+    find("traefik", "traefik")
+}
+
+/// The Caddy gateway.
+#[must_use]
+pub fn caddy() -> PathBuf {
+    find("caddy", "caddy")
+}
+
+/// The `HAProxy` gateway.
+#[must_use]
+pub fn haproxy() -> PathBuf {
+    find("haproxy", "haproxy")
+}
+
 /// Looks for `file` in `GETTONE_TOOLS_DIR`, in `target/tools` of the workspace, in `PATH`, in this order.
 ///
 /// # Panics

@@ -40,5 +40,11 @@ fn caller(request: &Request) -> Value {
         let found = request.headers().iter().find(|header| header.field.equiv(name));
         found.map(|header| header.value.as_str().to_owned()).unwrap_or_default()
     };
-    json!({"miauserid": header("miauserid"), "miausergroups": header("miausergroups")})
+    // Traefik cannot rename the headers of the authorization service (docs/gateways/traefik.md).
+    let either =
+        |ours, theirs| Some(header(ours)).filter(|value| !value.is_empty()).unwrap_or_else(|| header(theirs));
+    json!({
+        "miauserid": either("miauserid", "mia-userid"),
+        "miausergroups": either("miausergroups", "mia-groups"),
+    })
 }

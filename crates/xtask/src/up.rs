@@ -19,6 +19,8 @@ use crate::walk::{Place, walk};
 use crate::{cargo, demo_api, tools};
 
 const DEFAULT_PORT_BASE: u16 = 8080;
+/// Far above what a gateway takes to know its routes.
+const ROUTES_TIME: Duration = Duration::from_secs(20);
 
 /// Arguments of `cargo xtask up`.
 #[derive(Debug, Args)]
@@ -48,6 +50,8 @@ enum Store {
 struct Ports {
     addresses: Addresses,
     management: SocketAddr,
+    /// Where the authorization service takes calls.
+    grpc: SocketAddr,
 }
 
 pub(crate) fn run(workspace: &Path, options: &Options) -> Result<()> {
@@ -73,6 +77,18 @@ pub(crate) fn run(workspace: &Path, options: &Options) -> Result<()> {
     // A line of an interrupted walk may still run, in a thread that nobody waits for.
     runtime.shutdown_background();
     outcome
+}
+
+/// Some gateways listen before they know their routes.
+async fn wait_until_it_routes(gateway: SocketAddr) -> Result<()> {
+    let started = Instant::now();
+    while let Err(error) = testkit::process::get(gateway, "/.well-known/jwks.json") {
+        if started.elapsed() > ROUTES_TIME {
+            bail!("the gateway listens, but passes nothing on: {error}");
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    Ok(())
 }
 
 /// Everything a run makes, relative to the workspace; emptied at each start. Runs on other ports have their own.
@@ -160,18 +176,14 @@ impl Run {
             addresses: self.ports.addresses,
             management: self.ports.management,
             issuer,
-            front: match self.gateway {
-                Gateway::Nginx => "nginx",
-                Gateway::Envoy => "Envoy",
-                Gateway::None => "A gateway",
-            },
+            front: self.gateway.name(),
         }
     }
 
     async fn start(&self, issuer: &str, database: Option<&str>) -> Result<Servers> {
         let folder = self.workspace.join(&self.folder);
         let logs = folder.join("logs");
-        let Ports { addresses, management } = self.ports;
+        let Ports { addresses, management, grpc } = self.ports;
         demo_api::start(addresses.service)?;
 
         let mut client_credentials = self.service("client-credentials", addresses.client_credentials);
@@ -189,6 +201,9 @@ impl Run {
             .env("CONFIGURATION_PATH", self.workspace.join("deploy/demo"))
             .env("CONFIGURATION_FILE_NAME", "auth")
             .env("CUSTOM_PERMISSIONS_KEY", "permissions")
+            .env("ORIGINAL_REQUEST_FROM", self.gateway.original_request_from())
+            .env("GRPC_HOST", grpc.ip().to_string())
+            .env("GRPC_PORT", grpc.port().to_string())
             .env("HEADERS_TO_PROXY", "authorization");
 
         let mut servers = Servers::default();
@@ -196,8 +211,10 @@ impl Run {
         servers.add(Server::start("client-credentials", client_credentials, address, &logs).await?);
         let address = addresses.authorization_service;
         servers.add(Server::start("authorization-service", authorization_service, address, &logs).await?);
-        if let Some(command) = self.gateway.command(&self.workspace, &folder.join("gateway"), &addresses)? {
+        let files = folder.join("gateway");
+        if let Some(command) = self.gateway.command(&self.workspace, &files, &addresses, grpc)? {
             servers.add(Server::start("gateway", command, addresses.gateway, &logs).await?);
+            wait_until_it_routes(addresses.gateway).await?;
         }
         Ok(servers)
     }
@@ -288,7 +305,7 @@ impl Ports {
         let port = |offset: u16| {
             let number = base.checked_add(offset).filter(|_| base > 0);
             let number = number.with_context(|| {
-                format!("--port-base {base} leaves no room for 5 ports: take one from 1 to 65531")
+                format!("--port-base {base} leaves no room for 6 ports: take one from 1 to 65530")
             })?;
             Ok::<_, anyhow::Error>(SocketAddr::from((Ipv4Addr::LOCALHOST, number)))
         };
@@ -298,15 +315,16 @@ impl Ports {
             authorization_service: port(3)?,
             service: port(4)?,
         };
-        Ok(Self { addresses, management: port(2)? })
+        Ok(Self { addresses, management: port(2)?, grpc: port(5)? })
     }
 
-    fn named(&self) -> [(&'static str, SocketAddr); 5] {
+    fn named(&self) -> [(&'static str, SocketAddr); 6] {
         [
             ("gateway", self.addresses.gateway),
             ("client-credentials", self.addresses.client_credentials),
             ("client-credentials, management", self.management),
             ("authorization-service", self.addresses.authorization_service),
+            ("authorization-service, gRPC", self.grpc),
             ("demo API", self.addresses.service),
         ]
     }

@@ -78,7 +78,7 @@ impl Place {
     fn public(&self) -> String {
         let address = match self.gateway {
             Gateway::None => self.addresses.client_credentials,
-            Gateway::Nginx | Gateway::Envoy => self.addresses.gateway,
+            _ => self.addresses.gateway,
         };
         format!("http://{address}")
     }
@@ -95,7 +95,7 @@ impl Place {
                 "http://{}/auth -H 'Original-Request-Method: {method}' -H 'Original-Request-Uri: /orders'{token}",
                 self.addresses.authorization_service
             ),
-            Gateway::Nginx | Gateway::Envoy => {
+            _ => {
                 let verb = if method == "GET" { String::new() } else { format!("-X {method} ") };
                 format!("{verb}http://{}/orders{token}", self.addresses.gateway)
             }

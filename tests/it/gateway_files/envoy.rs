@@ -5,7 +5,11 @@ use crate::deployment::workspace;
 
 /// The file without comments, one line a line, blanks at the edges gone.
 fn lines() -> Vec<String> {
-    let file = workspace().join("deploy/gateway/envoy/envoy.yaml");
+    lines_of("envoy")
+}
+
+fn lines_of(folder: &str) -> Vec<String> {
+    let file = workspace().join("deploy/gateway").join(folder).join("envoy.yaml");
     let text = std::fs::read_to_string(file).expect("envoy.yaml");
     let code = text.lines().map(|line| line.split(" #").next().unwrap_or_default().trim().to_owned());
     code.filter(|line| !line.is_empty() && !line.starts_with('#')).collect()
@@ -125,4 +129,39 @@ fn g_lint_09_g_hdr_13_nobody_is_believed_about_an_address_by_default() {
         "{:?}",
         &lines[internal..internal + 4]
     );
+}
+
+/// What both files have: neither the question, nor what the answer needs on its way back, nor who is asked.
+fn without_the_question(mut lines: Vec<String>) -> Vec<String> {
+    let question = "- name: envoy.filters.http.ext_authz";
+    let from = lines.iter().position(|line| line == "- name: strip_decision_headers");
+    let from = from.unwrap_or_else(|| place(&lines, question));
+    lines.drain(from..place(&lines, "- name: envoy.filters.http.rbac"));
+    // The options of their connections: of the authorization service, and those that client_credentials shares over HTTP.
+    let clusters = place(&lines, "- name: authorization_service")..place(&lines, "- name: demo_api");
+    lines.drain(clusters);
+    lines
+}
+
+#[test]
+fn g_lint_05_the_file_for_grpc_is_the_other_one_but_for_the_question() {
+    let grpc = lines_of("envoy-grpc");
+    let question =
+        place(&grpc, "- name: envoy.filters.http.ext_authz")..place(&grpc, "- name: envoy.filters.http.rbac");
+    for line in [
+        "failure_mode_allow: false",
+        "status_on_error: { code: ServiceUnavailable }",
+        "encode_raw_headers: true",
+        "timeout: 6s",
+    ] {
+        assert!(grpc[question.clone()].iter().any(|other| other == line), "{line}");
+    }
+    let shared = |folder| {
+        let mut lines = without_the_question(lines_of(folder));
+        lines.retain(|line| !line.contains("authorization-service, port_value:"));
+        // Over gRPC the authorization service says itself when to come back.
+        lines.retain(|line| !line.contains("key: retry-after") && !line.contains("key: cache-control"));
+        lines
+    };
+    assert_eq!(shared("envoy-grpc"), shared("envoy"));
 }

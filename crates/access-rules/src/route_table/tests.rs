@@ -411,6 +411,28 @@ fn g_path_12_what_some_servers_cut_off_a_name_never_gets_more() {
 }
 
 #[test]
+fn g_path_17_a_preflight_has_its_own_rule_or_none() {
+    assert_found(
+        &[("/admin", "GET"), ("/open", "ALL"), ("/own", "OPTIONS")],
+        &[
+            ("OPTIONS", "/admin", ""),
+            ("OPTIONS", "*", ""),
+            ("OPTIONS", "/open", "/open ALL"),
+            ("OPTIONS", "/own", "/own OPTIONS"),
+            ("GET", "/own", ""),
+        ],
+    );
+}
+
+#[test]
+fn g_path_20_a_key_is_no_pattern() {
+    assert_found(
+        &[("/a*", "GET"), ("/(b)+", "GET")],
+        &[("GET", "/a*", "/a* GET"), ("GET", "/aaa", ""), ("GET", "/(b)+", "/(b)+ GET"), ("GET", "/bb", "")],
+    );
+}
+
+#[test]
 fn g_path_18_segment_boundaries() {
     assert_found(
         &[("/foo", "ALL"), ("/foo-bar", "GET")],

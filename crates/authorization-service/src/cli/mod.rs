@@ -1,11 +1,13 @@
 //! The commands for those who write rules and those who wonder about them: `authorization-service routes` and so on.
-//! They read files and, but for `explain` with the id of a denial, need no running service. Without `--rules` they look at the rules that the service of their
-//! own environment would decide by: the same `CONFIGURATION_PATH`, `CONFIGURATION_FILE_NAME` and `PROFILE`.
+//! They read files and, but for `explain` with the id of a denial, need no running service. Without `--rules` they look at
+//! the rules that the service of their own environment would decide by, found by the same variables.
 
 mod check;
+mod coverage;
 mod explain;
 mod explanation;
 mod principal;
+mod replay;
 mod routes;
 mod test;
 mod who_can;
@@ -33,6 +35,10 @@ enum Command {
     Test(test::Test),
     /// List every rule, in the order of the paths
     Routes(routes::Routes),
+    /// Find the operations of an API without a rule, and the rules without an operation
+    Coverage(coverage::Coverage),
+    /// Decide what was decided again, by other rules
+    Replay(replay::Replay),
     /// Tell what one must have to make a request
     WhoCan(who_can::WhoCanMake),
     /// Tell which paths and verbs somebody may call
@@ -121,6 +127,8 @@ fn execute(command: &Command, vars: &Vars) -> Result<(), CommandError> {
         Command::Explain(explain) => explain.run(vars),
         Command::Test(test) => test.run(vars),
         Command::Routes(routes) => routes.run(vars),
+        Command::Coverage(coverage) => coverage.run(vars),
+        Command::Replay(replay) => replay.run(vars),
         Command::WhoCan(who_can) => who_can.run(vars),
         Command::WhatCan(what_can) => what_can.run(vars),
     }

@@ -291,3 +291,71 @@ fn commands_match_as_the_service_of_the_environment_would() {
     let both = [("PATH_ENCODED_SLASHES", "both-readings"), ("MATCHING", "trailing-slash")];
     assert_eq!(who(&both), "nobody: no rule governs this path and verb\n");
 }
+
+const OPENAPI: &str = r"
+openapi: 3.1.0
+info: { title: Orders, version: '1' }
+paths:
+  /orders:
+    parameters: []
+    get: { responses: {} }
+  /orders/{id}:
+    get: { responses: {} }
+    delete: { responses: {} }
+  /invoices/{id}:
+    get: { responses: {} }
+";
+
+#[test]
+fn coverage_finds_operations_without_rule_and_rules_without_operation() {
+    let rules = r#"{
+  "/v1/orders": { "GET": { "authorization": { "expression": "true", "public": true } } },
+  "/v1/orders/:id": { "ALL": { "authorization": { "expression": "groups.staff", "public": false } } },
+  "/v1/old": { "GET": { "authorization": { "expression": "true", "public": true } } }
+}"#;
+    let folder =
+        Folder::with(&[("auth.json", rules), ("api.yaml", OPENAPI), ("swagger.yaml", "openapi: '2.0'\n")]);
+    let ended = folder.run(&["coverage", "--openapi", "api.yaml", "--prefix", "/v1"]);
+    let expected = "\
+no rule for GET /v1/invoices/{id}
+no operation for /v1/old → GET → authorization (line 4)
+4 operations, 1 without rule; 1 rule without operation
+";
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(1), expected), "{}", ended.stderr);
+    let shown =
+        folder.run(&["coverage", "--openapi", "api.yaml", "--prefix", "/v1", "--output", "json"]).stdout;
+    let shown: Value = serde_json::from_str(&shown).unwrap();
+    assert_eq!(shown["withoutRule"][0]["path"], "/v1/invoices/{id}");
+    assert_eq!(shown["rulesWithoutOperation"][0]["line"], 4);
+    assert!(folder.run(&["coverage", "--openapi", "swagger.yaml"]).stderr.contains("not OpenAPI 3"));
+    let all = OPENAPI.split("  /invoices").next().unwrap();
+    let folder = Folder::with(&[("auth.json", &rules.replace("old", "orders/1")), ("api.yaml", all)]);
+    assert_eq!(folder.run(&["coverage", "--openapi", "api.yaml"]).code, Some(1));
+}
+
+#[test]
+fn replay_tells_what_other_rules_would_change() {
+    let line = |outcome: &str, who: &str, times: u32| {
+        format!(
+            r#"{{"msg":"decision","decision":{{"outcome":"{outcome}","rule":"/orders → GET → authorization","sampleOf":{times}}},"request":{{"method":"GET","path":"/orders","clientType":"","backoffice":false}},"caller":{{"is":"known","id":"{who}","groups":[],"permissions":["read"]}}}}"#
+        )
+    };
+    let log = [line("allow", "ada", 10), "no line of ours".to_owned(), line("deny", "bob", 1)].join("\n");
+    let closed = ORDERS.replace("permissions.read ||", "permissions.write ||");
+    let folder = Folder::with(&[("auth.json", ORDERS), ("new.json", &closed), ("service.log", &log)]);
+    let ended = folder.run(&["replay", "service.log", "--rules", "new.json", "--fail-on-change"]);
+    let rows: Vec<String> =
+        ended.stdout.lines().map(|row| row.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+    assert_eq!(
+        rows,
+        [
+            "BEFORE AFTER CALLER VERB ROUTE DECISIONS",
+            "allow deny (forbidden) ada GET /orders 10",
+            "11 decisions, 10 would change, 0 lines cannot be decided again",
+        ],
+        "{}",
+        ended.stderr
+    );
+    assert_eq!(ended.code, Some(1));
+    assert_eq!(folder.run(&["replay", "auth.json"]).code, Some(1), "no decisions in it");
+}

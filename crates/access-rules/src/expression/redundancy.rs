@@ -20,7 +20,7 @@ impl Expression {
     pub(crate) fn redundant(&self, worlds: &Worlds) -> Vec<Redundant> {
         let whole = worlds.truth(self);
         let mut search = Search { root: &self.root, worlds, whole, gone: Vec::new(), duplicates: Vec::new() };
-        search.visit(&self.root);
+        search.run();
         let Search { gone, duplicates, .. } = search;
         let mut found: Vec<Redundant> = gone
             .into_iter()
@@ -61,12 +61,27 @@ struct Search<'a> {
 }
 
 impl<'a> Search<'a> {
+    /// Until nothing more can go: what goes inside can make something outside redundant.
+    fn run(&mut self) {
+        loop {
+            let before = self.gone.len();
+            self.visit(self.root);
+            if self.gone.len() == before {
+                return;
+            }
+        }
+    }
+
+    fn is_gone(&self, node: &Node) -> bool {
+        self.gone.iter().any(|gone| std::ptr::eq(*gone, node))
+    }
+
     /// From the outside in, so that what is left out is named as a whole.
     fn visit(&mut self, node: &'a Node) {
         match node {
             Node::And(operands) | Node::Or(operands) => {
-                let mut left: Vec<&Node> = operands.iter().collect();
-                for operand in operands.iter().rev() {
+                let mut left: Vec<&Node> = operands.iter().filter(|operand| !self.is_gone(operand)).collect();
+                for operand in left.clone().into_iter().rev() {
                     if left.len() > 1 && self.makes_no_difference(operand) {
                         left.retain(|other| !std::ptr::eq(*other, operand));
                         self.gone.push(operand);
@@ -185,7 +200,7 @@ mod tests {
                 gone: Vec::new(),
                 duplicates: Vec::new(),
             };
-            search.visit(&expression.root);
+            search.run();
             let before = values(&expression.root);
             let left = pruned(&expression.root, &search.gone);
             prop_assert_eq!(&values(&left), &before, "{}", expression);

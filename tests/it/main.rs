@@ -29,6 +29,7 @@ mod readme;
 mod relay;
 mod replicas;
 mod revocation;
+mod roll;
 mod scale;
 mod start;
 mod upstream;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use common::Principal;
 
-use crate::expression::{EvaluationError, Explanation, Facts};
+use crate::expression::{EvaluationError, Explanation, Expression, Facts};
 use crate::path::PathRefusal;
 use crate::route_table::{Found, NotFound, Rule};
 
@@ -137,12 +137,21 @@ fn deny(reason: DenyReason, rule: Option<&Arc<Rule>>) -> Decision<'_> {
 
 /// Public or a principal, and the expression evaluated without error to true.
 fn check(rule: &Rule, caller: Caller<'_>, facts: &Facts<'_>) -> Result<(), DenyReason> {
+    check_by(rule.expression(), rule, caller, facts)
+}
+
+/// The same with this expression in the place of the rule's own.
+fn check_by(
+    expression: &Expression,
+    rule: &Rule,
+    caller: Caller<'_>,
+    facts: &Facts<'_>,
+) -> Result<(), DenyReason> {
     match caller {
         Caller::Anonymous if !rule.is_public() => return Err(DenyReason::Unauthenticated),
         Caller::Unknown if !rule.is_public() => return Err(DenyReason::CannotKnow),
         _ => {}
     }
-    let expression = rule.expression();
     let authenticated = matches!(caller, Caller::Known(_));
     let holds = expression
         .evaluate(facts, caller.principal())
@@ -172,4 +181,31 @@ pub fn explain(rule: &Rule, caller: Caller<'_>, facts: &Facts<'_>) -> ExplainedR
         outcome: check(rule, caller, facts),
         expression: rule.expression().explain(facts, caller.principal()),
     }
+}
+
+/// What a rule says of a request, and what it would say with its shadow expression in force.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Compared {
+    pub live_allows: bool,
+    pub shadow_allows: bool,
+}
+
+/// Compares a rule with its shadow; `None` if it has none. Decides nothing.
+#[must_use]
+pub fn compare_shadow(rule: &Rule, caller: Caller<'_>, facts: &Facts<'_>) -> Option<Compared> {
+    let shadow = rule.shadow()?;
+    Some(Compared {
+        live_allows: check(rule, caller, facts).is_ok(),
+        shadow_allows: check_by(shadow.expression(), rule, caller, facts).is_ok(),
+    })
+}
+
+/// Explains what a rule would say with its shadow expression in force; `None` if it has none.
+#[must_use]
+pub fn explain_shadow(rule: &Rule, caller: Caller<'_>, facts: &Facts<'_>) -> Option<ExplainedRule> {
+    let shadow = rule.shadow()?;
+    Some(ExplainedRule {
+        outcome: check_by(shadow.expression(), rule, caller, facts),
+        expression: shadow.expression().explain(facts, caller.principal()),
+    })
 }

@@ -28,7 +28,10 @@ mod rules_file;
 mod who_can;
 
 pub use coverage::{Coverage, Untried};
-pub use decision::{Allowed, Caller, Decision, Denied, DenyReason, ExplainedRule, decide, explain};
+pub use decision::{
+    Allowed, Caller, Compared, Decision, Denied, DenyReason, ExplainedRule, compare_shadow, decide, explain,
+    explain_shadow,
+};
 pub use expression::{
     Clause, ClauseValue, ClientTypes, EvaluationError, Explanation, Expression, ExpressionWarning, Facts,
     Names, ParseError,
@@ -37,7 +40,7 @@ pub use lint::lint;
 pub use method::{Method, VerbEntry};
 pub use path::{EncodedSlashes, PathPolicy, PathRefusal, RepeatedSlashes, RequestPath};
 pub use route_table::{
-    Found, KeyError, Matching, NotFound, Parents, Position, Request, RouteTable, Rule, Section,
+    Found, KeyError, Matching, NotFound, Parents, Position, Request, RouteTable, Rule, Section, Shadow,
 };
 pub use rules_file::{
     Finding, FindingKind, InvalidRules, LoadedRules, MAX_RULES_FILE_SIZE, Severity, load_rules,

@@ -27,6 +27,7 @@ use crate::http::management;
 use crate::metrics::Metrics;
 use crate::record::Recorder;
 use crate::record::denials::Denials;
+use crate::record::differences::Differences;
 use crate::record::log::{DecisionLog, Names};
 use crate::rules_source::{self, LiveRules, Watch};
 use crate::userinfo::proxy;
@@ -125,6 +126,7 @@ impl Service for AuthorizationService {
             clock: Arc::new(SystemClock),
             denials: (askable && kept > 0).then(|| Denials::new(kept)),
             log: decision_log(&config, &metrics)?,
+            differences: askable.then(Differences::default),
         };
         let principals = principals::principals(&config, &metrics)?;
         let traces = Traces::start(config.traces(), version, metrics.spans())?;

@@ -43,7 +43,7 @@ variables! {
         management_port: Option<u16>,
         /// Address of the management listener. Keep it away from the internet.
         management_host: String = "127.0.0.1",
-        /// Bearer token of at least 32 characters for what the management listener shows of callers: `/decisions`. Nobody
+        /// Bearer token of at least 32 characters for what the management listener shows of callers: `/decisions` and `/shadows`. Nobody
         /// may ask for that if unset.
         management_token: Option<LongSecret>,
         /// Denials that can be asked for by their id, 0 to 100000. The oldest are forgotten first, and those beyond 16 MiB.

@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use access_rules::Rule;
+use access_rules::{Compared, Rule};
 use actix_web::HttpResponse;
 use common::Timestamp;
 use service_kit::metrics::{
@@ -119,6 +119,7 @@ fn decision_labels(reason: &'static str) -> Labels<2> {
 #[derive(Debug)]
 pub(crate) struct RulesMetrics {
     denials: RuleDenials,
+    shadows: Counters<(RuleLabel, Labels<2>)>,
     count: Gauge,
     version: Gauges<[(&'static str, String); 1]>,
     loaded_at: Gauge,
@@ -132,6 +133,11 @@ impl RulesMetrics {
         let outcomes = ["loaded", "refused"].map(|outcome| [("outcome", outcome)]);
         let this = Self {
             denials: RuleDenials::register(registry),
+            shadows: registry.counters(
+                "decision_shadows",
+                "Decisions of rules with a shadow expression, by what is in force and by what would be",
+                [],
+            ),
             count: registry.gauge("rules", "Rules in force"),
             version: registry.gauges("rules_version", "Which version of the rules is in force", []),
             loaded_at: registry
@@ -164,6 +170,13 @@ impl RulesMetrics {
         self.file_refused.set(0);
     }
 
+    /// A rule and its shadow were asked about the same request.
+    pub(crate) fn compared(&self, rule: &Rule, compared: Compared) {
+        let word = |allows| if allows { "allow" } else { "deny" };
+        let outcomes = [("live", word(compared.live_allows)), ("shadow", word(compared.shadow_allows))];
+        self.shadows.get_or_create(&(self.denials.label(rule), outcomes)).inc();
+    }
+
     /// Somebody looked at the file.
     pub(crate) fn checked(&self, now: Timestamp) {
         self.checked_at.set(now.unix_seconds());
@@ -175,9 +188,21 @@ impl RulesMetrics {
         self.count.set(i64::try_from(rules.table.rules().count()).unwrap_or(i64::MAX));
         self.version.clear();
         self.version.get_or_create(&[("version", rules.version.to_string())]).set(1);
-        self.denials.follow(rules.table.rules());
+        for gone in self.denials.follow(rules.table.rules()) {
+            for compared in OUTCOMES {
+                self.shadows.remove(&(gone.clone(), compared));
+            }
+        }
     }
 }
+
+/// What a rule and its shadow may say of one request.
+const OUTCOMES: [Labels<2>; 4] = [
+    [("live", "allow"), ("shadow", "allow")],
+    [("live", "allow"), ("shadow", "deny")],
+    [("live", "deny"), ("shadow", "allow")],
+    [("live", "deny"), ("shadow", "deny")],
+];
 
 /// Denials by the rule that decided.
 struct RuleDenials {
@@ -198,23 +223,31 @@ impl RuleDenials {
         }
     }
 
-    /// Names these rules, and forgets those that are no more: the page must not grow from reload to reload.
-    fn follow<'rules>(&self, rules: impl Iterator<Item = &'rules Rule>) {
+    /// Names these rules, and forgets those that are no more: the page must not grow from reload to reload. The labels of
+    /// those that are gone.
+    fn follow<'rules>(&self, rules: impl Iterator<Item = &'rules Rule>) -> Vec<RuleLabel> {
         let names = rules.take(MAX_RULES).map(ToString::to_string);
         let named = names.map(|name| (name.clone(), [("rule", Arc::new(name))])).collect();
         let mut current = self.named.write().unwrap_or_else(PoisonError::into_inner);
         let before = std::mem::replace(&mut *current, named);
-        for (_, label) in before.into_iter().filter(|(name, _)| !current.contains_key(name)) {
+        let gone = before.into_iter().filter(|(name, _)| !current.contains_key(name));
+        let gone: Vec<_> = gone.map(|(_, label)| label).collect();
+        for label in &gone {
             for reason in Denial::WORDS {
                 self.counters.remove(&(label.clone(), [("reason", reason)]));
             }
         }
+        gone
+    }
+
+    /// The name of a rule on the page.
+    fn label(&self, rule: &Rule) -> RuleLabel {
+        let named = self.named.read().unwrap_or_else(PoisonError::into_inner);
+        named.get(&rule.to_string()).unwrap_or(&self.other).clone()
     }
 
     fn count(&self, rule: &Rule, reason: &'static str) {
-        let named = self.named.read().unwrap_or_else(PoisonError::into_inner);
-        let label = named.get(&rule.to_string()).unwrap_or(&self.other).clone();
-        self.counters.get_or_create(&(label, [("reason", reason)])).inc();
+        self.counters.get_or_create(&(self.label(rule), [("reason", reason)])).inc();
     }
 }
 

@@ -4,7 +4,7 @@
 use common::Principal;
 use proptest::prelude::*;
 
-use super::{Caller, Decision, DenyReason, decide, explain};
+use super::{Caller, Compared, Decision, DenyReason, compare_shadow, decide, explain, explain_shadow};
 use crate::expression::properties::{caller, expression};
 use crate::expression::{EvaluationError, Facts};
 use crate::path::{PathRefusal, RepeatedSlashes};
@@ -285,5 +285,42 @@ proptest! {
         let decision = decide(&found, seen, &facts);
         let explained = found.unwrap().rules().find_map(|rule| explain(rule, seen, &facts).outcome.err());
         prop_assert_eq!(decision.deny_reason(), explained);
+    }
+
+    #[test]
+    fn a_shadow_changes_no_decision_and_says_what_it_would_decide(
+        rules in (expression(), expression()),
+        public in any::<bool>(),
+        caller in caller(),
+        looked_up in any::<bool>(),
+    ) {
+        let load = |expression: &crate::Expression, shadow: Option<&crate::Expression>| {
+            let mut rule = serde_json::json!({"expression": expression.to_string(), "public": public});
+            if let Some(shadow) = shadow {
+                rule["shadowExpression"] = shadow.to_string().into();
+            }
+            let file = serde_json::json!({"/r": {"ALL": {"authorization": rule}}}).to_string();
+            load_rules("auth.json", file.as_bytes(), RepeatedSlashes::Refuse).map(|loaded| loaded.table)
+        };
+        let tables = (load(&rules.0, Some(&rules.1)), load(&rules.0, None), load(&rules.1, None));
+        // Type mistakes over constants are refused at load, in a shadow too.
+        let (Ok(shadowed), Ok(live), Ok(tried)) = &tables else {
+            prop_assert!(tables.0.is_err());
+            return Ok(());
+        };
+        let facts = caller.facts();
+        let seen = match &caller.principal {
+            Some(principal) => Caller::Known(principal),
+            None if looked_up => Caller::Anonymous,
+            None => Caller::Unknown,
+        };
+        let request = Request { method: b"GET", target: b"/r", facts };
+        let reason = |table: &RouteTable| decide(&table.find(&request), seen, &facts).deny_reason();
+        prop_assert_eq!(reason(shadowed), reason(live));
+        let rule = shadowed.find(&request).unwrap().rule();
+        let expected = Compared { live_allows: reason(live).is_none(), shadow_allows: reason(tried).is_none() };
+        prop_assert_eq!(compare_shadow(rule, seen, &facts), Some(expected));
+        prop_assert_eq!(explain_shadow(rule, seen, &facts).unwrap().outcome.err(), reason(tried));
+        prop_assert_eq!(compare_shadow(live.find(&request).unwrap().rule(), seen, &facts), None);
     }
 }

@@ -24,7 +24,7 @@ use tree::{Lookup, Node, Spelling, Walk};
 pub(crate) use idle::Idle;
 pub use key::KeyError;
 pub(crate) use rule::{Entry, Route};
-pub use rule::{Position, Rule, Section};
+pub use rule::{Position, Rule, Section, Shadow};
 
 /// The request as the gateway received it.
 #[derive(Debug, Clone, Copy)]

@@ -34,6 +34,7 @@ fn route() -> impl Strategy<Value = Route> {
                 text: "true".into(),
                 expression: Expression::parse("true").expect("valid"),
                 position: Position { line: 1, column: 1 },
+                shadow: None,
             };
             present.then(|| Arc::new(rule()))
         };

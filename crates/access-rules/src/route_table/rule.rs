@@ -40,6 +40,28 @@ pub struct Rule {
     pub(crate) text: Box<str>,
     pub(crate) expression: Expression,
     pub(crate) position: Position,
+    pub(crate) shadow: Option<Shadow>,
+}
+
+/// A second expression, which is evaluated and decides nothing. `Display` prints it as written in the file.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Shadow {
+    pub(crate) text: Box<str>,
+    pub(crate) expression: Expression,
+}
+
+impl Shadow {
+    /// The expression, parsed.
+    #[must_use]
+    pub fn expression(&self) -> &Expression {
+        &self.expression
+    }
+}
+
+impl fmt::Display for Shadow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
 }
 
 /// A place in the rules file. `Display` prints `line:column`, as editors read it.
@@ -92,6 +114,12 @@ impl Rule {
     #[must_use]
     pub fn expression(&self) -> &Expression {
         &self.expression
+    }
+
+    /// The expression that is tried beside the one in force, if there is one.
+    #[must_use]
+    pub fn shadow(&self) -> Option<&Shadow> {
+        self.shadow.as_ref()
     }
 
     /// Where its expression stands in the file.

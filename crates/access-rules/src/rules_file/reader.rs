@@ -11,6 +11,7 @@ use super::finding::{Finding, FindingKind, InvalidRules, Severity};
 use super::position::Cursor;
 use crate::expression::{Expression, ExpressionWarning};
 use crate::method::VerbEntry;
+use crate::route_table::Shadow;
 use crate::route_table::{Entry, Matching, Position, Route, RouteTable, Rule, Section};
 
 pub(super) struct Reader<'a> {
@@ -160,18 +161,20 @@ impl<'a> Reader<'a> {
             return None;
         };
         let mut expression = None;
+        let mut shadow = None;
         let mut public = None;
         let mut missing = vec!["expression", "public"];
         for property in self.distinct_members(members, &section) {
             let name = property.name.as_str();
             missing.retain(|required| *required != name);
             match name {
-                "expression" => expression = self.expression(place, &property.value),
+                "expression" => expression = self.expression(place, name, &property.value),
+                "shadowExpression" => shadow = self.expression(place, name, &property.value),
                 "public" => public = self.public(place, &property.value),
                 unknown => self.problem(
                     property.name.start(),
                     &place.member(unknown),
-                    "expected `expression` or `public`; rules have no other members",
+                    "expected `expression`, `public` or `shadowExpression`; rules have no other members",
                 ),
             }
         }
@@ -187,6 +190,7 @@ impl<'a> Reader<'a> {
             text,
             expression,
             position,
+            shadow: shadow.map(|read| Shadow { text: read.text, expression: read.expression }),
         };
         self.doubts(offset, &place.member("expression"), &rule);
         Some(Arc::new(rule))
@@ -200,9 +204,9 @@ impl<'a> Reader<'a> {
         public
     }
 
-    fn expression(&mut self, place: &Place<'_>, value: &Value<'_>) -> Option<ReadExpression> {
+    fn expression(&mut self, place: &Place<'_>, name: &str, value: &Value<'_>) -> Option<ReadExpression> {
         let Some(literal) = value.as_string_lit() else {
-            self.problem(value.start(), &place.member("expression"), "expected a string");
+            self.problem(value.start(), &place.member(name), "expected a string");
             return None;
         };
         match Expression::parse(&literal.value) {
@@ -213,7 +217,7 @@ impl<'a> Reader<'a> {
                 Some(ReadExpression { offset, position, text: literal.value.as_ref().into(), expression })
             }
             Err(error) => {
-                let mut note = Note::new(value.start(), &place.member("expression"), error.message);
+                let mut note = Note::new(value.start(), &place.member(name), error.message);
                 note.expression_column = Some(error.column);
                 self.problems.push(note);
                 None

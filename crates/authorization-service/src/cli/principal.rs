@@ -66,7 +66,7 @@ impl CallerOptions {
 
 impl Asking {
     /// As the rules see it.
-    pub(super) const fn seen(&self) -> Caller<'_> {
+    pub(super) fn seen(&self) -> Caller<'_> {
         match self {
             Self::Known(principal) => Caller::Known(principal),
             Self::Nobody => Caller::Anonymous,

@@ -10,7 +10,7 @@ pub(crate) mod question;
 
 use std::sync::Arc;
 
-use access_rules::{Caller, Decision, Rule};
+use access_rules::{Caller, Decision, Found, Rule};
 use service_kit::HeaderName;
 use service_kit::access_log::Annotations;
 
@@ -127,9 +127,30 @@ impl DecisionPoint {
         let seen = findings.caller.as_deref().map_or(Caller::Unknown, UserinfoAnswer::caller);
         let decision = access_rules::decide(&found, seen, &facts);
         findings.rule = decision.rule().cloned();
+        if let Ok(found) = &found {
+            self.compare_shadows(found, seen, question, findings);
+        }
         match decision {
             Decision::Allow(_) => Ok(()),
             Decision::Deny(denied) => Err(denied.reason.into()),
+        }
+    }
+
+    /// What the shadow expressions of the rules would say. The decision is made and is not touched.
+    fn compare_shadows(
+        &self,
+        found: &Found<'_>,
+        seen: Caller<'_>,
+        question: &Question<'_>,
+        findings: &Findings,
+    ) {
+        let facts = question.facts.unwrap_or_default();
+        for rule in found.rules() {
+            let Some(compared) = access_rules::compare_shadow(rule, seen, &facts) else { continue };
+            self.metrics.rules.compared(rule, compared);
+            if compared.live_allows != compared.shadow_allows {
+                self.recorder.differed(rule, compared, question, findings);
+            }
         }
     }
 

@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use access_rules::{Caller, Facts, Rule};
+use access_rules::{Caller, Expression, Facts, Rule};
 use common::{Principal, Timestamp};
 
 use super::id::DecisionId;
@@ -17,7 +17,7 @@ use crate::userinfo::UserinfoAnswer;
 /// Together, whatever their number.
 const MAX_BYTES: usize = 16 * 1024 * 1024;
 /// Of a path, an id or a client type: more tells a person nothing more.
-const MAX_TEXT: usize = 1024;
+pub(super) const MAX_TEXT: usize = 1024;
 
 /// The denials that can still be explained.
 #[derive(Debug)]
@@ -88,7 +88,11 @@ impl KeptDenial {
             rule: findings.rule.clone(),
             client_type: cut(facts.client_type).into(),
             is_backoffice: facts.is_backoffice,
-            caller: KeptCaller::of(findings.caller.as_deref(), findings.rule.as_deref(), &facts),
+            caller: KeptCaller::of(
+                findings.caller.as_deref(),
+                findings.rule.iter().map(|rule| rule.expression()),
+                &facts,
+            ),
         }
     }
 
@@ -112,7 +116,12 @@ impl KeptDenial {
 }
 
 impl KeptCaller {
-    fn of(caller: Option<&UserinfoAnswer>, rule: Option<&Rule>, facts: &Facts<'_>) -> Self {
+    /// With what these expressions ask of the caller.
+    pub(super) fn of<'rule>(
+        caller: Option<&UserinfoAnswer>,
+        expressions: impl Iterator<Item = &'rule Expression>,
+        facts: &Facts<'_>,
+    ) -> Self {
         match caller {
             None => Self::NotLookedUp,
             Some(UserinfoAnswer::Nobody(why)) => Self::Nobody(why.to_string()),
@@ -120,9 +129,13 @@ impl KeptCaller {
                 Self::Unknown(cut(&failure.cause.to_string()).to_owned())
             }
             Some(UserinfoAnswer::Known(principal)) => {
-                let evidence =
-                    rule.map(|rule| rule.expression().evidence(facts, principal)).unwrap_or_default();
-                Self::Known(Box::new(Principal { id: cut(&principal.id).to_owned(), ..evidence }))
+                let mut kept = Principal { id: cut(&principal.id).to_owned(), ..Principal::default() };
+                for expression in expressions {
+                    let evidence = expression.evidence(facts, principal);
+                    kept.groups.extend(evidence.groups);
+                    kept.permissions.extend(evidence.permissions);
+                }
+                Self::Known(Box::new(kept))
             }
         }
     }
@@ -137,7 +150,7 @@ impl KeptCaller {
     }
 }
 
-fn cut(text: &str) -> &str {
+pub(super) fn cut(text: &str) -> &str {
     text.get(..text.floor_char_boundary(MAX_TEXT)).unwrap_or_default()
 }
 

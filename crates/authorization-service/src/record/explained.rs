@@ -1,15 +1,16 @@
 //! Explanations as JSON, the same from the management listener and from the commands.
 
-use access_rules::{Clause, ClauseValue, ExplainedRule, Rule, explain};
+use access_rules::{Clause, ClauseValue, ExplainedRule, Rule, explain, explain_shadow};
 use common::Principal;
 use serde_json::{Map, Value, json};
 
 use super::denials::{KeptCaller, KeptDenial};
+use super::differences::KeptDifference;
 
 /// A rule as everybody shows it.
 pub(crate) fn rule(rule: &Rule) -> Value {
     let position = rule.position();
-    json!({
+    let mut members = json!({
         "path": rule.key(),
         "verb": rule.verb().to_string(),
         "section": rule.section().as_str(),
@@ -17,7 +18,11 @@ pub(crate) fn rule(rule: &Rule) -> Value {
         "expression": rule.expression_text(),
         "line": position.line,
         "column": position.column,
-    })
+    });
+    if let (Some(shadow), Some(members)) = (rule.shadow(), members.as_object_mut()) {
+        members.insert("shadowExpression".to_owned(), shadow.to_string().into());
+    }
+    members
 }
 
 /// What a rule says of a request: its clauses with their values, those that failed, and what would have to hold.
@@ -74,6 +79,25 @@ pub(crate) fn denial(kept: &KeptDenial, file: &str) -> Value {
         put("evaluation", evaluation(&explain(decided_by, kept.caller.seen(), &kept.facts())));
     }
     members.into()
+}
+
+/// A request of which a rule and its shadow said different things.
+pub(crate) fn difference(kept: &KeptDifference) -> Value {
+    let word = |allows| if allows { "allow" } else { "deny" };
+    let (seen, facts) = (kept.caller.seen(), kept.facts());
+    json!({
+        "at": kept.at.unix_millis(),
+        "live": word(kept.compared.live_allows),
+        "shadow": word(kept.compared.shadow_allows),
+        "request": { "method": &*kept.method, "path": &*kept.path },
+        "clientType": &*kept.client_type,
+        "backoffice": kept.is_backoffice,
+        "caller": caller(&kept.caller),
+        "rulesVersion": kept.rules.map(|version| version.to_string()),
+        "rule": rule(&kept.rule),
+        "evaluation": evaluation(&explain(&kept.rule, seen, &facts)),
+        "shadowEvaluation": explain_shadow(&kept.rule, seen, &facts).map(|explained| evaluation(&explained)),
+    })
 }
 
 fn caller(caller: &KeptCaller) -> Value {

@@ -2,18 +2,21 @@
 //! one; what it cannot remember is lost, and the decision stands.
 
 pub(crate) mod denials;
+pub(crate) mod differences;
 pub(crate) mod explained;
 pub(crate) mod id;
 pub(crate) mod log;
 
 use std::sync::Arc;
 
+use access_rules::{Compared, Rule};
 use common::{Clock, Random};
 
 use crate::decide::Findings;
 use crate::decide::denial::Denial;
 use crate::decide::question::Question;
 use denials::{Denials, KeptDenial};
+use differences::{Differences, KeptDifference};
 use id::DecisionId;
 use log::{DecisionLog, Entry};
 
@@ -25,6 +28,8 @@ pub(crate) struct Recorder {
     /// `None` if nobody may ask for them.
     pub(crate) denials: Option<Denials>,
     pub(crate) log: Option<DecisionLog>,
+    /// `None` if nobody may ask for them.
+    pub(crate) differences: Option<Differences>,
 }
 
 impl Recorder {
@@ -45,6 +50,19 @@ impl Recorder {
             log.hand_in(Entry::new(self.clock.now(), id, denied, sample_of, question, findings));
         }
         id
+    }
+
+    /// Remembers that a rule and its shadow disagree about a request.
+    pub(crate) fn differed(
+        &self,
+        rule: &Arc<Rule>,
+        compared: Compared,
+        question: &Question<'_>,
+        findings: &Findings,
+    ) {
+        if let Some(differences) = &self.differences {
+            differences.keep(KeptDifference::new(self.clock.now(), rule, compared, question, findings));
+        }
     }
 
     /// Once no more decisions are made.

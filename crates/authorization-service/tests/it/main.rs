@@ -23,6 +23,7 @@ mod original_request;
 mod process;
 mod reload;
 mod service;
+mod shadow;
 mod start;
 mod stub;
 mod traces;

@@ -3,6 +3,7 @@
 
 mod decisions;
 mod rules;
+mod shadows;
 
 use std::future::ready;
 use std::sync::Arc;
@@ -37,14 +38,18 @@ pub(crate) fn routes(
         let point = Arc::clone(&decisions);
         let rules = web::get().to(move || ready(rules::get(&point.rules)));
         config.service(web::resource(rules::PATH).route(rules));
-        let (point, token) = (Arc::clone(&decisions), token.clone());
-        let decision = web::get().to(move |request: HttpRequest| {
-            let refused = refusal(token.as_deref(), request.headers());
-            ready(refused.unwrap_or_else(|| decisions::get(&request, &point)))
-        });
-        config.service(
-            web::resource(decisions::PATH).app_data(metrics::Route(decisions::PATH)).route(decision),
-        );
+        let guarded = |answer: fn(&HttpRequest, &DecisionPoint) -> HttpResponse| {
+            let (point, token) = (Arc::clone(&decisions), token.clone());
+            web::get().to(move |request: HttpRequest| {
+                let refused = refusal(token.as_deref(), request.headers());
+                ready(refused.unwrap_or_else(|| answer(&request, &point)))
+            })
+        };
+        for (path, answer) in
+            [(decisions::PATH, guarded(decisions::get)), (shadows::PATH, guarded(shadows::get))]
+        {
+            config.service(web::resource(path).app_data(metrics::Route(path)).route(answer));
+        }
         config.default_service(web::to(|| ready(nothing_here())));
     }
 }

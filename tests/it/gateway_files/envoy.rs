@@ -1,6 +1,7 @@
 //! `deploy/gateway/envoy/envoy.yaml`. Envoy itself checks the shape (`gateways` starts it); here is what it would start with and
 //! should not.
 
+use super::IDENTITY;
 use crate::deployment::workspace;
 
 /// The file without comments, one line a line, blanks at the edges gone.
@@ -62,19 +63,7 @@ fn g_lint_03_g_mode_02_the_callers_identity_headers_go_before_anybody_reads_them
     .map(|filter| place(&lines, filter));
     assert!(filters.is_sorted(), "{filters:?}");
     let stripped = &lines[filters[0]..filters[1]];
-    for name in [
-        "miauserid",
-        "miausergroups",
-        "miauserproperties",
-        "client-type",
-        "isbackoffice",
-        "mia-allowed",
-        "mia-userid",
-        "mia-groups",
-        "mia-userproperties",
-        "original-request-uri",
-        "original-request-method",
-    ] {
+    for name in IDENTITY {
         assert!(stripped.contains(&format!("- remove: {name}")), "{name}");
     }
 }

@@ -2,22 +2,8 @@
 
 use std::path::Path;
 
+use super::IDENTITY;
 use crate::deployment::workspace;
-
-/// Names in which services read who the caller is (K-16), and what the gateway alone may say.
-const IDENTITY: [&str; 11] = [
-    "miauserid",
-    "miausergroups",
-    "miauserproperties",
-    "client-type",
-    "isbackoffice",
-    "mia-allowed",
-    "mia-userid",
-    "mia-groups",
-    "mia-userproperties",
-    "original-request-uri",
-    "original-request-method",
-];
 
 /// A directive, with what is between its braces if it has any.
 #[derive(Debug)]

@@ -39,6 +39,7 @@ impl DecisionStage {
         command.env("HTTP_HOST", "127.0.0.1").env("HTTP_PORT", port.number().to_string());
         command.env("CONFIGURATION_PATH", folder.path()).env("HEADERS_TO_PROXY", "authorization");
         command.env("AUTHORIZATION_HEADERS_TO_PROXY", "authorization").env("DELAY_SHUTDOWN_SECONDS", "0");
+        command.env("CUSTOM_PERMISSIONS_KEY", "permissions");
         let server = Server::start("authorization-service", command, address, folder.path()).await?;
         Ok(Self { server, address, _port: port, _folder: folder })
     }

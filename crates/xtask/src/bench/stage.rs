@@ -131,7 +131,6 @@ impl Stage {
             ("USERINFO_MODE", "local".to_owned()),
             ("USERINFO_URL", format!("http://{}/tokeninfo", self.public)),
             ("MIA_JWT_ISSUER", self.issuer.clone()),
-            ("CUSTOM_PERMISSIONS_KEY", "permissions".to_owned()),
             ("REVOCATION_FEED_URL", format!("http://{}/revocations", self.management)),
             ("REVOCATION_FEED_TOKEN_PATH", token.display().to_string()),
         ])

@@ -28,7 +28,7 @@ impl Handler {
             (b"api", Some(b"admin")) => Some(Self::ApiAdmin),
             (b"api", Some(any)) if !any.is_empty() => Some(Self::ApiAny),
             // Its rule names a verb and not ALL, so it governs this path alone (upstream contract §4.4).
-            (b"test", Some(b"management")) if name(2).is_none_or(<[u8]>::is_empty) => {
+            (b"test", Some(b"management")) if segments.iter().skip(2).all(Vec::is_empty) => {
                 Some(Self::TestManagement)
             }
             (b"test", _) => Some(Self::Test),

@@ -88,6 +88,16 @@ impl<'request> OriginalRequest<'request> {
     }
 }
 
+impl<'request> Question<'request> {
+    /// Verb and path as [`OriginalRequest`] shows them; empty if the gateway did not say which request it asks about.
+    pub(crate) fn texts(&self, max: usize) -> (Cow<'request, str>, Cow<'request, str>) {
+        match &self.original {
+            Ok(original) => (original.method_text(max), original.path_text(max)),
+            Err(_) => Default::default(),
+        }
+    }
+}
+
 #[cfg(test)]
 pub(crate) mod tests {
     use super::RequestHeaders;

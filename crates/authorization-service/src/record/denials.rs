@@ -74,10 +74,7 @@ impl KeptDenial {
         findings: &Findings,
     ) -> Self {
         let facts = question.facts.unwrap_or_default();
-        let (method, path) = question.original.as_ref().map_or_else(
-            |_| Default::default(),
-            |original| (original.method_text(MAX_TEXT), original.path_text(MAX_TEXT)),
-        );
+        let (method, path) = question.texts(MAX_TEXT);
         Self {
             id,
             at,

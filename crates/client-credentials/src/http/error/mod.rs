@@ -11,7 +11,7 @@ mod request;
 mod token;
 mod token_state;
 
-use actix_web::http::header::{ACCEPT_ENCODING, ALLOW, CACHE_CONTROL, PRAGMA, RETRY_AFTER, WWW_AUTHENTICATE};
+use actix_web::http::header::{ACCEPT_ENCODING, ALLOW, PRAGMA, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpRequest, HttpResponse};
 use common::{ErrorBody, Profile};
 use service_kit::access_log::annotate;
@@ -151,7 +151,7 @@ pub(super) fn reason(refusal: &Refusal) -> &'static str {
 impl Answer {
     fn into_response(self, refusal: &Refusal) -> HttpResponse {
         let mut response = HttpResponse::build(self.status);
-        response.insert_header((CACHE_CONTROL, "no-store")).insert_header((PRAGMA, "no-cache"));
+        response.insert_header((PRAGMA, "no-cache"));
         if let Some(challenge) = self.challenge {
             response.insert_header((WWW_AUTHENTICATE, &*challenge));
         }

@@ -1,6 +1,6 @@
 //! `/register/{client_id}` (RFC 7592): a client looks after its own registration, with the token it got there.
 
-use actix_web::http::header::{CACHE_CONTROL, PRAGMA};
+use actix_web::http::header::PRAGMA;
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use credentials::audit::{Actor, AuditAction};
@@ -71,7 +71,7 @@ async fn remove(request: &HttpRequest, deps: &Deps) -> Result<HttpResponse, Refu
     audit::acting(request, Actor::Client { id: id.clone() });
     let removal = manage_registration::remove(deps, &id, permissions);
     audit::around(request, deps, Happened::to(AuditAction::ClientDeleted, &id), removal).await?;
-    Ok(HttpResponse::NoContent().insert_header((CACHE_CONTROL, "no-store")).finish())
+    Ok(HttpResponse::NoContent().finish())
 }
 
 /// Which client the path names, and the token that is presented. A segment that is no client id is nobody's: that is told
@@ -92,10 +92,7 @@ fn information(deps: &Deps, client: &Client, token: &str) -> HttpResponse {
     members.insert("client_id_issued_at".to_owned(), json!(client.created_at.unix_seconds()));
     members.extend(management(deps, &client.id, token));
     members.extend(client.registered_metadata());
-    HttpResponse::Ok()
-        .insert_header((CACHE_CONTROL, "no-store"))
-        .insert_header((PRAGMA, "no-cache"))
-        .json(members)
+    HttpResponse::Ok().insert_header((PRAGMA, "no-cache")).json(members)
 }
 
 /// Where the registration is looked after, and with what. The URL follows from the issuer, never from what a request says

@@ -27,6 +27,7 @@ mod import;
 mod local_mode;
 mod logs;
 mod outage;
+mod pages;
 mod readme;
 mod relay;
 mod replicas;

@@ -2,6 +2,8 @@
 //! knows neither tokens nor rules.
 
 pub mod access_log;
+pub mod asking;
+pub mod bearer;
 pub mod body;
 pub mod caller;
 pub mod carried;

@@ -17,6 +17,8 @@ pub(super) fn check(checks: &Checks<'_>) -> Result<Vec<String>> {
     }
     fs::create_dir_all(&rendered)?;
     kustomizations(checks, &rendered)?;
+    let ingress = checks.workspace.join("deploy/gateway/kubernetes/ingress-nginx/ingress.yaml");
+    fs::copy(ingress, rendered.join("ingress-nginx.yaml"))?;
     let mut faults = chart(checks, &rendered)?;
 
     eprintln!("the schemas of Kubernetes");

@@ -3,6 +3,7 @@
 
 mod compose;
 mod faults;
+mod hooks;
 mod kubernetes;
 mod observability;
 mod queries;
@@ -20,6 +21,7 @@ use crate::tools::{self, run as run_quietly};
 pub(crate) fn run(workspace: &Path) -> Result<()> {
     let checks = Checks::prepare(workspace)?;
     let mut faults = kubernetes::check(&checks)?;
+    faults.extend(hooks::check(&checks)?);
     faults.extend(compose::check(&checks)?);
     faults.extend(observability::check(&checks)?);
 
@@ -73,16 +75,22 @@ impl<'run> Checks<'run> {
     }
 }
 
-/// The programs of the two Python tools, installed below `folder` if they are not there.
+/// The programs of the two Python tools, installed below `folder` if exactly they are not there.
 fn python(workspace: &Path, folder: &Path) -> Result<PathBuf> {
     let place = folder.join("python");
+    let requirements = workspace.join("tests/deploy/requirements.txt");
+    let installed = place.join("installed.txt");
+    let wanted = fs::read(&requirements)?;
+    if fs::read(&installed).is_ok_and(|there| there == wanted) {
+        return Ok(place.join("bin"));
+    }
     fs::create_dir_all(folder)?;
     run_quietly(Command::new("python3").args(["-m", "venv"]).arg(&place))
         .context("a Python environment could not be made (on Debian: install python3-venv)")?;
     let pip =
         ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--requirement"];
-    let requirements = workspace.join("tests/deploy/requirements.txt");
     run_quietly(Command::new(place.join("bin/python")).args(pip).arg(requirements))?;
+    fs::write(installed, wanted)?;
     Ok(place.join("bin"))
 }
 
@@ -92,6 +100,22 @@ fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut paths = entries.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
     paths.sort();
     Ok(paths)
+}
+
+/// Every member that is called `name`, however deep.
+fn members<'value>(content: &'value [Value], name: &str) -> Vec<&'value Value> {
+    let mut found = Vec::new();
+    for value in content {
+        match value {
+            Value::Object(object) => {
+                found.extend(object.get(name));
+                found.extend(object.values().flat_map(|member| members(std::slice::from_ref(member), name)));
+            }
+            Value::Array(items) => found.extend(members(items, name)),
+            _ => {}
+        }
+    }
+    found
 }
 
 fn output(command: &mut Command) -> Result<Vec<u8>> {

@@ -8,7 +8,7 @@ use std::process::Command;
 use anyhow::{Context, Result};
 use serde_json::Value;
 
-use super::{Checks, entries, queries};
+use super::{Checks, entries, members, queries};
 use crate::tools::{self, run as run_quietly};
 
 /// Labels that Prometheus adds, to every metric or to histograms.
@@ -105,18 +105,7 @@ fn without_steps(alerts: &BTreeSet<String>, page: &str) -> Vec<String> {
 
 /// Every text that is called `name`, however deep.
 fn texts(content: &[Value], name: &str) -> Vec<String> {
-    let mut found = Vec::new();
-    for value in content {
-        match value {
-            Value::Object(members) => {
-                found.extend(members.get(name).and_then(Value::as_str).map(str::to_owned));
-                found.extend(members.values().flat_map(|member| texts(std::slice::from_ref(member), name)));
-            }
-            Value::Array(items) => found.extend(texts(items, name)),
-            _ => {}
-        }
-    }
-    found
+    members(content, name).into_iter().filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ mod client;
 mod decision;
 mod latency;
 mod load;
-mod process;
+pub(crate) mod process;
 mod report;
 mod stage;
 mod token;

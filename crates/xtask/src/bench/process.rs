@@ -11,6 +11,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use super::load;
+pub(super) use crate::http::request;
 
 /// Enough to keep a service busy and to let a store write several uses at once.
 pub(super) const CONNECTIONS: u32 = 16;
@@ -80,13 +81,6 @@ pub(super) fn repeated(request: &[u8], count: u32) -> Vec<Vec<u8>> {
     (0..count).map(|_| request.to_vec()).collect()
 }
 
-pub(super) fn request(method: &str, target: &str, headers: &[&str], body: &str) -> Vec<u8> {
-    let headers: String = headers.iter().map(|header| format!("{header}\r\n")).collect();
-    let length = body.len();
-    format!("{method} {target} HTTP/1.1\r\nHost: bench\r\n{headers}Content-Length: {length}\r\n\r\n{body}")
-        .into_bytes()
-}
-
 /// Sends the requests; the processor time that the process took for each of them, in microseconds.
 pub(super) fn processor_time_of(process: u32, address: SocketAddr, requests: &[Vec<u8>]) -> Result<f64> {
     let before = processor_ticks(process)?;
@@ -117,7 +111,7 @@ fn ticks(process: &str, field: usize) -> Result<f64> {
 pub(super) const TICK: f64 = 10_000.0;
 
 /// The resident memory of a process, in KiB (`VmRSS` of proc_pid_status(5)).
-pub(super) fn resident_kib(process: u32) -> Result<u64> {
+pub(crate) fn resident_kib(process: u32) -> Result<u64> {
     let status = fs::read_to_string(format!("/proc/{process}/status"))?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
     Ok(line.trim().trim_end_matches(" kB").parse()?)

@@ -30,10 +30,10 @@ use self::keys::{Current, Keys};
 use self::metrics::{Extent, Judged};
 use self::revocations::{Revocations, Standing};
 use self::verified::{Verified, VerifiedTokens};
-use super::answer::{self, Reading};
 use super::download::{body_of, innermost};
 use super::proxy::Proxy;
 use super::{Cause, Nobody, Presented, UserinfoAnswer};
+use principal::Reading;
 
 pub(crate) use feed_token::FeedToken;
 pub(crate) use metrics::LocalMetrics;
@@ -263,7 +263,7 @@ impl Local {
     fn describe(&self, claims: &AccessTokenClaims) -> UserinfoAnswer {
         match serde_json::to_value(claims) {
             Ok(Value::Object(properties)) => {
-                answer::of_properties(properties, &self.settings.reading, self.clock.now())
+                principal::of_members(properties, &self.settings.reading, self.clock.now()).into()
             }
             _ => Cause::Malformed("the claims are no JSON object".to_owned()).into(),
         }

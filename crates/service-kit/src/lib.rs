@@ -31,5 +31,5 @@ pub mod variables;
 pub use clock::SystemClock;
 pub use header_names::{HeaderName, HeaderNames, is_token_byte};
 pub use random::SystemRandom;
-pub use service::{CommandFailure, Service, StartError, Telemetry, run};
+pub use service::{CommandFailure, Service, StartError, Telemetry, VERSION, run};
 pub use variables::{CommaList, Count, Problems, Secret, ServicePrefix, Variable, Vars};

@@ -88,10 +88,13 @@ pub struct Telemetry {
     pub http_port: u16,
 }
 
+/// The version of the programs, for instance `0.1.0+1a2b3c4d5e6f`: behind the `+` is the commit, if the build was told.
+pub const VERSION: &str = env!("GETTONE_VERSION");
+
 /// `main` of a service.
 #[must_use]
-pub fn run<S: Service>(version: &'static str) -> ExitCode {
-    let arguments = match S::with_commands(command(S::NAME, version)).try_get_matches() {
+pub fn run<S: Service>() -> ExitCode {
+    let arguments = match S::with_commands(command(S::NAME)).try_get_matches() {
         Ok(arguments) => arguments,
         Err(error) => {
             let _ = error.print();
@@ -148,12 +151,12 @@ async fn serve<S: Service>(config: S::Config) -> Result<(), String> {
     service.run().await.map_err(|error| format!("stopped by an error: {error}"))
 }
 
-fn command(name: &'static str, version: &'static str) -> Command {
+fn command(name: &'static str) -> Command {
     let flag = |name: &'static str, help: &'static str| {
         Arg::new(name).long(name).action(ArgAction::SetTrue).help(help)
     };
     Command::new(name)
-        .version(version)
+        .version(VERSION)
         .about("Serves until it is told to stop. Configured by environment variables alone.")
         .arg(flag("print-config", "Print every variable with its default and meaning, and exit"))
         .arg(flag(

@@ -21,6 +21,7 @@ use crate::decide::DecisionPoint;
 use crate::decide::question::RequestHeaders;
 use original::Original;
 pub(crate) use server::serve;
+use service_kit::HeaderName;
 
 const CHECK: &str = "/envoy.service.auth.v3.Authorization/Check";
 
@@ -63,7 +64,7 @@ impl Checks {
 
 /// What the gateway proves itself with is in the metadata of the call: `initial_metadata` in Envoy's configuration.
 impl RequestHeaders for MetadataMap {
-    fn values<'this>(&'this self, name: &str) -> impl Iterator<Item = &'this [u8]> {
-        self.as_ref().get_all(name).iter().map(|value| value.as_bytes())
+    fn values<'this>(&'this self, name: &HeaderName) -> impl Iterator<Item = &'this [u8]> {
+        self.as_ref().get_all(name.as_str()).iter().map(|value| value.as_bytes())
     }
 }

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes what docker-compose.yml mounts as secrets, once; existing files are kept. Needs openssl.
+# Makes what docker-compose.yml and its overlays mount as secrets, once; existing files are kept. Needs openssl.
 # The folder is closed to other users of this machine (0700). The files in it are readable (0444), because compose
 # mounts them with the owner they have here and the containers run as a user of their own.
 set -eu
@@ -12,6 +12,7 @@ cd "$folder"
 [ -f signing-key.pem ] || openssl genrsa -out signing-key.pem 2048 2>/dev/null
 [ -f bootstrap-token ] || openssl rand -hex 32 > bootstrap-token
 [ -f client-id-hash-salt ] || openssl rand -hex 128 > client-id-hash-salt
-chmod 444 signing-key.pem bootstrap-token client-id-hash-salt
+[ -f grafana-password ] || openssl rand -hex 16 > grafana-password
+chmod 444 signing-key.pem bootstrap-token client-id-hash-salt grafana-password
 
 echo "Secrets are in $(pwd)."

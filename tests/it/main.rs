@@ -25,6 +25,7 @@ mod gateways;
 mod import;
 mod local_mode;
 mod logs;
+mod pages;
 mod readme;
 mod relay;
 mod replicas;

@@ -9,12 +9,9 @@ fn main() -> Result<()> {
     let mut arguments = std::env::args().skip(1);
     let address = arguments.next().unwrap_or_default();
     let count: usize = arguments.next().and_then(|count| count.parse().ok()).unwrap_or_default();
-    // Fails if there is one already, which is the same one.
-    let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let client =
-            reqwest::Client::builder().no_proxy().tls_certs_only([]).build().map_err(Error::other)?;
+        let client = service_kit::asking::client(false).build().map_err(Error::other)?;
         let url = format!("http://{address}/userinfo");
         let ask = async || {
             for _ in 0..count / 16 {

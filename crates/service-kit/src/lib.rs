@@ -3,6 +3,8 @@
 
 mod access_line;
 pub mod access_log;
+pub mod asking;
+pub mod bearer;
 pub mod body;
 pub mod caller;
 pub mod carried;

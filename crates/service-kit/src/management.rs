@@ -9,6 +9,7 @@ use reqwest::{Method, RequestBuilder, StatusCode, Url};
 use serde_json::Value;
 use zeroize::Zeroizing;
 
+use crate::asking;
 use crate::health::local_authority;
 use crate::variables::Vars;
 
@@ -72,12 +73,8 @@ impl Management {
     ) -> Result<Self, ManagementError> {
         let base = listener(whereabouts, url, vars)?;
         let (token, token_file) = token(whereabouts, token_file, vars)?;
-        // Of no consequence if somebody was faster: all choose the same.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let http = reqwest::Client::builder()
+        let http = asking::client(base.scheme() == "https")
             .timeout(PATIENCE)
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
             .build()
             .map_err(|error| unreachable(&base, &error))?;
         Ok(Self { base, token, token_file, http })

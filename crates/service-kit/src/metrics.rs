@@ -146,10 +146,7 @@ impl MetricRegistry {
             // Only a label that writes itself could fail, and ours are texts.
             return HttpResponse::InternalServerError().finish();
         }
-        HttpResponse::Ok()
-            .insert_header((header::CONTENT_TYPE, CONTENT_TYPE))
-            .insert_header((header::CACHE_CONTROL, "no-store"))
-            .body(page)
+        HttpResponse::Ok().insert_header((header::CONTENT_TYPE, CONTENT_TYPE)).body(page)
     }
 }
 

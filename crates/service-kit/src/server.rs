@@ -95,7 +95,7 @@ pub fn serve(
             .app_data(metrics.clone())
             .app_data(room.clone())
             .app_data(traces.clone())
-            .wrap(DefaultHeaders::new().add((header::X_CONTENT_TYPE_OPTIONS, "nosniff")))
+            .wrap(safe_headers())
             .wrap(from_fn(unread_body::middleware))
             .wrap(from_fn(answers::middleware))
             .wrap(from_fn(access_log::middleware))
@@ -135,6 +135,14 @@ pub fn serve(
         .disable_signals()
         .listen("http", listener, connections)?;
     Ok(server.run())
+}
+
+/// What every answer carries unless its handler says otherwise: nobody guesses its type, and nobody keeps it. Most hold
+/// tokens, secrets or what is true at this moment only.
+fn safe_headers() -> DefaultHeaders {
+    DefaultHeaders::new()
+        .add((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
+        .add((header::CACHE_CONTROL, "no-store"))
 }
 
 /// Of so many connections, how many are kept for those who come.

@@ -15,6 +15,7 @@ use crate::document::{
     audit_event_fields, client_fields, revocation_fields, secret_fields, used_assertion_fields,
 };
 use crate::failure::{LIMIT, NO_SUCH_NAMESPACE, WAIT, code};
+use crate::layout;
 use crate::together::Together;
 use crate::{clients, replay, secrets};
 
@@ -61,6 +62,16 @@ pub enum OpenError {
          share a value and that the user of CREDENTIALS_MONGODB_URL may create indexes"
     )]
     Index { collection: String, field: &'static str, reason: String },
+    #[error(
+        "the database was written by a much newer version (layout {found}; this one can read up to {supported}); use that \
+         version or the one before it, restore a backup from before the upgrade, or use another database"
+    )]
+    Newer { found: i64, supported: i64 },
+    #[error(
+        "the layout of the database cannot be agreed on: {0}; check that the user of CREDENTIALS_MONGODB_URL may read and \
+         write the collection deployment"
+    )]
+    Layout(String),
 }
 
 impl MongoStore {
@@ -113,6 +124,8 @@ impl MongoStore {
             database,
         };
         check(&store.database).await?;
+        // Before anything is changed.
+        layout::agree(&store.deployment).await?;
         store.make_indexes().await?;
         Ok(store)
     }
@@ -165,7 +178,7 @@ async fn check(database: &Database) -> Result<(), OpenError> {
 }
 
 /// The driver's sentence, without the labels, codes and topology that it prints around it.
-fn reason(error: &Error) -> String {
+pub(crate) fn reason(error: &Error) -> String {
     let text = error.kind.to_string();
     text.split(". Topology").next().unwrap_or_default().to_owned()
 }

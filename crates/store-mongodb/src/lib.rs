@@ -13,6 +13,7 @@ mod failure;
 mod json;
 mod key_ring;
 mod keys;
+mod layout;
 mod replay;
 mod revocations;
 mod secrets;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use common::Timestamp;
 use credentials::client::ClientStore;
 use credentials::replay::{ReplayGuard, UseId};
-use mongodb::bson::{DateTime, Document, doc};
+use mongodb::bson::{Bson, DateTime, Document, doc};
 use mongodb::options::IndexOptions;
 use mongodb::{Client, Collection, Database, IndexModel};
 use store_mongodb::{MongoStore, OpenError};
@@ -86,7 +86,10 @@ mod on_mongodb {
         let database = raw(server.url()).await.client().database(&name);
         let mut names = database.list_collection_names().await.unwrap();
         names.sort();
-        assert_eq!(names, ["audit_events", "clients", "revocations", "secrets", "used_assertions"]);
+        assert_eq!(
+            names,
+            ["audit_events", "clients", "deployment", "revocations", "secrets", "used_assertions"]
+        );
         database.drop().await.unwrap();
     }
 
@@ -115,6 +118,54 @@ mod on_mongodb {
         clients.insert_many([doc! { "clientId": "a" }, doc! { "clientId": "a" }]).await.unwrap();
         let error = refusal(server.url(), "credentials").await;
         assert!(matches!(error, OpenError::Index { field: "clientId", .. }), "{error}");
+    }
+
+    async fn note_layout(url: &str, version: impl Into<Bson>) {
+        let deployment = raw(url).await.collection::<Document>("deployment");
+        let note = doc! { "$set": { "version": version.into() } };
+        deployment.update_one(doc! { "_id": "layout" }, note).upsert(true).await.unwrap();
+    }
+
+    async fn noted_layout(url: &str) -> i64 {
+        let deployment = raw(url).await.collection::<Document>("deployment");
+        let noted = deployment.find_one(doc! { "_id": "layout" }).await.unwrap().unwrap();
+        noted.get_i64("version").unwrap()
+    }
+
+    /// ADR 14: during a rolling upgrade, and after going back by one version.
+    #[tokio::test]
+    async fn a_database_of_the_next_version_is_read_written_and_left_at_its_version() {
+        let server = testkit::mongod::Database::fresh().await;
+        MongoStore::connect(server.url(), None, "credentials").await.unwrap();
+        let next = noted_layout(server.url()).await + 1;
+        note_layout(server.url(), next).await;
+        let store = MongoStore::connect(server.url(), None, "credentials").await.unwrap();
+        store.insert_new(&client("a")).await.unwrap();
+        assert_eq!(noted_layout(server.url()).await, next);
+    }
+
+    #[tokio::test]
+    async fn a_database_two_versions_newer_is_refused_and_left_alone() {
+        let server = testkit::mongod::Database::fresh().await;
+        MongoStore::connect(server.url(), None, "credentials").await.unwrap();
+        let known = noted_layout(server.url()).await;
+        note_layout(server.url(), known + 2).await;
+        let clients = raw(server.url()).await.collection::<Document>("clients");
+        clients.drop_indexes().await.unwrap();
+        let error = refusal(server.url(), "credentials").await;
+        let sentence = format!("layout {}; this one can read up to {}", known + 2, known + 1);
+        assert!(error.to_string().contains(&sentence), "{error}");
+        assert_eq!(noted_layout(server.url()).await, known + 2);
+        assert_eq!(index_names(&clients).await, ["_id_"]);
+    }
+
+    #[tokio::test]
+    async fn a_layout_that_is_no_number_is_refused() {
+        let server = testkit::mongod::Database::fresh().await;
+        note_layout(server.url(), "canary").await;
+        let error = refusal(server.url(), "credentials").await;
+        assert!(matches!(error, OpenError::Layout(_)), "{error}");
+        assert!(!error.to_string().contains("canary"), "{error}");
     }
 
     #[tokio::test]

@@ -13,8 +13,8 @@ pub enum OpenError {
     #[error("the directory {path} cannot be used: {source}; check DATA_DIR and its permissions")]
     Directory { path: PathBuf, source: io::Error },
     #[error(
-        "{path} was written by a newer version (schema {found}, this one knows {supported}); use that version, \
-             or another DATA_DIR"
+        "{path} was written by a much newer version (schema {found}; this one can read up to {supported}); use that \
+             version or the one before it, restore a backup from before the upgrade, or use another DATA_DIR"
     )]
     Newer { path: PathBuf, found: i64, supported: i64 },
     #[error(

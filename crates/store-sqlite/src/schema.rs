@@ -6,7 +6,9 @@ use rusqlite::{Connection, TransactionBehavior};
 
 use crate::failure::OpenError;
 
-/// Each entry takes a file from the version before it to its own, counted from 1. Never edit one that was released.
+/// Each entry takes a file from the version before it to its own, counted from 1. Never edit one that was released. The
+/// program before must be able to go on with the new file (ADR 14): add tables, indexes, and columns that may be left out,
+/// and take away only what no program has used since the version before.
 const MIGRATIONS: [&str; 5] = [
     "
     CREATE TABLE clients (
@@ -88,8 +90,8 @@ const MIGRATIONS: [&str; 5] = [
 /// Makes `connection` durable and its file current.
 pub(crate) fn prepare(connection: &mut Connection, path: &Path) -> Result<(), OpenError> {
     let failed = |source| OpenError::of_file(path.to_owned(), source);
-    // Before anything is changed: a newer file is left as it is.
-    refuse_newer(connection, path)?;
+    // Before anything is changed: a file of a much newer program is left as it is.
+    readable_version(connection, path)?;
     let mode: String =
         connection.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0)).map_err(failed)?;
     if mode != "wal" {
@@ -103,12 +105,15 @@ pub(crate) fn prepare(connection: &mut Connection, path: &Path) -> Result<(), Op
 
 fn migrate(connection: &mut Connection, path: &Path) -> Result<(), OpenError> {
     let failed = |source| OpenError::of_file(path.to_owned(), source);
-    if refuse_newer(connection, path)? == current() {
+    if readable_version(connection, path)? >= current() {
         return Ok(());
     }
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
     // Again, under the lock: another process may have been faster.
-    let found = refuse_newer(&transaction, path)?;
+    let found = readable_version(&transaction, path)?;
+    if found >= current() {
+        return Ok(());
+    }
     for step in MIGRATIONS.iter().skip(usize::try_from(found).unwrap_or(0)) {
         transaction.execute_batch(step).map_err(failed)?;
     }
@@ -116,12 +121,12 @@ fn migrate(connection: &mut Connection, path: &Path) -> Result<(), OpenError> {
     transaction.commit().map_err(failed)
 }
 
-/// The version of the file.
-fn refuse_newer(connection: &Connection, path: &Path) -> Result<i64, OpenError> {
+/// The version of the file, which is that of this program, an older one, or the next.
+fn readable_version(connection: &Connection, path: &Path) -> Result<i64, OpenError> {
     let found: i64 = connection
         .pragma_query_value(None, "user_version", |row| row.get(0))
         .map_err(|source| OpenError::of_file(path.to_owned(), source))?;
-    let supported = current();
+    let supported = current().saturating_add(1);
     if found > supported {
         return Err(OpenError::Newer { path: path.to_owned(), found, supported });
     }

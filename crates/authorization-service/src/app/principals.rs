@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use service_kit::{HeaderName, StartError, SystemClock};
+use service_kit::{HeaderName, StartError, SystemClock, asking};
 use url::Url;
 
 use crate::config::{Config, FeedTokenSource, LocalMode, UserinfoMode};
@@ -111,23 +111,11 @@ pub(super) fn copied_headers(config: &Config) -> impl Iterator<Item = &HeaderNam
     config.headers_to_proxy.0.iter().filter(|name| proxy::may_be_copied(name))
 }
 
-/// A client for these addresses. It does only what it is told: no redirects, no proxies from the environment, no
-/// compression.
+/// A client for these addresses.
 fn http_client(config: &Config, asked: &[&Url]) -> Result<reqwest::Client, StartError> {
-    // Fails if there is one already, which is the same one.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let mut client = reqwest::Client::builder()
-        .redirect(reqwest::redirect::Policy::none())
-        .no_proxy()
-        .referer(false)
-        .retry(reqwest::retry::never())
-        .http1_only()
+    let client = asking::client(asked.iter().any(|url| url.scheme() == "https"))
         .connect_timeout(CONNECT.min(config.userinfo_timeout_ms.0))
         .pool_idle_timeout(POOL_IDLE);
-    if asked.iter().all(|url| url.scheme() != "https") {
-        // Images without certificates can still talk plain HTTP inside a cluster.
-        client = client.tls_certs_only([]);
-    }
     client.build().map_err(|error| {
         StartError::new(format!(
             "the URLs of this configuration cannot be asked over https: {error} (are root certificates installed?)"

@@ -11,6 +11,7 @@ use reqwest::Certificate;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap};
 use serde_json::{Map, Value};
+use service_kit::asking;
 use url::{Origin, Url};
 
 use super::address::AddressPolicy;
@@ -117,16 +118,9 @@ fn key_set(body: &[u8]) -> Option<Vec<Map<String, Value>>> {
 }
 
 fn http_client(addresses: &AddressPolicy, authorities: Vec<Certificate>) -> Option<reqwest::Client> {
-    // Fails if there is one already, which is the same one.
-    let _ = rustls::crypto::ring::default_provider().install_default();
     let builder = || {
-        reqwest::Client::builder()
+        asking::client(true)
             .https_only(true)
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .referer(false)
-            .retry(reqwest::retry::never())
-            .http1_only()
             // A kept connection would be one to an address that was vetted long ago.
             .pool_max_idle_per_host(0)
             .dns_resolver(Arc::new(VettedAddresses(addresses.clone())))

@@ -17,7 +17,7 @@ use service_kit::to_the_end::to_the_end;
 use subtle::ConstantTimeEq;
 
 use super::audit::{self, Happened};
-use super::bearer::{self, BearerDefect};
+use super::bearer::{self, WrongToken};
 use super::clients::one::client_id;
 use super::error::{Refusal, respond};
 use super::{Endpoint, MANAGEMENT, source};
@@ -72,7 +72,7 @@ async fn check(request: &ServiceRequest, deps: &Deps) -> Result<(), Refusal> {
     let claims = read(request, deps, token).await?;
     annotate(request.request(), |line| line.client_id = Some(claims.sub.clone()));
     describe_token::check_revocation(deps, &claims)?;
-    let id = ClientId::parse(&claims.sub).map_err(|_| BearerDefect::Wrong)?;
+    let id = ClientId::parse(&claims.sub).map_err(|_| WrongToken)?;
     audit::acting(request.request(), Actor::Client { id: id.clone() });
     let permissions = rights(deps, &id, &claims).await?;
     let wanted = wanted_permission(request);

@@ -1,6 +1,5 @@
 //! `/registration-tokens`: initial access tokens (RFC 7591 §3), made and ended by an operator.
 
-use actix_web::http::header::CACHE_CONTROL;
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use credentials::audit::AuditAction;
@@ -39,7 +38,7 @@ async fn make(request: &HttpRequest, payload: Payload, deps: &Deps) -> Result<Ht
     let added = Happened::to_ours(AuditAction::RegistrationTokenAdded, None);
     let making = registration_tokens::make(deps, &members);
     let made = audit::around_with(request, deps, added, making, |made| Some(made.id.clone())).await?;
-    Ok(HttpResponse::Created().insert_header((CACHE_CONTROL, "no-store")).json(MadeTokenAnswer {
+    Ok(HttpResponse::Created().json(MadeTokenAnswer {
         id: &made.id,
         initial_access_token: &made.token,
         uses: made.uses,
@@ -52,5 +51,5 @@ async fn end(request: &HttpRequest, deps: &Deps) -> Result<HttpResponse, Refusal
     let retired = Happened::to_ours(AuditAction::RegistrationTokenRetired, Some(id));
     let end = async { registration_tokens::end(deps, id).await.map_err(MakeTokenError::from) };
     audit::around(request, deps, retired, end).await?;
-    Ok(HttpResponse::NoContent().insert_header((CACHE_CONTROL, "no-store")).finish())
+    Ok(HttpResponse::NoContent().finish())
 }

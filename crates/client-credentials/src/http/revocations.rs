@@ -4,7 +4,6 @@
 use std::convert::Infallible;
 
 use actix_web::http::Method;
-use actix_web::http::header::CACHE_CONTROL;
 use actix_web::web::{Bytes, Data};
 use actix_web::{HttpMessage, HttpRequest, HttpResponse};
 use common::AccessTokenClaims;
@@ -22,7 +21,7 @@ pub async fn get(request: HttpRequest, deps: Data<Deps>, status: Data<Status>) -
     let client = token.as_ref().map(|claims| claims.sub.as_str());
     let outcome = deps.revocations.reader(client, cursor).map_err(Refusal::from).map(|reader| {
         let mut answer = HttpResponse::Ok();
-        answer.content_type("text/event-stream").insert_header((CACHE_CONTROL, "no-store"));
+        answer.content_type("text/event-stream");
         // nginx would keep the events back until it has a buffer full of them.
         answer.insert_header(("X-Accel-Buffering", "no"));
         if request.method() == Method::HEAD {

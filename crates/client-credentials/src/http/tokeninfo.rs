@@ -1,6 +1,6 @@
 //! `GET /tokeninfo` (upstream contract §1.4): what a token says, if it is valid.
 
-use actix_web::http::header::{CACHE_CONTROL, HeaderValue, VARY};
+use actix_web::http::header::{HeaderValue, VARY};
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use service_kit::access_log::annotate;
@@ -30,5 +30,5 @@ async fn describe(request: &HttpRequest, deps: &Deps) -> Result<HttpResponse, Re
     let token = bearer::token(request.headers())?;
     let claims = describe_token::run(deps, token).await?;
     annotate(request, |line| line.client_id = Some(claims.sub.clone()));
-    Ok(HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(claims))
+    Ok(HttpResponse::Ok().json(claims))
 }

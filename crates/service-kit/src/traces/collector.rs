@@ -7,6 +7,7 @@ use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
 use tokio::runtime::Handle;
 
 use super::settings::OtlpEndpoint;
+use crate::asking;
 
 #[derive(Debug)]
 pub(super) struct Collector {
@@ -15,22 +16,9 @@ pub(super) struct Collector {
 }
 
 impl Collector {
-    /// It does only what it is told: no redirects, no proxies from the environment, no second tries.
     pub(super) fn new(endpoint: &OtlpEndpoint, deadline: Duration) -> reqwest::Result<Self> {
-        // Fails if there is one already, which is the same one.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let mut client = reqwest::Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .referer(false)
-            .retry(reqwest::retry::never())
-            .http1_only()
-            .timeout(deadline);
-        if !endpoint.is_tls() {
-            // Images without certificates can still talk plain HTTP inside a cluster.
-            client = client.tls_certs_only([]);
-        }
-        Ok(Self { client: client.build()?, runtime: Handle::current() })
+        let client = asking::client(endpoint.is_tls()).timeout(deadline).build()?;
+        Ok(Self { client, runtime: Handle::current() })
     }
 }
 

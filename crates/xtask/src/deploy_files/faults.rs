@@ -1,6 +1,7 @@
 //! What a valid manifest or compose file may still get wrong: each fault is a sentence that says what to do.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use serde_json::Value;
 
@@ -8,6 +9,11 @@ use serde_json::Value;
 const SERVICES: [&str; 2] = ["client-credentials", "authorization-service"];
 /// The port of the clients API and the metrics, in every file of ours.
 const MANAGEMENT_PORT: &str = "3001";
+
+const STORES_OF_THEIR_OWN: &str =
+    "has several replicas, each with a store of its own: use MongoDB, or one replica";
+const NON_STRICT_BEHIND_ENVOY: &str =
+    "answers 200 for a refusal to an Envoy, which takes that for a yes: keep strict mode";
 
 type Variables = BTreeMap<String, String>;
 
@@ -19,6 +25,7 @@ pub(super) fn of_manifests(objects: &[Value], known: &BTreeSet<String>) -> Vec<S
         match text(object, "/kind") {
             "Deployment" => of_deployment(name, object, objects, known, &mut faults),
             "Service" => of_service(name, object, &mut faults),
+            "HorizontalPodAutoscaler" => of_autoscaler(name, object, objects, &mut faults),
             "Ingress" | "HTTPRoute" if object.to_string().contains("management") => {
                 faults.push(format!(
                     "{name} leads from outside to a management port: route the public Service only"
@@ -39,8 +46,7 @@ fn of_deployment(
 ) {
     let pod = object.pointer("/spec/template/spec").unwrap_or(&Value::Null);
     let container = pod.pointer("/containers/0").unwrap_or(&Value::Null);
-    let pairs = list(container, "/env").iter().map(|one| (text(one, "/name"), text(one, "/value")));
-    let variables: Variables = pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    let variables = variables(container);
     let mut fault = |sentence: &str| faults.push(format!("{name} {sentence}"));
 
     if pod.pointer("/enableServiceLinks") != Some(&Value::Bool(false)) {
@@ -67,7 +73,7 @@ fn of_deployment(
     }
     let replicas = object.pointer("/spec/replicas").and_then(Value::as_u64).unwrap_or(1);
     if name == "client-credentials" && replicas > 1 && !is_set(&variables, "CREDENTIALS_MONGODB_URL") {
-        fault("has several replicas, each with a store of its own: use MongoDB, or one replica");
+        fault(STORES_OF_THEIR_OWN);
     }
     let is_guarded = all.iter().any(|other| {
         text(other, "/kind") == "NetworkPolicy"
@@ -77,6 +83,32 @@ fn of_deployment(
         fault("is reached by every pod: add a NetworkPolicy");
     }
     faults.extend(of_variables(&variables, known).into_iter().map(|sentence| format!("{name} {sentence}")));
+}
+
+/// What an autoscaler must not do to the embedded store.
+fn of_autoscaler(name: &str, object: &Value, all: &[Value], faults: &mut Vec<String>) {
+    let target = text(object, "/spec/scaleTargetRef/name");
+    let most = object.pointer("/spec/maxReplicas").and_then(Value::as_u64).unwrap_or(1);
+    let scaled = all
+        .iter()
+        .find(|other| text(other, "/kind") == "Deployment" && text(other, "/metadata/name") == target);
+    let Some(scaled) = scaled else {
+        return faults.push(format!("{name} scales {target}, which is not there"));
+    };
+    if scaled.pointer("/spec/replicas").is_some() {
+        faults.push(format!("{target} says how many replicas it has, and so does an autoscaler: remove one"));
+    }
+    let container = scaled.pointer("/spec/template/spec/containers/0").unwrap_or(&Value::Null);
+    let has_database = is_set(&variables(container), "CREDENTIALS_MONGODB_URL");
+    if text(container, "/name") == "client-credentials" && most > 1 && !has_database {
+        faults.push(format!("{target} {STORES_OF_THEIR_OWN}"));
+    }
+}
+
+/// What a container is told.
+fn variables(container: &Value) -> Variables {
+    let pairs = list(container, "/env").iter().map(|one| (text(one, "/name"), text(one, "/value")));
+    pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 
 fn of_service(name: &str, object: &Value, faults: &mut Vec<String>) {
@@ -89,9 +121,25 @@ fn of_service(name: &str, object: &Value, faults: &mut Vec<String>) {
     }
 }
 
-/// Of a compose project, as `docker compose config --format json` prints it.
-pub(super) fn of_compose(project: &Value, known: &BTreeSet<String>) -> Vec<String> {
+/// Of a compose project, as `docker compose config --format json` prints it. `workspace` is the folder of its files.
+pub(super) fn of_compose(project: &Value, workspace: &Path, known: &BTreeSet<String>) -> Vec<String> {
     let mut faults = Vec::new();
+    for (name, secret) in project.get("secrets").and_then(Value::as_object).into_iter().flatten() {
+        let file = Path::new(text(secret, "/file"));
+        let is_made_here = file.starts_with(workspace.join("deploy/compose/secrets"));
+        if file.starts_with(workspace) && !is_made_here {
+            faults.push(format!(
+                "the secret {name} is a file that everybody has: make one with deploy/compose/make-secrets.sh"
+            ));
+        }
+    }
+    let gateway = project.pointer("/services/gateway").unwrap_or(&Value::Null);
+    if text(gateway, "/image").contains("envoy")
+        && text(project, "/services/authorization-service/environment/AUTHORIZATION_STRICT_MODE_ENABLED")
+            == "false"
+    {
+        faults.push(NON_STRICT_BEHIND_ENVOY.to_owned());
+    }
     for name in SERVICES {
         let service = project.pointer(&format!("/services/{name}")).unwrap_or(&Value::Null);
         let environment = service.get("environment").and_then(Value::as_object).into_iter().flatten();
@@ -100,9 +148,7 @@ pub(super) fn of_compose(project: &Value, known: &BTreeSet<String>) -> Vec<Strin
             .collect();
         let copies = service.pointer("/deploy/replicas").and_then(Value::as_u64).unwrap_or(1);
         if name == "client-credentials" && copies > 1 && !is_set(&variables, "CREDENTIALS_MONGODB_URL") {
-            faults.push(format!(
-                "{name} has several replicas, each with a store of its own: use MongoDB, or one replica"
-            ));
+            faults.push(format!("{name} {STORES_OF_THEIR_OWN}"));
         }
         for port in list(service, "/ports") {
             let target = port.get("target").map(Value::to_string).unwrap_or_default();
@@ -132,9 +178,7 @@ fn of_variables(variables: &Variables, known: &BTreeSet<String>) -> Vec<String> 
     }
     let value = |name: &str| variables.get(name).map_or("", String::as_str);
     if value("AUTHORIZATION_STRICT_MODE_ENABLED") == "false" && value("ORIGINAL_REQUEST_FROM") == "path" {
-        faults.push(
-            "answers 200 for a refusal to an Envoy, which takes that for a yes: keep strict mode".to_owned(),
-        );
+        faults.push(NON_STRICT_BEHIND_ENVOY.to_owned());
     }
     faults
 }
@@ -227,6 +271,21 @@ mod tests {
                 "{place}: {faults:?}"
             );
         }
+        let autoscaler = json!({"kind": "HorizontalPodAutoscaler", "metadata": {"name": "h"}, "spec": {
+            "scaleTargetRef": {"name": "client-credentials"}, "maxReplicas": 3,
+        }});
+        let mut objects = good();
+        objects.push(autoscaler.clone());
+        objects[0]["spec"].as_object_mut().unwrap().remove("replicas");
+        assert_eq!(of_manifests(&objects, &known()), [""; 0]);
+        objects[0]["spec"]["template"]["spec"]["containers"][0]["name"] = json!("client-credentials");
+        objects[0]["spec"]["template"]["spec"]["containers"][0]["env"][0]["name"] =
+            json!("DELAY_SHUTDOWN_SECONDS");
+        assert_eq!(of_manifests(&objects, &known()).len(), 1, "an autoscaler of the embedded store");
+        let mut objects = good();
+        objects.push(autoscaler);
+        assert_eq!(of_manifests(&objects, &known()).len(), 1, "two who say how many");
+
         let mut objects = good();
         objects[2]["spec"]["type"] = json!("LoadBalancer");
         assert_eq!(of_manifests(&objects, &known()).len(), 1);
@@ -259,7 +318,28 @@ mod tests {
                 1,
             ),
         ] {
-            assert_eq!(of_compose(&project, &known()).len(), faults, "{project}");
+            assert_eq!(of_compose(&project, Path::new("/w"), &known()).len(), faults, "{project}");
+        }
+    }
+
+    #[test]
+    fn a_compose_project_has_no_secret_of_ours_and_stays_strict_behind_envoy() {
+        let project = |secret: &str, image: &str, strict: &str| {
+            json!({
+                "secrets": {"signing-key.pem": {"file": secret}},
+                "services": {
+                    "gateway": {"image": image},
+                    "authorization-service": {"environment": {"AUTHORIZATION_STRICT_MODE_ENABLED": strict}},
+                },
+            })
+        };
+        for (project, faults) in [
+            (project("/w/deploy/compose/secrets/signing-key.pem", "envoyproxy/envoy:v1.40.0", "true"), 0),
+            (project("/run/mine.pem", "nginx:1.28", "false"), 0),
+            (project("/w/deploy/demo/key.pem", "nginx:1.28", "false"), 1),
+            (project("/run/mine.pem", "envoyproxy/envoy:v1.40.0", "false"), 1),
+        ] {
+            assert_eq!(of_compose(&project, Path::new("/w"), &known()).len(), faults, "{project}");
         }
     }
 }

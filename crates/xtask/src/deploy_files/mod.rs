@@ -1,7 +1,12 @@
 //! `cargo xtask deploy-files`: what `deploy/` and docker-compose.yml hold, rendered and checked without a cluster and without
 //! containers: shape by the tools of those who define it, and by [`faults`] what must not be deployed.
 
+mod compose;
 mod faults;
+mod hooks;
+mod kubernetes;
+mod observability;
+mod queries;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -14,49 +19,21 @@ use serde_json::Value;
 use crate::tools::{self, run as run_quietly};
 
 pub(crate) fn run(workspace: &Path) -> Result<()> {
-    let kubectl = tools::KUBECTL.ready(workspace)?;
-    let compose = tools::DOCKER_COMPOSE.ready(workspace)?;
-    let hadolint = tools::HADOLINT.ready(workspace)?;
-    let folder = workspace.join("target/deploy-files");
-    let python = python(workspace, &folder)?;
-    let variables = variables(workspace)?;
-    let mut faults = Vec::new();
-
-    for kustomization in kustomizations(workspace)? {
-        let name = kustomization.strip_prefix(workspace)?.display().to_string();
-        eprintln!("{name}");
-        let rendered = folder.join("rendered.yaml");
-        fs::write(&rendered, output(Command::new(&kubectl).arg("kustomize").arg(&kustomization))?)?;
-        run_quietly(Command::new(python.join("kubernetes-validate")).arg("--strict").arg(&rendered))
-            .with_context(|| name.clone())?;
-        let to_json =
-            "import json, sys, yaml; print(json.dumps(list(yaml.safe_load_all(open(sys.argv[1])))))";
-        let json = output(Command::new(python.join("python")).args(["-c", to_json]).arg(&rendered))?;
-        let objects: Vec<Value> = serde_json::from_slice(&json)?;
-        faults.extend(
-            faults::of_manifests(&objects, &variables).into_iter().map(|fault| format!("{name}: {fault}")),
-        );
-    }
-
-    eprintln!("docker-compose.yml");
-    let file = workspace.join("docker-compose.yml");
-    let config = ["config", "--format", "json"];
-    let json = output(Command::new(&compose).arg("-f").arg(&file).args(config))?;
-    let project: Value = serde_json::from_slice(&json)?;
-    faults.extend(
-        faults::of_compose(&project, &variables)
-            .into_iter()
-            .map(|fault| format!("docker-compose.yml: {fault}")),
-    );
+    let checks = Checks::prepare(workspace)?;
+    let mut faults = kubernetes::check(&checks)?;
+    faults.extend(hooks::check(&checks)?);
+    faults.extend(compose::check(&checks)?);
+    faults.extend(observability::check(&checks)?);
 
     eprintln!("deploy/docker/Dockerfile, and how the YAML is written");
-    run_quietly(Command::new(&hadolint).arg(workspace.join("deploy/docker/Dockerfile")))?;
-    let rules = workspace.join("tests/deploy/yamllint.yaml");
-    let yamllint = Command::new(python.join("yamllint"))
+    run_quietly(
+        Command::new(tools::HADOLINT.ready(workspace)?).arg(workspace.join("deploy/docker/Dockerfile")),
+    )?;
+    let yamllint = Command::new(checks.python.join("yamllint"))
         .arg("--strict")
         .arg("-c")
-        .arg(rules)
-        .arg(&file)
+        .arg(workspace.join("tests/deploy/yamllint.yaml"))
+        .arg(workspace.join("docker-compose.yml"))
         .arg(workspace.join("deploy"))
         .output()?;
     ensure!(yamllint.status.success(), "{}", String::from_utf8_lossy(&yamllint.stdout));
@@ -65,35 +42,80 @@ pub(crate) fn run(workspace: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The programs of the two Python tools, installed below `folder` if they are not there.
+/// What every check needs.
+struct Checks<'run> {
+    workspace: &'run Path,
+    /// Where things are rendered to.
+    folder: PathBuf,
+    /// The folder of the Python programs.
+    python: PathBuf,
+    /// The names of all variables, from the page that `--print-config` is held against.
+    variables: BTreeSet<String>,
+}
+
+impl<'run> Checks<'run> {
+    fn prepare(workspace: &'run Path) -> Result<Self> {
+        let folder = workspace.join("target/deploy-files");
+        let python = python(workspace, &folder)?;
+        let page = fs::read_to_string(workspace.join("docs/configuration.md"))?;
+        let names = page.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
+        Ok(Self { workspace, folder, python, variables: names.map(str::to_owned).collect() })
+    }
+
+    /// A file of the workspace, as it is called in messages.
+    fn name(&self, path: &Path) -> String {
+        path.strip_prefix(self.workspace).unwrap_or(path).display().to_string()
+    }
+
+    /// The documents of a YAML file.
+    fn documents(&self, yaml: &Path) -> Result<Vec<Value>> {
+        let to_json = "import json, sys, yaml; print(json.dumps([d for d in yaml.safe_load_all(open(sys.argv[1])) if d]))";
+        let json = output(Command::new(self.python.join("python")).args(["-c", to_json]).arg(yaml))?;
+        Ok(serde_json::from_slice(&json)?)
+    }
+}
+
+/// The programs of the two Python tools, installed below `folder` if exactly they are not there.
 fn python(workspace: &Path, folder: &Path) -> Result<PathBuf> {
     let place = folder.join("python");
+    let requirements = workspace.join("tests/deploy/requirements.txt");
+    let installed = place.join("installed.txt");
+    let wanted = fs::read(&requirements)?;
+    if fs::read(&installed).is_ok_and(|there| there == wanted) {
+        return Ok(place.join("bin"));
+    }
     fs::create_dir_all(folder)?;
     run_quietly(Command::new("python3").args(["-m", "venv"]).arg(&place))
         .context("a Python environment could not be made (on Debian: install python3-venv)")?;
     let pip =
         ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--requirement"];
-    let requirements = workspace.join("tests/deploy/requirements.txt");
     run_quietly(Command::new(place.join("bin/python")).args(pip).arg(requirements))?;
+    fs::write(installed, wanted)?;
     Ok(place.join("bin"))
 }
 
-/// The folders that `kubectl apply -k` takes.
-fn kustomizations(workspace: &Path) -> Result<Vec<PathBuf>> {
-    let kubernetes = workspace.join("deploy/kubernetes");
-    let mut folders = vec![kubernetes.join("base")];
-    for entry in fs::read_dir(kubernetes.join("overlays"))? {
-        folders.push(entry?.path());
-    }
-    folders.sort();
-    Ok(folders)
+/// The files or folders in `folder`, in order.
+fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
+    let entries = fs::read_dir(folder).with_context(|| folder.display().to_string())?;
+    let mut paths = entries.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
+    paths.sort();
+    Ok(paths)
 }
 
-/// The names of all variables, from the page that `--print-config` is held against.
-fn variables(workspace: &Path) -> Result<BTreeSet<String>> {
-    let page = fs::read_to_string(workspace.join("docs/configuration.md"))?;
-    let names = page.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
-    Ok(names.map(str::to_owned).collect())
+/// Every member that is called `name`, however deep.
+fn members<'value>(content: &'value [Value], name: &str) -> Vec<&'value Value> {
+    let mut found = Vec::new();
+    for value in content {
+        match value {
+            Value::Object(object) => {
+                found.extend(object.get(name));
+                found.extend(object.values().flat_map(|member| members(std::slice::from_ref(member), name)));
+            }
+            Value::Array(items) => found.extend(members(items, name)),
+            _ => {}
+        }
+    }
+    found
 }
 
 fn output(command: &mut Command) -> Result<Vec<u8>> {

@@ -1,6 +1,5 @@
 //! `GET /decisions/{id}`: why a request was denied.
 
-use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse};
 use common::ErrorBody;
 
@@ -17,7 +16,5 @@ pub(super) fn get(request: &HttpRequest, point: &DecisionPoint) -> HttpResponse 
         let sentence = "No denial with this id is remembered: it may be another replica's, or too old.";
         return HttpResponse::NotFound().json(ErrorBody::new(404, "not_found", sentence));
     };
-    HttpResponse::Ok()
-        .insert_header((header::CACHE_CONTROL, "no-store"))
-        .json(explained::denial(&kept, point.rules.file()))
+    HttpResponse::Ok().json(explained::denial(&kept, point.rules.file()))
 }

@@ -1,7 +1,6 @@
 //! `GET /-/rules`: which rules are in force, and whether the file holds others that cannot be used.
 
 use actix_web::HttpResponse;
-use actix_web::http::header;
 use common::Clock;
 use service_kit::SystemClock;
 
@@ -10,7 +9,5 @@ use crate::rules_source::LiveRules;
 pub(super) const PATH: &str = "/-/rules";
 
 pub(super) fn get(rules: &LiveRules) -> HttpResponse {
-    HttpResponse::Ok()
-        .insert_header((header::CACHE_CONTROL, "no-store"))
-        .json(rules.status(SystemClock.now()))
+    HttpResponse::Ok().json(rules.status(SystemClock.now()))
 }

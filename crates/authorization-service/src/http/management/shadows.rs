@@ -1,6 +1,5 @@
 //! `GET /shadows`: requests of which a rule and its shadow expression said different things.
 
-use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::{Value, json};
 
@@ -13,7 +12,5 @@ pub(super) fn get(_: &HttpRequest, point: &DecisionPoint) -> HttpResponse {
     let kept =
         point.recorder.differences.as_ref().map(|differences| differences.newest()).unwrap_or_default();
     let differences: Vec<Value> = kept.iter().map(explained::difference).collect();
-    HttpResponse::Ok()
-        .insert_header((header::CACHE_CONTROL, "no-store"))
-        .json(json!({ "differences": differences }))
+    HttpResponse::Ok().json(json!({ "differences": differences }))
 }

@@ -2,7 +2,6 @@
 //! nobody is asked. What cannot be verified here (another issuer's token, an opaque one, cookies) and what is not known
 //! here (keys, revocations) is asked at the userinfo endpoint, if there is one.
 
-mod bearer;
 mod event_stream;
 mod feed;
 mod feed_token;
@@ -21,10 +20,10 @@ use common::{AccessTokenClaims, Clock, Profile};
 use jose::{AccessTokenRejection, ParsedAccessToken, SignatureDefect};
 use reqwest::header::ACCEPT;
 use service_kit::HeaderName;
+use service_kit::bearer::{self, BearerDefect};
 use tokio::time::{Instant, sleep, timeout};
 use url::Url;
 
-use self::bearer::NoToken;
 use self::feed::{Feed, Jitter};
 use self::keys::{Current, Keys};
 use self::metrics::{Extent, Judged};
@@ -167,9 +166,9 @@ impl Local {
         if !settings.credentials.is_empty() && !presented.has_any(&settings.credentials) {
             return Arc::new(Nobody::NotAsked.into());
         }
-        let not_here = match bearer::token(presented, &settings.authorization) {
-            Err(NoToken::Missing) => Nobody::NotAsked.into(),
-            Err(NoToken::Malformed) => Nobody::Malformed.into(),
+        let not_here = match bearer::token(presented.values(&settings.authorization)) {
+            Err(BearerDefect::Missing) => Nobody::NotAsked.into(),
+            Err(BearerDefect::Several | BearerDefect::Malformed) => Nobody::Malformed.into(),
             Ok(token) => match self.judge(token).await {
                 Ok(answer) => return answer,
                 Err(NotHere::Foreign(fault)) => {

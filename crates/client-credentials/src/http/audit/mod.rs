@@ -7,7 +7,6 @@ pub(super) use record::{Happened, acting, around, around_with, note};
 
 use std::sync::LazyLock;
 
-use actix_web::http::header::CACHE_CONTROL;
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use credentials::audit::{AuditAction, AuditEvent, AuditFilter, EventId};
@@ -52,9 +51,7 @@ async fn list(request: &HttpRequest, deps: &Deps) -> Result<HttpResponse, Refusa
     // What this replica has not stored yet is a moment old, and asked for.
     deps.audit.flush().await;
     let page = deps.stores.audit.events(&filter, before.as_ref(), limit).await.map_err(ReadAuditError)?;
-    Ok(HttpResponse::Ok()
-        .insert_header((CACHE_CONTROL, "no-store"))
-        .json(PageAnswer { events: page.events, next: page.next }))
+    Ok(HttpResponse::Ok().json(PageAnswer { events: page.events, next: page.next }))
 }
 
 /// The words of all actions, for whoever sent another one.

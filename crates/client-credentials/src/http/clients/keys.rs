@@ -1,6 +1,5 @@
 //! `/clients/{client_id}/keys`: replacing the key of a client without a gap.
 
-use actix_web::http::header::CACHE_CONTROL;
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use common::Timestamp;
@@ -78,7 +77,7 @@ async fn list(request: &HttpRequest, deps: &Deps) -> Result<HttpResponse, Refusa
     let found = administer_client_keys::list(deps, &client_id(request)?).await?;
     let keys = found.keys.iter().map(ShownKey::from).collect();
     let answer = KeysAnswer { keys, jwks_uri: found.jwks_uri.as_deref() };
-    Ok(HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(answer))
+    Ok(HttpResponse::Ok().json(answer))
 }
 
 async fn add(request: &HttpRequest, payload: Payload, deps: &Deps) -> Result<HttpResponse, Refusal> {
@@ -91,7 +90,7 @@ async fn add(request: &HttpRequest, payload: Payload, deps: &Deps) -> Result<Htt
     let happened = Happened::to(AuditAction::ClientKeyAdded, &id);
     let added = audit::around_with(request, deps, happened, addition, kid).await?;
     let shown = ClientKey::new(added, deps.clock.now());
-    Ok(HttpResponse::Created().insert_header((CACHE_CONTROL, "no-store")).json(ShownKey::from(&shown)))
+    Ok(HttpResponse::Created().json(ShownKey::from(&shown)))
 }
 
 async fn retire(request: &HttpRequest, deps: &Deps) -> Result<HttpResponse, Refusal> {
@@ -107,7 +106,7 @@ async fn retire(request: &HttpRequest, deps: &Deps) -> Result<HttpResponse, Refu
     let step = administer_client_keys::retire(deps, &operator, &id, &kid, grace.unwrap_or_default());
     let retired = Happened::to(AuditAction::ClientKeyRetired, &id).subject(&kid);
     audit::around(request, deps, retired, step).await?;
-    Ok(HttpResponse::NoContent().insert_header((CACHE_CONTROL, "no-store")).finish())
+    Ok(HttpResponse::NoContent().finish())
 }
 
 /// The key, and the grace of the others if they are to end.

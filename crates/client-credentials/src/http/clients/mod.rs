@@ -6,7 +6,6 @@ pub mod revoke_tokens;
 pub mod secrets;
 pub mod usage;
 
-use actix_web::http::header::CACHE_CONTROL;
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpMessage, HttpRequest, HttpResponse};
 use credentials::client::{Client, ClientFilter, ClientOrigin, ClientState};
@@ -67,7 +66,7 @@ async fn list(request: &HttpRequest, deps: &Deps) -> Result<HttpResponse, Refusa
     let after = query.get("after").map(|place| deps.pepper.after_of_page(place));
     let after = after.map(|client| client.ok_or(ManagementRequestDefect::After)).transpose()?;
     let page = administer_clients::list(deps, &filter(&query)?, after.as_ref(), limit).await?;
-    Ok(HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(PageAnswer {
+    Ok(HttpResponse::Ok().json(PageAnswer {
         clients: page.clients,
         next: page.next.map(|last| deps.pepper.page_after(&last)),
     }))

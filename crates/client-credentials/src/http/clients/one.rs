@@ -1,6 +1,6 @@
 //! `/clients/{client_id}`: one client.
 
-use actix_web::http::header::{CACHE_CONTROL, ETAG, IF_MATCH};
+use actix_web::http::header::{ETAG, IF_MATCH};
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use credentials::audit::AuditAction;
@@ -56,14 +56,11 @@ async fn remove(request: &HttpRequest, deps: &Deps) -> Result<HttpResponse, Refu
     let (operator, expected) = (operator(request), expected_version(request)?);
     let removal = administer_clients::remove(deps, &operator, &id, expected);
     audit::around(request, deps, Happened::to(AuditAction::ClientDeleted, &id), removal).await?;
-    Ok(HttpResponse::NoContent().insert_header((CACHE_CONTROL, "no-store")).finish())
+    Ok(HttpResponse::NoContent().finish())
 }
 
 fn shown(client: &Client) -> HttpResponse {
-    HttpResponse::Ok()
-        .insert_header((CACHE_CONTROL, "no-store"))
-        .insert_header((ETAG, format!("\"{}\"", client.version)))
-        .json(client)
+    HttpResponse::Ok().insert_header((ETAG, format!("\"{}\"", client.version))).json(client)
 }
 
 /// The client that a path names, `/clients/{client_id}` or one below it. A segment that is no client id names none.

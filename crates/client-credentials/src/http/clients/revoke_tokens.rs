@@ -1,6 +1,5 @@
 //! `POST /clients/{client_id}/revoke-tokens`: every token that a client got until now.
 
-use actix_web::http::header::CACHE_CONTROL;
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use credentials::audit::AuditAction;
@@ -26,5 +25,5 @@ async fn revoke(request: &HttpRequest, deps: &Deps) -> Result<HttpResponse, Refu
     let operator = operator(request);
     let revoked = Happened::to(AuditAction::TokenRevoked, &id).subject(ALL_TOKENS);
     audit::around(request, deps, revoked, administer_clients::revoke_tokens(deps, &operator, &id)).await?;
-    Ok(HttpResponse::NoContent().insert_header((CACHE_CONTROL, "no-store")).finish())
+    Ok(HttpResponse::NoContent().finish())
 }

@@ -1,6 +1,6 @@
 //! `/clients/{client_id}/secrets`: rotating the secret of a client.
 
-use actix_web::http::header::{CACHE_CONTROL, PRAGMA};
+use actix_web::http::header::PRAGMA;
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use common::Timestamp;
@@ -76,7 +76,7 @@ pub async fn delete(request: HttpRequest, deps: Data<Deps>) -> HttpResponse {
 async fn list(request: &HttpRequest, deps: &Deps) -> Result<HttpResponse, Refusal> {
     let secrets = administer_secrets::list(deps, &client_id(request)?).await?;
     let secrets = secrets.into_iter().map(ShownSecret::from).collect();
-    Ok(HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(SecretsAnswer { secrets }))
+    Ok(HttpResponse::Ok().json(SecretsAnswer { secrets }))
 }
 
 async fn rotate(request: &HttpRequest, payload: Payload, deps: &Deps) -> Result<HttpResponse, Refusal> {
@@ -93,10 +93,11 @@ async fn rotate(request: &HttpRequest, payload: Payload, deps: &Deps) -> Result<
     let id_of = |new: &NewSecret| Some(new.stored.id().as_str().to_owned());
     let new = audit::around_with(request, deps, added, rotation, id_of).await?;
     let secret = ShownSecret::from(new.stored);
-    Ok(HttpResponse::Created()
-        .insert_header((CACHE_CONTROL, "no-store"))
-        .insert_header((PRAGMA, "no-cache"))
-        .json(NewSecretAnswer { client_secret: &new.secret, others_end_at: new.others_end, secret }))
+    Ok(HttpResponse::Created().insert_header((PRAGMA, "no-cache")).json(NewSecretAnswer {
+        client_secret: &new.secret,
+        others_end_at: new.others_end,
+        secret,
+    }))
 }
 
 async fn remove(request: &HttpRequest, deps: &Deps) -> Result<HttpResponse, Refusal> {
@@ -107,7 +108,7 @@ async fn remove(request: &HttpRequest, deps: &Deps) -> Result<HttpResponse, Refu
     let removal = administer_secrets::remove(deps, &operator, &id, secret_id, force);
     let retired = Happened::to(AuditAction::SecretRetired, &id).subject(secret_id);
     audit::around(request, deps, retired, removal).await?;
-    Ok(HttpResponse::NoContent().insert_header((CACHE_CONTROL, "no-store")).finish())
+    Ok(HttpResponse::NoContent().finish())
 }
 
 /// How long what there was goes on.

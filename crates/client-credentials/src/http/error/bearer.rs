@@ -1,11 +1,12 @@
 //! Bearer tokens that are missing, wrong or not valid any more (RFC 6750 §3.1).
 
+use service_kit::bearer::BearerDefect;
+
 use super::answer::{
     Answer, BEARER_CHALLENGE, BEARER_CHALLENGE_BAD_REQUEST, BEARER_CHALLENGE_BAD_TOKEN, new,
     store_unavailable, too_many,
 };
 use crate::describe_token::DescribeTokenError;
-use crate::http::bearer::BearerDefect;
 use crate::rate_limit::LimitReached;
 
 pub(super) fn bearer(defect: BearerDefect) -> Answer {
@@ -22,8 +23,11 @@ pub(super) fn bearer(defect: BearerDefect) -> Answer {
         )
         .challenging(BEARER_CHALLENGE_BAD_REQUEST),
         BearerDefect::Malformed => bad_token("token_malformed"),
-        BearerDefect::Wrong => bad_token("token_wrong"),
     }
+}
+
+pub(super) fn wrong_token() -> Answer {
+    bad_token("token_wrong")
 }
 
 pub(super) fn too_many_wrong_tokens(reached: LimitReached) -> Answer {

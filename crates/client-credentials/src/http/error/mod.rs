@@ -11,14 +11,15 @@ mod request;
 mod token;
 mod token_state;
 
-use actix_web::http::header::{ACCEPT_ENCODING, ALLOW, CACHE_CONTROL, PRAGMA, RETRY_AFTER, WWW_AUTHENTICATE};
+use actix_web::http::header::{ACCEPT_ENCODING, ALLOW, PRAGMA, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpRequest, HttpResponse};
 use common::{ErrorBody, Profile};
 use service_kit::access_log::annotate;
+use service_kit::bearer::BearerDefect;
 use service_kit::body::BodyError;
 
 use super::audit::{ReadAuditError, RecordError};
-use super::bearer::BearerDefect;
+use super::bearer::WrongToken;
 use super::json_body::JsonBodyDefect;
 use super::keys::KeyRequestDefect;
 use super::management_auth::MissingPermission;
@@ -67,6 +68,8 @@ pub(super) enum Refusal {
     PatchBody(JsonBodyDefect),
     #[error(transparent)]
     Bearer(#[from] BearerDefect),
+    #[error(transparent)]
+    WrongToken(#[from] WrongToken),
     #[error(transparent)]
     TooManyWrongTokens(#[from] LimitReached),
     #[error(transparent)]
@@ -148,7 +151,7 @@ pub(super) fn reason(refusal: &Refusal) -> &'static str {
 impl Answer {
     fn into_response(self, refusal: &Refusal) -> HttpResponse {
         let mut response = HttpResponse::build(self.status);
-        response.insert_header((CACHE_CONTROL, "no-store")).insert_header((PRAGMA, "no-cache"));
+        response.insert_header((PRAGMA, "no-cache"));
         if let Some(challenge) = self.challenge {
             response.insert_header((WWW_AUTHENTICATE, &*challenge));
         }
@@ -193,6 +196,7 @@ fn answer(refusal: &Refusal, profile: Profile) -> Answer {
         Refusal::InitialTokenBody(defect) => management::token_body(*defect),
         Refusal::PatchBody(defect) => management::patch_body(*defect),
         Refusal::Bearer(defect) => bearer::bearer(*defect),
+        Refusal::WrongToken(WrongToken) => bearer::wrong_token(),
         Refusal::TooManyWrongTokens(reached) => bearer::too_many_wrong_tokens(*reached),
         Refusal::MissingPermission(MissingPermission(permission)) => bearer::missing_permission(permission),
         Refusal::ClientRequest(defect) => authentication::client_request(*defect, profile),

@@ -50,8 +50,9 @@ fn every_refusal() -> Vec<Refusal> {
             Refusal::PatchBody(defect),
         ]);
     }
-    let bearer = [BearerDefect::Missing, BearerDefect::Several, BearerDefect::Malformed, BearerDefect::Wrong];
+    let bearer = [BearerDefect::Missing, BearerDefect::Several, BearerDefect::Malformed];
     all.extend(bearer.map(Refusal::from));
+    all.push(WrongToken.into());
     all.push(MissingPermission("gettone:clients:read").into());
     let forms = [FormDefect::TooManyParameters, FormDefect::Encoding, FormDefect::Repeated];
     all.extend(forms.map(|defect| Client::Form(defect).into()));

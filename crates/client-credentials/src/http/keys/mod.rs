@@ -2,7 +2,6 @@
 
 pub mod one;
 
-use actix_web::http::header::CACHE_CONTROL;
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use credentials::audit::AuditAction;
@@ -29,9 +28,7 @@ pub enum KeyRequestDefect {
 /// Answers all keys that are not gone.
 pub async fn get(request: HttpRequest, deps: Data<Deps>) -> HttpResponse {
     let outcome = administer_keys::list(&deps).await;
-    let shown = outcome.map_err(Refusal::from).map(|keys| {
-        HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(json!({ "keys": keys }))
-    });
+    let shown = outcome.map_err(Refusal::from).map(|keys| HttpResponse::Ok().json(json!({ "keys": keys })));
     respond(&request, &deps, shown)
 }
 
@@ -53,5 +50,5 @@ async fn make(request: &HttpRequest, payload: Payload, deps: &Deps) -> Result<Ht
     let added = Happened::to_ours(AuditAction::SigningKeyAdded, None);
     let making = administer_keys::make(deps, algorithm);
     let made = audit::around_with(request, deps, added, making, |made| Some(made.kid.clone())).await?;
-    Ok(HttpResponse::Created().insert_header((CACHE_CONTROL, "no-store")).json(made))
+    Ok(HttpResponse::Created().json(made))
 }

@@ -1,6 +1,5 @@
 //! `/keys/{kid}/…`: the steps of one key.
 
-use actix_web::http::header::CACHE_CONTROL;
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use credentials::audit::AuditAction;
@@ -46,7 +45,7 @@ async fn step(
 ) -> Result<HttpResponse, Refusal> {
     let changed = Happened::to_ours(AuditAction::SigningKeyChanged, Some(kid));
     let key = audit::around(request, deps, changed, step).await?;
-    Ok(HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(key))
+    Ok(HttpResponse::Ok().json(key))
 }
 
 /// The key the path names, and the urgency that the body asks for; without a body there is none.

@@ -1,6 +1,5 @@
 //! `POST /oauth/introspect` (RFC 7662).
 
-use actix_web::http::header::CACHE_CONTROL;
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use common::AccessTokenClaims;
@@ -20,9 +19,7 @@ pub async fn post(request: HttpRequest, payload: Payload, deps: Data<Deps>) -> H
         Ok(None) => IntrospectionOutcome::Inactive,
         Err(_) => IntrospectionOutcome::Refused,
     });
-    let answer = outcome.map(|claims| {
-        HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(body(claims.as_ref()))
-    });
+    let answer = outcome.map(|claims| HttpResponse::Ok().json(body(claims.as_ref())));
     respond(&request, &deps, answer)
 }
 

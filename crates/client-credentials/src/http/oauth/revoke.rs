@@ -1,6 +1,5 @@
 //! `POST /oauth/revoke` (RFC 7009).
 
-use actix_web::http::header::CACHE_CONTROL;
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use credentials::audit::{Actor, AuditAction};
@@ -32,5 +31,5 @@ async fn revoke(request: &HttpRequest, payload: Payload, deps: &Deps) -> Result<
         audit::note(request, deps, happened);
     }
     // Nothing that tells a token that was revoked now from one that was not valid before (RFC 7009 §2.2).
-    Ok(HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).finish())
+    Ok(HttpResponse::Ok().finish())
 }

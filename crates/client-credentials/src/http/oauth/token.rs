@@ -1,6 +1,6 @@
 //! `POST /oauth/token` (RFC 6749 §3.2, upstream contract §1.3).
 
-use actix_web::http::header::{CACHE_CONTROL, PRAGMA};
+use actix_web::http::header::PRAGMA;
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use credentials::audit::{Actor, AuditAction};
@@ -75,15 +75,12 @@ async fn issue(
     audit::acting(request, Actor::Client { id: issued.client.clone() });
     let happened = Happened::to(AuditAction::TokenIssued, &issued.client).subject(&issued.jti);
     audit::note(request, deps, happened);
-    Ok(HttpResponse::Ok()
-        .insert_header((CACHE_CONTROL, "no-store"))
-        .insert_header((PRAGMA, "no-cache"))
-        .json(TokenAnswer {
-            access_token: &issued.token,
-            token_type: "Bearer",
-            expires_in: issued.expires_in_seconds,
-            scope: issued.scope.as_deref(),
-        }))
+    Ok(HttpResponse::Ok().insert_header((PRAGMA, "no-cache")).json(TokenAnswer {
+        access_token: &issued.token,
+        token_type: "Bearer",
+        expires_in: issued.expires_in_seconds,
+        scope: issued.scope.as_deref(),
+    }))
 }
 
 fn read(request: &HttpRequest, form: &Form) -> Result<TokenRequest, TokenRequestDefect> {

@@ -3,7 +3,7 @@
 
 pub mod one;
 
-use actix_web::http::header::{CACHE_CONTROL, PRAGMA};
+use actix_web::http::header::PRAGMA;
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use common::Profile;
@@ -77,10 +77,7 @@ pub(super) async fn register(
         // Upstream contract §1.1: these members and no others, in this order.
         (Registrant::Stranger, Profile::DropIn) | (Registrant::Operator(_), _) => brief_answer(&registered),
     };
-    Ok(HttpResponse::Created()
-        .insert_header((CACHE_CONTROL, "no-store"))
-        .insert_header((PRAGMA, "no-cache"))
-        .json(members))
+    Ok(HttpResponse::Created().insert_header((PRAGMA, "no-cache")).json(members))
 }
 
 /// Who the client is, and its secret if it has one. `client_secret_expires_at` 0: never.

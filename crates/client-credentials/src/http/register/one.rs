@@ -1,6 +1,6 @@
 //! `/register/{client_id}` (RFC 7592): a client looks after its own registration, with the token it got there.
 
-use actix_web::http::header::{CACHE_CONTROL, PRAGMA};
+use actix_web::http::header::PRAGMA;
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use credentials::audit::{Actor, AuditAction};
@@ -12,7 +12,7 @@ use service_kit::to_the_end::to_the_end;
 
 use crate::Deps;
 use crate::http::audit::{self, Happened};
-use crate::http::bearer::{self, BearerDefect};
+use crate::http::bearer::{self, WrongToken};
 use crate::http::error::{Refusal, respond};
 use crate::http::{json_body, source};
 use crate::manage_registration;
@@ -71,16 +71,16 @@ async fn remove(request: &HttpRequest, deps: &Deps) -> Result<HttpResponse, Refu
     audit::acting(request, Actor::Client { id: id.clone() });
     let removal = manage_registration::remove(deps, &id, permissions);
     audit::around(request, deps, Happened::to(AuditAction::ClientDeleted, &id), removal).await?;
-    Ok(HttpResponse::NoContent().insert_header((CACHE_CONTROL, "no-store")).finish())
+    Ok(HttpResponse::NoContent().finish())
 }
 
 /// Which client the path names, and the token that is presented. A segment that is no client id is nobody's: that is told
 /// like a wrong token (C-7592-09).
-fn holder(request: &HttpRequest) -> Result<(ClientId, &str), BearerDefect> {
+fn holder(request: &HttpRequest) -> Result<(ClientId, &str), Refusal> {
     let token = bearer::token(request.headers())?;
     let segment = request.uri().path().rsplit('/').next().unwrap_or_default();
     let id = form::decode_path_segment(segment).and_then(|text| ClientId::parse(&text).ok());
-    let id = id.ok_or(BearerDefect::Wrong)?;
+    let id = id.ok_or(WrongToken)?;
     annotate(request, |line| line.client_id = Some(id.to_string()));
     Ok((id, token))
 }
@@ -92,10 +92,7 @@ fn information(deps: &Deps, client: &Client, token: &str) -> HttpResponse {
     members.insert("client_id_issued_at".to_owned(), json!(client.created_at.unix_seconds()));
     members.extend(management(deps, &client.id, token));
     members.extend(client.registered_metadata());
-    HttpResponse::Ok()
-        .insert_header((CACHE_CONTROL, "no-store"))
-        .insert_header((PRAGMA, "no-cache"))
-        .json(members)
+    HttpResponse::Ok().insert_header((PRAGMA, "no-cache")).json(members)
 }
 
 /// Where the registration is looked after, and with what. The URL follows from the issuer, never from what a request says

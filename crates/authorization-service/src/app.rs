@@ -1,6 +1,8 @@
 //! Builds the service from its configuration, once, and runs it.
 
 mod principals;
+#[cfg(test)]
+mod tests;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -21,7 +23,7 @@ use crate::cli;
 use crate::config::{Config, FailureStatus, LongSecret};
 use crate::decide::DecisionPoint;
 use crate::decide::facts::FactHeaders;
-use crate::grpc::{self, Checks};
+use crate::grpc::{self, Checks, Limits};
 use crate::http::auth::{self, DecisionRoute};
 use crate::http::management;
 use crate::metrics::Metrics;
@@ -43,8 +45,7 @@ const GRPC_REST: Duration = Duration::from_secs(5);
 pub struct AuthorizationService {
     listener: TcpListener,
     management: Option<TcpListener>,
-    /// With how long a call may take.
-    grpc: Option<(TcpListener, Duration)>,
+    grpc: Option<(TcpListener, Limits)>,
     route: Arc<DecisionRoute>,
     status: Status,
     delay: Duration,
@@ -136,16 +137,16 @@ impl Service for AuthorizationService {
             .map(|port| server::bind(&config.management_host, port, "MANAGEMENT_PORT"))
             .transpose()?;
         let grpc = config.grpc_port;
-        let grpc = grpc.map(|port| server::bind(&config.grpc_host, port, "GRPC_PORT")).transpose()?.map(
-            |listener| {
-                // The decision ends before, and says why.
-                (listener, config.userinfo_timeout_ms.0.saturating_add(GRPC_REST))
-            },
-        );
+        let limits = Limits {
+            at_a_time: usize::try_from(config.max_connections.0).unwrap_or(usize::MAX),
+            // The decision ends before, and says why.
+            time: config.userinfo_timeout_ms.0.saturating_add(GRPC_REST),
+        };
+        let grpc = grpc.map(|port| server::bind(&config.grpc_host, port, "GRPC_PORT")).transpose()?;
         Ok(Self {
             listener,
             management,
-            grpc,
+            grpc: grpc.map(|listener| (listener, limits)),
             watch,
             management_token: config.management_token,
             traces,
@@ -202,15 +203,14 @@ impl Service for AuthorizationService {
         let traces = &self.traces;
         let public = server::serve(self.listener, self.max_connections, metrics.clone(), traces, routes)?;
         let mut servers: Vec<Running> = vec![public.into()];
-        if let Some((listener, time)) = self.grpc {
+        if let Some((listener, limits)) = self.grpc {
             let checks = Checks {
                 decision_point: Arc::clone(&decision_point),
                 answers: self.route.answers.clone(),
                 metrics: metrics.clone(),
                 traces: traces.clone(),
-                time,
             };
-            servers.push(grpc::serve(listener, checks)?);
+            servers.push(grpc::serve(listener, checks, self.status.clone(), limits)?);
         }
         if let Some(listener) = self.management {
             let routes =

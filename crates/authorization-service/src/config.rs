@@ -20,7 +20,7 @@ use url::Url;
 
 use crate::http::original_request::Source;
 use crate::record::log::{Scope, UserIds};
-use crate::userinfo::answer::Reading;
+use principal::Reading;
 
 pub(crate) use local_mode::{FeedTokenSource, LocalMode};
 use rules::{EncodedSlashesName, MatchingName, RepeatedSlashesName, matching, rules_file};
@@ -55,6 +55,7 @@ variables! {
         /// How those lines name a caller: `plain` is the user id, `pseudonym` a text that stands for it until the process ends.
         decision_log_user: UserIds = "plain",
         /// Connections that the listener keeps open at a time, 1 to 1000000; more wait to be accepted. Needs as many file descriptors.
+        /// Also the calls that the gRPC listener works on at a time; more are refused.
         max_connections: Count<1, 1_000_000> = "10000",
         /// Path before `/auth`, for instance `/authz`. Status routes do not have it.
         service_prefix: ServicePrefix = "/",

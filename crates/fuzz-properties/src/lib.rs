@@ -14,26 +14,30 @@ mod assertion;
 mod expression;
 mod form;
 mod id_and_secret;
+mod identity_headers;
 mod jws;
 mod public_key;
 mod registration;
 mod request_path;
 mod rules_file;
+mod userinfo;
 
 /// A property: panics if it does not hold for this input.
 pub type Property = fn(&[u8]);
 
 /// Every property, under the name of its fuzz target and corpus.
-pub const ALL: [(&str, Property); 9] = [
+pub const ALL: [(&str, Property); 11] = [
     ("assertion", assertion::check),
     ("expression", expression::check),
     ("form", form::check),
     ("id_and_secret", id_and_secret::check),
+    ("identity_headers", identity_headers::check),
     ("jws", jws::check),
     ("public_key", public_key::check),
     ("registration", registration::check),
     ("request_path", request_path::check),
     ("rules_file", rules_file::check),
+    ("userinfo", userinfo::check),
 ];
 
 /// The property of this name.

@@ -53,9 +53,11 @@ replay_each!(
     expression,
     form,
     id_and_secret,
+    identity_headers,
     jws,
     public_key,
     registration,
     request_path,
-    rules_file
+    rules_file,
+    userinfo
 );

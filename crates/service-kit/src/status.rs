@@ -68,7 +68,9 @@ impl Status {
         self.stopping.load(Ordering::Relaxed)
     }
 
-    fn is_ready(&self) -> bool {
+    /// What `/-/ready` says.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
         !self.is_stopping() && !self.warming_up.load(Ordering::Relaxed)
     }
 

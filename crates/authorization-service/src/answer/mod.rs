@@ -5,7 +5,6 @@
 use std::borrow::Cow;
 
 use access_rules::DenyReason;
-use common::headers::{MIA_ALLOWED, MIA_GROUPS, MIA_USERID, MIA_USERPROPERTIES};
 use common::{ErrorBody, Profile};
 
 use serde::Serialize;
@@ -13,7 +12,7 @@ use serde::Serialize;
 use crate::config::{FailureStatus, ResourceMetadataUrl};
 use crate::decide::Verdict;
 use crate::decide::denial::Denial;
-use crate::decide::identity::IdentityHeaders;
+use principal::IdentityHeaders;
 
 const OK: u16 = 200;
 const UNAUTHORIZED: u16 = 401;
@@ -68,6 +67,8 @@ struct RefusalBody {
 /// The id of a denial. The body may be replaced on the way; some gateways pass headers only.
 const DECISION_ID_HEADER: &str = "x-decision-id";
 
+static NOBODY: IdentityHeaders = IdentityHeaders::NOBODY;
+
 const CHALLENGE: &str = r#"Bearer realm="gettone""#;
 const CHALLENGE_INVALID_TOKEN: &str = r#"Bearer realm="gettone", error="invalid_token""#;
 const CHALLENGE_INSUFFICIENT_SCOPE: &str = r#"Bearer realm="gettone", error="insufficient_scope""#;
@@ -101,11 +102,11 @@ impl Answers {
     /// other answer to its client.
     pub(crate) fn of<'verdict>(&self, verdict: &'verdict Verdict) -> Answer<'verdict> {
         match verdict.denied {
-            None => with_identity(OK, "1", Some(&verdict.identity)),
+            None => with_identity(OK, true, Some(&verdict.identity)),
             Some(denial) => {
                 let mut answer = match self.strict {
                     true => self.refusal(denial, verdict),
-                    false => with_identity(OK, "0", Some(&verdict.identity)),
+                    false => with_identity(OK, false, Some(&verdict.identity)),
                 };
                 if let Some(id) = verdict.id {
                     answer.headers.push((DECISION_ID_HEADER, id.to_string().into()));
@@ -118,7 +119,7 @@ impl Answers {
     fn refusal<'verdict>(&self, denial: Denial, verdict: &'verdict Verdict) -> Answer<'verdict> {
         let refusal = Refusal::of(denial);
         let status = self.status(refusal);
-        let mut answer = with_identity(status, "0", None);
+        let mut answer = with_identity(status, false, None);
         if let Some(challenge) = challenge(refusal, status, verdict.token_rejected) {
             answer.headers.push(("www-authenticate", self.with_metadata(challenge, status)));
         }
@@ -164,20 +165,13 @@ impl Answers {
 
 fn with_identity<'verdict>(
     status: u16,
-    allowed: &'static str,
+    allowed: bool,
     identity: Option<&'verdict IdentityHeaders>,
 ) -> Answer<'verdict> {
-    let (user_id, groups, properties) = identity.map_or(("", "", ""), |identity| {
-        (identity.user_id.as_str(), identity.groups.as_str(), identity.properties.as_str())
-    });
+    let identity = identity.unwrap_or(&NOBODY).beside(allowed);
     let mut headers = Vec::with_capacity(8);
-    headers.extend([
-        ("cache-control", "no-store".into()),
-        (MIA_ALLOWED, allowed.into()),
-        (MIA_USERID, user_id.into()),
-        (MIA_GROUPS, groups.into()),
-        (MIA_USERPROPERTIES, properties.into()),
-    ]);
+    headers.push(("cache-control", "no-store".into()));
+    headers.extend(identity.map(|(name, value)| (name, value.into())));
     Answer { status, headers, body: None }
 }
 
@@ -211,13 +205,14 @@ mod tests {
     use std::fmt::Write;
 
     use access_rules::PathRefusal;
+    use common::headers::MIA_ALLOWED;
 
     use super::*;
     use crate::decide::Findings;
     use crate::decide::facts::ClientTypeUnclear;
-    use crate::decide::identity::Unsendable;
     use crate::decide::question::Unclear;
     use crate::record::id::DecisionId;
+    use principal::Unsendable;
 
     /// Every denial. The match makes the compiler ask for a line here when there is a new one.
     fn every_denial() -> Vec<Denial> {

@@ -9,11 +9,11 @@ use url::Url;
 use crate::config::{Config, FeedTokenSource, LocalMode, UserinfoMode};
 use crate::metrics::Metrics;
 use crate::userinfo::Principals;
-use crate::userinfo::answer::Reading;
 use crate::userinfo::breaker::Breaker;
 use crate::userinfo::local::{self, FeedToken, Local};
 use crate::userinfo::proxy::{self, Endpoint, Proxy};
 use crate::userinfo::trusted::TrustedHeaders;
+use principal::Reading;
 
 /// Below the time that common servers keep an idle connection (Node: 5 s), so that it is we who close it.
 const POOL_IDLE: Duration = Duration::from_secs(4);

@@ -3,8 +3,8 @@
 use access_rules::DenyReason;
 
 use super::facts::ClientTypeUnclear;
-use super::identity::Unsendable;
 use super::question::Unclear;
+use principal::Unsendable;
 
 /// Why a request is denied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -4,7 +4,6 @@
 
 pub(crate) mod denial;
 pub(crate) mod facts;
-pub(crate) mod identity;
 pub(crate) mod peer;
 pub(crate) mod question;
 
@@ -22,7 +21,7 @@ use crate::rules_source::{LiveRules, RulesVersion};
 use crate::userinfo::{Principals, UserinfoAnswer};
 use denial::Denial;
 use facts::FactHeaders;
-use identity::{IdentityHeaders, Unsendable};
+use principal::{IdentityHeaders, Unsendable};
 use question::{OriginalRequest, Question, RequestHeaders, Unclear};
 
 static AUTHORIZATION: HeaderName = HeaderName::from_static("authorization");

@@ -3,15 +3,22 @@
 //! answers of the HTTP face. Only this module knows gRPC.
 
 mod answer;
+mod calls;
+mod health;
 mod original;
 mod server;
 
+use std::io;
+use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 
 use envoy_types::ext_authz::v3::pb::{Authorization, CheckRequest, CheckResponse};
+use service_kit::HeaderName;
 use service_kit::access_log::{Annotations, Answered, Call};
 use service_kit::metrics::HttpMetrics;
+use service_kit::server::Running;
+use service_kit::status::Status as Readiness;
 use service_kit::traces::Traces;
 use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status};
@@ -19,9 +26,8 @@ use tonic::{Request, Response, Status};
 use crate::answer::Answers;
 use crate::decide::DecisionPoint;
 use crate::decide::question::RequestHeaders;
+use calls::Calls;
 use original::Original;
-pub(crate) use server::serve;
-use service_kit::HeaderName;
 
 const CHECK: &str = "/envoy.service.auth.v3.Authorization/Check";
 
@@ -32,8 +38,28 @@ pub(crate) struct Checks {
     pub(crate) answers: Answers,
     pub(crate) metrics: HttpMetrics,
     pub(crate) traces: Traces,
+}
+
+/// What calls may cost.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    /// Checks on their way at a time, over all connections.
+    pub(crate) at_a_time: usize,
     /// A call that is not answered by then has failed.
     pub(crate) time: Duration,
+}
+
+/// Serves calls on `listener` until told to stop. Health is that of `readiness`.
+///
+/// # Errors
+/// Those of the operating system.
+pub(crate) fn serve(
+    listener: TcpListener,
+    checks: Checks,
+    readiness: Readiness,
+    limits: Limits,
+) -> io::Result<Running> {
+    server::serve(listener, Calls::new(checks, readiness, limits.at_a_time), limits.time)
 }
 
 #[tonic::async_trait]

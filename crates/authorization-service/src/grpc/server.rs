@@ -1,4 +1,5 @@
-//! Listening for Envoy, with limits: how many connections, how many calls on each and together, how large a call, how long.
+//! Listening for Envoy, with limits: how many connections, how many calls on each, how long. How many together and how large
+//! is said in [`super::calls`].
 //! It runs on threads of its own, for every processor, as the HTTP listeners do.
 
 use std::io;
@@ -8,7 +9,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use envoy_types::ext_authz::v3::pb::AuthorizationServer;
 use futures_util::{Stream, stream};
 use service_kit::server::{DRAIN, Running};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -19,13 +19,11 @@ use tokio::time::{Sleep, sleep};
 use tonic::transport::Server;
 use tonic::transport::server::Connected;
 
-use super::Checks;
+use super::calls::Calls;
 
 /// An Envoy opens one for each of its workers, and one more for each [`CALLS_OF_A_CONNECTION`] on their way.
 const MAX_CONNECTIONS: usize = 1024;
 const CALLS_OF_A_CONNECTION: u32 = 256;
-/// The headers of a request, and what Envoy says around them. Envoy's own limit is 60 KiB unless it is raised.
-const MAX_MESSAGE: usize = 128 * 1024;
 /// Of the metadata of a call, in bytes.
 const MAX_METADATA: u32 = 16 * 1024;
 /// A connection that has not said by then that it speaks HTTP/2 is closed.
@@ -41,7 +39,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 ///
 /// # Errors
 /// If there are no threads to be had, or the listener cannot be used.
-pub(crate) fn serve(listener: TcpListener, checks: Checks) -> io::Result<Running> {
+pub(super) fn serve(listener: TcpListener, calls: Calls, time: Duration) -> io::Result<Running> {
     listener.set_nonblocking(true)?;
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -50,7 +48,7 @@ pub(crate) fn serve(listener: TcpListener, checks: Checks) -> io::Result<Running
         .enable_all()
         .build()?;
     let (stop, stopped) = watch::channel(());
-    let serving = runtime.spawn(serve_until(listener, checks, stopped));
+    let serving = runtime.spawn(serve_until(listener, calls, time, stopped));
     let threads = Threads(Some(runtime));
     let ended = async move {
         let _threads = threads;
@@ -61,12 +59,11 @@ pub(crate) fn serve(listener: TcpListener, checks: Checks) -> io::Result<Running
 
 async fn serve_until(
     listener: TcpListener,
-    checks: Checks,
+    calls: Calls,
+    time: Duration,
     mut stopped: watch::Receiver<()>,
 ) -> io::Result<()> {
     let listener = tokio::net::TcpListener::from_std(listener)?;
-    let time = checks.time;
-    let service = AuthorizationServer::new(checks).max_decoding_message_size(MAX_MESSAGE);
     let mut stopping = stopped.clone();
     let serving = Server::builder()
         .timeout(time)
@@ -74,7 +71,7 @@ async fn serve_until(
         .http2_max_header_list_size(MAX_METADATA)
         .http2_keepalive_interval(Some(PING_EVERY))
         .http2_keepalive_timeout(Some(PONG_TIME))
-        .serve_with_incoming_shutdown(service, connections(listener), async move {
+        .serve_with_incoming_shutdown(calls, connections(listener), async move {
             let _ = stopping.changed().await;
         });
     let drained = async move {

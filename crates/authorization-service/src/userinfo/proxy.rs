@@ -12,12 +12,13 @@ use service_kit::metrics::Counter;
 use service_kit::traces::Parent;
 use url::Url;
 
-use super::answer::{self, Reading, Received};
+use super::answer::{self, Received};
 use super::breaker::Breaker;
 use super::coalesce::{Coalesced, Key};
 use super::download::{body_of, innermost};
 use super::{Cause, Nobody, Presented, UserinfoAnswer};
 use crate::metrics::UserinfoMetrics;
+use principal::Reading;
 
 /// Different calls on their way at one time.
 const MAX_CALLS: usize = 1024;

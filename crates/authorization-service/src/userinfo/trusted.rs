@@ -5,8 +5,8 @@ use common::{Principal, strict_json};
 use serde_json::Map;
 use service_kit::HeaderName;
 
-use super::answer::{Reading, permissions, split_groups};
 use super::{Cause, Nobody, Presented, UserinfoAnswer};
+use principal::{Reading, permissions, split_groups};
 
 /// The headers in which the gateway says who the caller is.
 #[derive(Debug)]

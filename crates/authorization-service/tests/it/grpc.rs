@@ -27,9 +27,9 @@ use tonic::transport::Channel;
 use crate::service::Service;
 use crate::stub::{Reply, Seen, Stub};
 
-const SECRET: &str = "0123456789abcdef0123456789abcdef";
+pub(crate) const SECRET: &str = "0123456789abcdef0123456789abcdef";
 
-fn rules() -> Value {
+pub(crate) fn rules() -> Value {
     let rule = |expression: &str, public: bool| json!({"GET":{"authorization":{"expression":expression,"public":public}}});
     json!({
         "/public": rule("true", true),
@@ -44,7 +44,7 @@ fn rules() -> Value {
 }
 
 /// Answers as the token says.
-fn userinfo(seen: &Seen) -> Reply {
+pub(crate) fn userinfo(seen: &Seen) -> Reply {
     match seen.all("authorization").concat().as_str() {
         "Bearer admin" => Reply::json(&json!({"sub": "u1", "groups": ["admin", "users"], "mail": "x@y"})),
         "Bearer user" => Reply::json(&json!({"sub": "u2", "groups": []})),
@@ -58,7 +58,7 @@ fn userinfo(seen: &Seen) -> Reply {
 }
 
 /// A service, and its userinfo.
-fn start(variables: &[(&str, &str)]) -> (Service, Stub) {
+pub(crate) fn start(variables: &[(&str, &str)]) -> (Service, Stub) {
     let stub = Stub::start(userinfo);
     let url = stub.url();
     let ours = [("USERINFO_URL", url.as_str()), ("GRPC_PORT", "0"), ("USER_PROPERTIES_TO_PROXY", "mail")];
@@ -66,12 +66,12 @@ fn start(variables: &[(&str, &str)]) -> (Service, Stub) {
     (service, stub)
 }
 
-async fn connect(address: SocketAddr) -> AuthorizationClient<Channel> {
+pub(crate) async fn connect(address: SocketAddr) -> AuthorizationClient<Channel> {
     AuthorizationClient::connect(format!("http://{address}")).await.unwrap()
 }
 
 /// What Envoy sends with `encode_raw_headers`.
-fn raw(method: &str, path: &str, headers: &[(&str, &str)]) -> CheckRequest {
+pub(crate) fn raw(method: &str, path: &str, headers: &[(&str, &str)]) -> CheckRequest {
     let headers = headers.iter().map(|(name, value)| HeaderValue {
         key: (*name).to_owned(),
         raw_value: value.as_bytes().to_vec(),
@@ -87,7 +87,7 @@ fn joined(method: &str, path: &str, headers: &[(&str, &str)]) -> CheckRequest {
     about(HttpRequest { headers, ..request(method, path) })
 }
 
-fn request(method: &str, path: &str) -> HttpRequest {
+pub(crate) fn request(method: &str, path: &str) -> HttpRequest {
     HttpRequest {
         id: "1".to_owned(),
         method: method.to_owned(),
@@ -99,7 +99,7 @@ fn request(method: &str, path: &str) -> HttpRequest {
     }
 }
 
-fn about(http: HttpRequest) -> CheckRequest {
+pub(crate) fn about(http: HttpRequest) -> CheckRequest {
     let request = Request { http: Some(http), ..Request::default() };
     CheckRequest {
         attributes: Some(AttributeContext { request: Some(request), ..AttributeContext::default() }),
@@ -107,7 +107,7 @@ fn about(http: HttpRequest) -> CheckRequest {
 }
 
 /// A call, and what Envoy would do: the status that the caller sees, or 200.
-async fn status(service: &Service, check: CheckRequest) -> u16 {
+pub(crate) async fn status(service: &Service, check: CheckRequest) -> u16 {
     verdict(&call(service, check).await)
 }
 
@@ -115,7 +115,7 @@ async fn call(service: &Service, check: CheckRequest) -> CheckResponse {
     connect(service.grpc.unwrap()).await.check(check).await.unwrap().into_inner()
 }
 
-fn verdict(response: &CheckResponse) -> u16 {
+pub(crate) fn verdict(response: &CheckResponse) -> u16 {
     let code = Code::from(response.status.as_ref().unwrap().code);
     match response.http_response.as_ref().unwrap() {
         HttpResponse::OkResponse(_) => {
@@ -495,8 +495,12 @@ fn without_a_port_there_is_no_listener() {
     assert!(service.grpc.is_none());
 }
 
-/// The program, with a port for calls: both are free.
-async fn program(url: &str, folder: &TempDir) -> (ReservedPort, ReservedPort, Process) {
+/// The program, with a port for calls: both are free. Told to stop, it goes on for `delay` seconds.
+pub(crate) async fn program(
+    url: &str,
+    folder: &TempDir,
+    delay: &str,
+) -> (ReservedPort, ReservedPort, Process) {
     let grpc = ReservedPort::new();
     let (port, process) = Process::start_on_free_port(|port| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_authorization-service"));
@@ -505,7 +509,7 @@ async fn program(url: &str, folder: &TempDir) -> (ReservedPort, ReservedPort, Pr
             ("HTTP_PORT", port.number().to_string().as_str()),
             ("GRPC_HOST", "127.0.0.1"),
             ("GRPC_PORT", grpc.number().to_string().as_str()),
-            ("DELAY_SHUTDOWN_SECONDS", "0"),
+            ("DELAY_SHUTDOWN_SECONDS", delay),
             ("CONFIGURATION_PATH", folder.path().to_str().unwrap()),
             ("USERINFO_URL", url),
         ]);
@@ -527,7 +531,7 @@ async fn sigterm_lets_calls_end_and_the_log_has_their_lines() {
         let _ = opened.lock().unwrap().recv();
         Reply::json(&json!({"sub": "u1", "groups": ["admin"]}))
     });
-    let (_port, grpc, mut process) = program(&stub.url(), &folder).await;
+    let (_port, grpc, mut process) = program(&stub.url(), &folder, "0").await;
     let mut client = connect(grpc.address()).await;
     let headers = [
         ("authorization", "Bearer canary-token"),

@@ -159,7 +159,11 @@ impl Inner {
                     sender.send(event(&FeedEvent::Revocation(one.clone()), Some(number))).unwrap();
                 }
             }
-            None => sender.send(event(&FeedEvent::Snapshot(feed.revoked.clone()), None)).unwrap(),
+            // In more than one part, and at least in one.
+            None => {
+                let parts = feed.revoked.chunks(2).map(<[_]>::to_vec).chain([Vec::new()]);
+                parts.for_each(|part| sender.send(event(&FeedEvent::Snapshot(part), None)).unwrap());
+            }
         }
         sender.send(event(&FeedEvent::UpToDate, Some(feed.revoked.len()))).unwrap();
         feed.readers.push(sender);

@@ -35,6 +35,20 @@ fn what_was_revoked_before_is_known_from_the_snapshot_before_it_is_ready() {
 }
 
 #[test]
+fn c_7009_09_every_part_of_a_snapshot_counts() {
+    let issuer = Issuer::start();
+    let all = ["j1", "j2", "j3", "j4", "j5"];
+    all.iter().for_each(|jti| issuer.revoke(revocation(jti)));
+    let service = issuer.service_alone(&rules(), &[]);
+    until_ready(&service);
+    for jti in all {
+        assert_eq!(ask(&service, "/user", &token(&issuer, jti)).status, 401, "{jti}");
+    }
+    assert!(ask(&service, "/user", &token(&issuer, "j6")).allowed());
+    assert_eq!(metric(&service, "revoked_tokens"), 5.0);
+}
+
+#[test]
 fn without_a_feed_userinfo_is_asked_and_without_userinfo_nobody_knows() {
     let issuer = Issuer::start();
     issuer.break_feed();

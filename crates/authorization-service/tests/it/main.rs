@@ -15,6 +15,7 @@ mod decision_table;
 mod decisions;
 mod explain;
 mod grpc;
+mod grpc_limits;
 mod issuer;
 mod local_mode;
 mod local_mode_feed;

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use common::revocation::FeedEvent;
+use common::revocation::{FeedEvent, Part};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
@@ -19,6 +19,8 @@ pub(super) const CHANGES_KEPT: usize = 4096;
 pub(super) const READERS: usize = 64;
 /// Of these, with one and the same client: the others have some as well.
 pub(super) const READERS_OF_ONE: usize = 48;
+/// Of a snapshot: some 8 MiB of JSON, far below [`FeedEvent::LARGEST`]. So much a reader costs at a time.
+const ENTRIES_OF_A_PART: usize = 50_000;
 /// After so long without an event a reader is told that there is none.
 const HEARTBEAT: Duration = Duration::from_secs(10);
 /// How soon it is noticed that a feed is over.
@@ -55,9 +57,7 @@ pub struct Reader {
 }
 
 enum First {
-    Clients,
-    /// The tokens that expire in this minute.
-    Minute(i64),
+    OfSnapshot(Part),
     Missed(Change),
 }
 
@@ -90,10 +90,8 @@ impl Revocations {
                     .collect()
             })
         });
-        let first: VecDeque<First> = missed.unwrap_or_else(|| {
-            let minutes = known.tokens.minutes().map(First::Minute);
-            [First::Clients].into_iter().chain(minutes).collect()
-        });
+        let everything = || known.tokens.parts(ENTRIES_OF_A_PART).map(First::OfSnapshot).collect();
+        let first: VecDeque<First> = missed.unwrap_or_else(everything);
         Ok(Reader {
             revocations: Arc::clone(self),
             first,
@@ -144,9 +142,8 @@ impl Reader {
     fn first(&self, first: First) -> Sent {
         let known = self.revocations.read();
         match first {
-            First::Clients => without_cursor(FeedEvent::Snapshot(known.tokens.client_entries().collect())),
-            First::Minute(minute) => {
-                without_cursor(FeedEvent::Snapshot(known.tokens.entries_of(minute).collect()))
+            First::OfSnapshot(part) => {
+                without_cursor(FeedEvent::Snapshot(known.tokens.entries_of(part).collect()))
             }
             First::Missed(change) => self.changed(change),
         }
@@ -239,6 +236,40 @@ mod tests {
         async fn next(&mut self) -> Result<Option<Revocation>, StoreError> {
             std::future::pending().await
         }
+    }
+
+    #[tokio::test]
+    async fn a_minute_with_very_many_tokens_is_told_in_events_that_a_reader_takes() {
+        let clock = Arc::new(FakeClock::at(Timestamp::from_unix_seconds(1_800_000_000)));
+        let revocations =
+            Revocations::follow(Arc::new(Silent), None, Default::default(), clock).await.unwrap();
+        let many = 120_000;
+        let token = |number: i32| Revocation::Token {
+            // As long as ours are, of a client with the longest id. All of them are 20 MB.
+            jti: format!("017f22e2-79b0-7cc3-98c4-{number:012}"),
+            client_id: "c".repeat(64),
+            exp: 1_800_000_000,
+        };
+        {
+            let mut known = revocations.known.write().unwrap();
+            (0..many).for_each(|number| assert!(known.tokens.add(&token(number))));
+        }
+        let mut reader = revocations.reader(None, None).unwrap();
+        let mut told = std::collections::HashSet::new();
+        loop {
+            let event = reader.next(|| false).await.unwrap().event;
+            let length = event.data().unwrap().len();
+            assert!(length < FeedEvent::LARGEST / 2, "{length}");
+            match event {
+                FeedEvent::Snapshot(part) => part.into_iter().for_each(|revocation| match revocation {
+                    Revocation::Token { jti, .. } => assert!(told.insert(jti)),
+                    other => panic!("{other:?}"),
+                }),
+                FeedEvent::UpToDate => break,
+                other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!(told.len(), usize::try_from(many).unwrap());
     }
 
     #[tokio::test(start_paused = true)]

@@ -27,6 +27,9 @@ struct SnapshotPart {
 }
 
 impl FeedEvent {
+    /// A reader gives up on an event with more data than this, in bytes. A sender cuts snapshots in parts that are smaller.
+    pub const LARGEST: usize = 32 * 1024 * 1024;
+
     /// The `event` field.
     #[must_use]
     pub const fn name(&self) -> &'static str {

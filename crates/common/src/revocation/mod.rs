@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::{AccessTokenClaims, Timestamp};
 
 pub use feed::FeedEvent;
-pub use revoked_tokens::RevokedTokens;
+pub use revoked_tokens::{Part, RevokedTokens};
 
 /// One token, or all tokens that a client got up to a moment. Keyed on what a token says (`jti`) and never on its bytes:
 /// the same claims can be signed and spelled in more than one way (OWASP JWT cheat sheet).

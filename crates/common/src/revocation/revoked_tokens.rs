@@ -1,6 +1,7 @@
 //! What is revoked, in memory: asked for every token, so a look-up is two hash tables and no I/O.
 
 use std::collections::{BTreeMap, HashMap};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use super::{Revocation, issued_at};
@@ -115,28 +116,59 @@ impl RevokedTokens {
         self.clients.len()
     }
 
-    /// The minutes in which tokens expire that are revoked: what [`entries_of`](Self::entries_of) takes.
-    pub fn minutes(&self) -> impl Iterator<Item = i64> {
-        self.tokens.keys().copied()
-    }
-
-    /// The revoked tokens that expire in this minute, in no order.
-    pub fn entries_of(&self, minute: i64) -> impl Iterator<Item = Revocation> {
-        let tokens = self.tokens.get(&minute).into_iter().flat_map(|minute| &minute.tokens);
-        tokens.map(|(jti, entry)| Revocation::Token {
-            jti: jti.to_string(),
-            client_id: entry.client_id.to_string(),
-            exp: entry.exp,
+    /// All entries in parts of some `size` each. Which part an entry is in does not change while others come and go: who
+    /// takes the parts one after the other misses none that was there at the beginning.
+    pub fn parts(&self, size: usize) -> impl Iterator<Item = Part> {
+        let minutes = self.tokens.iter().map(|(minute, tokens)| (Of::Minute(*minute), tokens.tokens.len()));
+        [(Of::Clients, self.clients.len())].into_iter().chain(minutes).flat_map(move |(of, entries)| {
+            let parts = entries.div_ceil(size.max(1)).max(1) as u64;
+            (0..parts).map(move |number| Part { of, number, parts })
         })
     }
 
-    /// The entries of whole clients, in no order.
-    pub fn client_entries(&self) -> impl Iterator<Item = Revocation> {
-        self.clients.iter().map(|(client_id, entry)| Revocation::Client {
-            client_id: client_id.clone(),
-            issued_until: entry.issued_until,
-            forget_at: entry.forget_at,
-        })
+    /// The entries of a part, in no order.
+    pub fn entries_of(&self, part: Part) -> Box<dyn Iterator<Item = Revocation> + '_> {
+        match part.of {
+            Of::Clients => {
+                let clients = self.clients.iter().filter(move |(client_id, _)| part.has(client_id));
+                Box::new(clients.map(|(client_id, entry)| Revocation::Client {
+                    client_id: client_id.clone(),
+                    issued_until: entry.issued_until,
+                    forget_at: entry.forget_at,
+                }))
+            }
+            Of::Minute(minute) => {
+                let tokens = self.tokens.get(&minute).into_iter().flat_map(|minute| &minute.tokens);
+                let tokens = tokens.filter(move |(jti, _)| part.has(jti));
+                Box::new(tokens.map(|(jti, entry)| Revocation::Token {
+                    jti: jti.to_string(),
+                    client_id: entry.client_id.to_string(),
+                    exp: entry.exp,
+                }))
+            }
+        }
+    }
+}
+
+/// Some of the entries: of whole clients, or of tokens that expire in one minute.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Part {
+    of: Of,
+    number: u64,
+    parts: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Of {
+    Clients,
+    Minute(i64),
+}
+
+impl Part {
+    fn has(self, name: &str) -> bool {
+        let mut hasher = DefaultHasher::new();
+        name.hash(&mut hasher);
+        hasher.finish().checked_rem(self.parts) == Some(self.number)
     }
 }
 
@@ -224,10 +256,34 @@ mod tests {
         set.add(&token("b", NOW + 600));
         set.add(&client("client-2", NOW * 1000));
         let mut copy = RevokedTokens::default();
-        for minute in set.minutes() {
-            set.entries_of(minute).for_each(|entry| assert!(copy.add(&entry)));
+        for part in set.parts(1) {
+            set.entries_of(part).for_each(|entry| assert!(copy.add(&entry)));
         }
-        set.client_entries().for_each(|entry| assert!(copy.add(&entry)));
         assert_eq!((copy.tokens(), copy.clients()), (2, 1));
+    }
+
+    #[test]
+    fn parts_are_small_and_lose_nothing_while_others_come_and_go() {
+        let mut set = RevokedTokens::default();
+        let known: Vec<_> = (0..2_000).map(|number| token(&format!("known-{number}"), NOW)).collect();
+        known.iter().for_each(|entry| assert!(set.add(entry)));
+        (0..500).for_each(|number| assert!(set.add(&client(&format!("client-{number}"), NOW * 1000))));
+        let parts: Vec<_> = set.parts(100).collect();
+        assert_eq!(parts.len(), 20 + 5);
+        let mut taken = Vec::new();
+        for (number, part) in parts.into_iter().enumerate() {
+            let entries: Vec<_> = set.entries_of(part).collect();
+            assert!((50..200).contains(&entries.len()), "{}", entries.len());
+            taken.extend(entries);
+            // Those that were there are looked up in another table from now on, which has grown.
+            if number < 10 {
+                (0..500).for_each(|other| {
+                    set.add(&token(&format!("new-{number}-{other}"), NOW + 600));
+                });
+            }
+        }
+        assert_eq!(taken.len(), 2_500, "each once");
+        assert!(known.iter().all(|entry| taken.contains(entry)));
+        assert_eq!(RevokedTokens::default().parts(100).count(), 1, "an empty snapshot is one all the same");
     }
 }

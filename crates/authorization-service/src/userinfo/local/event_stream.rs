@@ -1,8 +1,8 @@
 //! Server-sent events, taken out of the bytes that carry them (WHATWG HTML §9.2.6). No network, and no more memory than
-//! [`LARGEST_EVENT`].
+//! [`FeedEvent::LARGEST`], for a line and for the data of one event.
 
-/// Of a line, and of the data of one event. Larger than any part of a snapshot.
-const LARGEST_EVENT: usize = 32 * 1024 * 1024;
+use common::revocation::FeedEvent;
+
 /// A longer `id` is none: it would be sent back in a header.
 const LONGEST_ID: usize = 256;
 
@@ -46,7 +46,7 @@ impl Default for EventStream {
             data: String::new(),
             has_data: false,
             id: None,
-            largest: LARGEST_EVENT,
+            largest: FeedEvent::LARGEST,
         }
     }
 }

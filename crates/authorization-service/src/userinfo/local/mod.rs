@@ -29,10 +29,10 @@ use self::keys::{Current, Keys};
 use self::metrics::{Extent, Judged};
 use self::revocations::{Revocations, Standing};
 use self::verified::{Verified, VerifiedTokens};
-use super::answer::{self, Reading};
 use super::download::{body_of, innermost};
 use super::proxy::Proxy;
 use super::{Cause, Nobody, Presented, UserinfoAnswer};
+use principal::Reading;
 
 pub(crate) use feed_token::FeedToken;
 pub(crate) use metrics::LocalMetrics;
@@ -229,7 +229,8 @@ impl Local {
             Err(fault) => return Ok(self.refused(fault)),
         };
         // As if `/tokeninfo` had answered, which shows the claims of a token that is good.
-        let answer = answer::of_properties(parsed.into_payload(), &self.settings.reading, self.clock.now());
+        let answer =
+            principal::of_members(parsed.into_payload(), &self.settings.reading, self.clock.now()).into();
         let known = Arc::new(Verified::new(claims, answer));
         if matches!(*known.answer, UserinfoAnswer::Known(_)) {
             self.tokens.insert(key, token.len(), Arc::clone(&known));

@@ -3,24 +3,25 @@
 //! G-GRP-03).
 
 use common::Principal;
+use common::headers::{MIA_ALLOWED, MIA_GROUPS, MIA_USERID, MIA_USERPROPERTIES};
 use serde_json::{Map, Value};
 
 /// A larger header would be cut or refused by somebody on the way.
-const MAX_HEADER: usize = 8 * 1024;
+pub const MAX_HEADER: usize = 8 * 1024;
 
 /// Values of `mia-userid`, `mia-groups` and `mia-userproperties`; all empty for nobody.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct IdentityHeaders {
-    pub(crate) user_id: String,
-    pub(crate) groups: String,
-    pub(crate) properties: String,
+pub struct IdentityHeaders {
+    pub user_id: String,
+    pub groups: String,
+    pub properties: String,
     /// Groups that the header cannot carry.
-    pub(crate) groups_left_out: usize,
+    pub groups_left_out: usize,
 }
 
 /// Why a principal cannot be told to the services behind the gateway.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Unsendable {
+pub enum Unsendable {
     #[error("the user id cannot be written as a header")]
     UserId,
     #[error("the groups are larger than 8 KiB")]
@@ -30,11 +31,15 @@ pub(crate) enum Unsendable {
 }
 
 impl IdentityHeaders {
+    /// Of nobody.
+    pub const NOBODY: Self =
+        Self { user_id: String::new(), groups: String::new(), properties: String::new(), groups_left_out: 0 };
+
     /// The headers of `principal`, with the properties named by `USER_PROPERTIES_TO_PROXY`.
     ///
     /// # Errors
     /// Nothing is ever cut: a principal that does not fit is not sent at all.
-    pub(crate) fn of(principal: &Principal, properties_to_proxy: &[String]) -> Result<Self, Unsendable> {
+    pub fn of(principal: &Principal, properties_to_proxy: &[String]) -> Result<Self, Unsendable> {
         if !is_plain(&principal.id) || principal.id.len() > MAX_HEADER {
             return Err(Unsendable::UserId);
         }
@@ -50,6 +55,18 @@ impl IdentityHeaders {
             return Err(Unsendable::Properties);
         }
         Ok(Self { user_id: principal.id.clone(), groups, properties, groups_left_out })
+    }
+
+    /// The headers with the decision itself. All of them are always there, if only empty, so that a gateway overwrites
+    /// what the client sent (conformance §3.0 rule 4).
+    #[must_use]
+    pub fn beside(&self, allowed: bool) -> [(&'static str, &str); 4] {
+        [
+            (MIA_ALLOWED, if allowed { "1" } else { "0" }),
+            (MIA_USERID, &self.user_id),
+            (MIA_GROUPS, &self.groups),
+            (MIA_USERPROPERTIES, &self.properties),
+        ]
     }
 }
 

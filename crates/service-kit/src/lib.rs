@@ -1,6 +1,7 @@
 //! What every process of Gettone has: variables, arguments, logs, metrics, traces, status routes, limits, shutdown, server start. It
 //! knows neither tokens nor rules.
 
+mod access_line;
 pub mod access_log;
 pub mod asking;
 pub mod bearer;
@@ -13,6 +14,7 @@ pub mod etag;
 mod header_names;
 pub mod health;
 mod kept_body;
+mod log_output;
 pub mod logging;
 pub mod management;
 pub mod metrics;

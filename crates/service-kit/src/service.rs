@@ -142,7 +142,10 @@ pub fn run<S: Service>() -> ExitCode {
             Err(error) => finish(S::NAME, Err(error.to_string())),
         };
     }
-    logging::install(telemetry.log_level, Arc::new(SystemClock));
+    let _log = match logging::install(telemetry.log_level, Arc::new(SystemClock)) {
+        Ok(log) => log,
+        Err(error) => return finish(S::NAME, Err(format!("cannot start: no thread for the log: {error}"))),
+    };
     finish(S::NAME, actix_web::rt::System::new().block_on(serve::<S>(config)))
 }
 

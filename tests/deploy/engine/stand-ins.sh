@@ -71,7 +71,7 @@ DOCKERFILE
 
 image prom/prometheus:v3.5.0 <<DOCKERFILE
 FROM debian:bookworm-slim
-RUN $install prometheus && rm -rf /var/lib/apt/lists/*
+RUN $install prometheus wget && rm -rf /var/lib/apt/lists/* && mkdir -p /prometheus && chown nobody:nogroup /prometheus
 USER nobody
 ENTRYPOINT ["/bin/prometheus"]
 DOCKERFILE

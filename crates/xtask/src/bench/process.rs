@@ -19,7 +19,7 @@ pub(super) const CONNECTIONS: u32 = 16;
 /// Requests before the measurement, so that caches are filled and connections are open.
 pub(super) const WARM_UP: u32 = 300;
 
-/// An example that prints the port it listens on. Dropped, it ends.
+/// A program that prints the port it listens on: an example of ours, or a rival. Dropped, it ends.
 pub(super) struct Example {
     child: Child,
     pub(super) address: SocketAddr,
@@ -27,11 +27,19 @@ pub(super) struct Example {
 
 impl Example {
     pub(super) fn start(built: &Path, name: &str) -> Result<Self> {
-        let path = built.join("examples").join(name);
-        let mut child = Command::new(path).stdout(Stdio::piped()).spawn().with_context(|| name.to_owned())?;
+        Self::spawn(&mut Command::new(built.join("examples").join(name))).with_context(|| name.to_owned())
+    }
+
+    /// Any program that does so.
+    pub(super) fn spawn(command: &mut Command) -> Result<Self> {
+        let mut child = command.stdout(Stdio::piped()).spawn()?;
         let mut line = String::new();
         BufReader::new(child.stdout.take().context("no output")?).read_line(&mut line)?;
         Ok(Self { child, address: SocketAddr::from((Ipv4Addr::LOCALHOST, line.trim().parse()?)) })
+    }
+
+    pub(super) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// The processor time of each of these requests, in microseconds.

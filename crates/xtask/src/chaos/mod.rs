@@ -232,8 +232,11 @@ async fn lose_in_turn(
 
 /// Nothing is lost; the memory is looked at.
 async fn watch(stage: &mut Stage, history: &History, lasts: Duration) -> Result<Vec<Memory>> {
-    let mut memory: Vec<_> =
-        stage.processes().into_iter().map(|(name, process)| Memory::of(name, process)).collect();
+    let mut memory: Vec<_> = stage
+        .processes()
+        .into_iter()
+        .map(|(name, process, metrics)| Memory::of(name, process, metrics))
+        .collect();
     let mut told = 0;
     while history.now() < lasts {
         tokio::time::sleep(LOOK).await;

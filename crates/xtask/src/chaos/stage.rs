@@ -135,12 +135,14 @@ impl Stage {
         }
     }
 
-    /// The processes whose memory is of interest: ours, and those they need.
-    pub(super) fn processes(&self) -> Vec<(String, u32)> {
-        let ours = self.tokens.iter().chain(&self.doors);
-        let ours = ours.map(|replica| (replica.name.to_owned(), replica.server.id()));
+    /// The processes whose memory is of interest: ours, and those they need; and where they tell how many tokens they keep.
+    pub(super) fn processes(&self) -> Vec<(String, u32, Option<SocketAddr>)> {
+        let tokens = self.tokens.iter().map(|replica| (replica, None));
+        let doors = self.doors.iter().map(|replica| (replica, Some(replica.management())));
+        let ours = tokens.chain(doors);
+        let ours = ours.map(|(replica, metrics)| (replica.name.to_owned(), replica.server.id(), metrics));
         let members = (1..).zip(self.cluster.process_ids());
-        ours.chain(members.map(|(place, id)| (format!("mongod-{place}"), id))).collect()
+        ours.chain(members.map(|(place, id)| (format!("mongod-{place}"), id, None))).collect()
     }
 
     /// A part gets lost.
@@ -217,6 +219,11 @@ impl Replica {
 
     fn address(&self) -> SocketAddr {
         self.port().address()
+    }
+
+    fn management(&self) -> SocketAddr {
+        let [_, management] = &self.ports;
+        management.address()
     }
 
     fn lose(&mut self, kind: Kind) {

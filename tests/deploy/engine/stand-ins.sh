@@ -66,7 +66,8 @@ DOCKERFILE
 
 image redis:7.4-bookworm <<DOCKERFILE
 FROM debian:bookworm-slim
-RUN $install redis-server && rm -rf /var/lib/apt/lists/*
+RUN $install redis-server && rm -rf /var/lib/apt/lists/* && mkdir -p /data && chown 999:999 /data
+WORKDIR /data
 DOCKERFILE
 
 image prom/prometheus:v3.5.0 <<DOCKERFILE

@@ -8,10 +8,10 @@ cd "$(dirname "$0")/secrets"
 
 answer=$(curl -fsS -X POST http://127.0.0.1:3001/clients \
   -H "Authorization: Bearer $(cat bootstrap-token)" -H 'Content-Type: application/json' \
-  -d '{"name":"authorization-service","permissions":["gettone:revocations:read"]}')
+  -d '{"client_name":"authorization-service","permissions":["gettone:revocations:read"]}')
 member() { printf '%s' "$answer" | sed "s/.*\"$1\":\"\([^\"]*\)\".*/\1/"; }
-member clientId > revocation-reader-id
-member clientSecret > revocation-reader-secret
+member client_id > revocation-reader-id
+member client_secret > revocation-reader-secret
 chmod 444 revocation-reader-id revocation-reader-secret
 
 echo "The client is $(cat revocation-reader-id); its id and its secret are in $(pwd)."

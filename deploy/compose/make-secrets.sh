@@ -12,7 +12,8 @@ cd "$folder"
 [ -f signing-key.pem ] || openssl genrsa -out signing-key.pem 2048 2>/dev/null
 [ -f bootstrap-token ] || openssl rand -hex 32 > bootstrap-token
 [ -f client-id-hash-salt ] || openssl rand -hex 128 > client-id-hash-salt
+[ -f signing-keys-encryption-key ] || openssl rand -base64 32 > signing-keys-encryption-key
 [ -f grafana-password ] || openssl rand -hex 16 > grafana-password
-chmod 444 signing-key.pem bootstrap-token client-id-hash-salt grafana-password
+chmod 444 signing-key.pem bootstrap-token client-id-hash-salt signing-keys-encryption-key grafana-password
 
 echo "Secrets are in $(pwd)."

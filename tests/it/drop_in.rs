@@ -19,7 +19,7 @@ mod on_redis {
         let address = redis.address().to_string();
         let data = tempfile::tempdir().unwrap();
         let variables = [("REDIS_HOSTS", address.as_str()), ("REDIS_PASSWORD", "hunter2")];
-        let service = TokenService::start(data.path(), &variables).await;
+        let mut service = TokenService::start(data.path(), &variables).await;
         let developer = Developer::register(&service).await;
         let endpoint = service.url("/oauth/token");
 
@@ -40,6 +40,7 @@ mod on_redis {
         redis.restart().await;
         body_of(developer.present(&endpoint, &assertion).await, 200).await;
         body_of(developer.present(&endpoint, &assertion).await, 401).await;
+        service.process.terminate().await;
         assert!(!service.process.stdout().contains("hunter2"));
     }
 

@@ -21,7 +21,7 @@ mod through_nginx {
         let management = ReservedPort::new();
         let port = management.number().to_string();
         let variables = [("MANAGEMENT_PORT", port.as_str()), ("MANAGEMENT_TOKEN", TOKEN)];
-        let decisions = DecisionService::start(&tokens.url("/tokeninfo"), &variables).await;
+        let mut decisions = DecisionService::start(&tokens.url("/tokeninfo"), &variables).await;
         let upstream = Upstream::start();
         let folder = tempfile::tempdir().unwrap();
         let (gateway, _nginx) = Process::start_on_free_port(|port| {
@@ -46,6 +46,7 @@ mod through_nginx {
         assert_eq!(refused.status(), 403);
         let id = refused.headers()["x-decision-id"].to_str().unwrap().to_owned();
 
+        decisions.process.wait_for_output(&id).await;
         let log = decisions.process.stdout();
         let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
         let line = lines.into_iter().find(|line| line["decision"]["id"] == id.as_str()).expect("its line");

@@ -4,9 +4,9 @@
 use reqwest::Response;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use testkit::relay::Relay;
 
 use crate::deployment::{DecisionService, TokenService, http, json as body_of};
-use crate::relay::Relay;
 
 pub(crate) struct House {
     pub(crate) tokens: TokenService,

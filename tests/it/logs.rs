@@ -5,7 +5,7 @@ use crate::developer::Developer;
 
 #[tokio::test]
 async fn t_log_02_no_secret_is_in_any_log() {
-    let deployment = Deployment::start().await;
+    let mut deployment = Deployment::start().await;
     let tokens = &deployment.tokens;
     let developer = Developer::register(tokens).await;
     let assertion = developer.assertion(&tokens.issuer);
@@ -45,12 +45,12 @@ async fn t_log_02_no_secret_is_in_any_log() {
     assert_eq!(question.send().await.unwrap().status(), 403);
 
     let bootstrap = tokens.bootstrap_token();
-    let logs = [
-        tokens.process.stdout(),
-        tokens.process.stderr(),
-        deployment.decisions.process.stdout(),
-        deployment.decisions.process.stderr(),
-    ];
+    let mut logs = Vec::new();
+    for process in [&mut deployment.tokens.process, &mut deployment.decisions.process] {
+        // The last lines are written before the end.
+        process.terminate().await;
+        logs.extend([process.stdout(), process.stderr()]);
+    }
     assert!(
         logs[0].contains("request completed") && logs[2].contains("request completed"),
         "the logs are there"

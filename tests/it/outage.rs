@@ -16,10 +16,10 @@ use tempfile::TempDir;
 use testkit::gateway::{self, Addresses};
 use testkit::port::ReservedPort;
 use testkit::process::{Process, Ready};
+use testkit::relay::Relay;
 
 use crate::deployment::{DecisionService, http, workspace};
 use crate::house::House;
-use crate::relay::Relay;
 use crate::scale;
 use crate::upstream::{Upstream, header};
 

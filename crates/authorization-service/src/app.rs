@@ -114,7 +114,7 @@ impl Service for AuthorizationService {
         warn_about(&config);
         let settings = config.rules();
         let rules = rules_source::start(&settings, SystemClock.now())?;
-        let version = config.service_version.as_deref().unwrap_or(env!("CARGO_PKG_VERSION"));
+        let version = config.service_version.as_deref().unwrap_or(service_kit::VERSION);
         let metrics = Metrics::new(Self::NAME, version, SystemClock.now(), &rules);
         let live = Arc::new(LiveRules::new(rules, settings.file.display().to_string()));
         let watch =

@@ -1,5 +1,5 @@
 //! The authorization service.
 
 fn main() -> std::process::ExitCode {
-    service_kit::run::<authorization_service::AuthorizationService>(env!("CARGO_PKG_VERSION"))
+    service_kit::run::<authorization_service::AuthorizationService>()
 }

@@ -224,7 +224,7 @@ impl ClientCredentials {
         let bootstrap_token = bootstrap_token(&config, &*random)?;
         let pepper = pepper(&config, &*stores.deployment, &*random).await?;
         let signing_keys = signing_keys(&config, &stores, &*random, clock.now()).await?;
-        let version = config.service_version.unwrap_or_else(|| env!("CARGO_PKG_VERSION").to_owned());
+        let version = config.service_version.unwrap_or_else(|| service_kit::VERSION.to_owned());
         let metrics = Metrics::new(Self::NAME, &version, clock.now());
         let revocations = Revocations::follow(
             Arc::clone(&stores.revocations),

@@ -1,5 +1,5 @@
 //! The client-credentials service.
 
 fn main() -> std::process::ExitCode {
-    service_kit::run::<client_credentials::ClientCredentials>(env!("CARGO_PKG_VERSION"))
+    service_kit::run::<client_credentials::ClientCredentials>()
 }

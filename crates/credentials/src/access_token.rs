@@ -2,6 +2,7 @@
 //! with our own keys only; whether it was revoked is not known here.
 
 use common::{AccessTokenClaims, Timestamp};
+use serde::Deserialize;
 use serde_json::Value;
 
 use crate::jws::Jws;
@@ -43,8 +44,7 @@ pub fn check(
     if ["aud", "client_id"].into_iter().any(|name| jws.payload().get(name) == Some(&Value::Null)) {
         return Err(TokenDefect::Claims);
     }
-    let claims: AccessTokenClaims =
-        serde_json::from_value(Value::Object(jws.payload().clone())).map_err(|_| TokenDefect::Claims)?;
+    let claims = AccessTokenClaims::deserialize(jws.payload()).map_err(|_| TokenDefect::Claims)?;
     let now = now.unix_seconds();
     if claims.iss != issuer {
         return Err(TokenDefect::Issuer);

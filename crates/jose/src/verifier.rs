@@ -8,6 +8,7 @@ use credentials::jws::{Jws, JwsDefect};
 use credentials::key::{Algorithm, PublicKey};
 use josekit::jwk::Jwk;
 use josekit::jws::{ES256, ES384, ES512, EdDSA, JwsVerifier};
+use serde_json::{Map, Value};
 
 use crate::rsa_verifier::RsaVerifier;
 use crate::{KeyDefect, public_key, verify_decoy};
@@ -193,6 +194,12 @@ impl ParsedAccessToken {
     #[must_use]
     pub fn token_type(&self) -> Option<&str> {
         self.0.token_type()
+    }
+
+    /// What it says, unverified before [`Self::verify`] as after it.
+    #[must_use]
+    pub fn into_payload(self) -> Map<String, Value> {
+        self.0.into_payload()
     }
 
     /// The claims, if the key of the issuer that its `kid` names signed them, and they are valid now by the rules of

@@ -1,15 +1,20 @@
 //! One line for each request, when it is answered (upstream contract §8; every field: `docs/logging.md`), and one count
 //! of it. Handlers add what they know with [`annotate`]; nothing else about a request is logged elsewhere.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::time::{Duration, Instant};
 
 use actix_web::body::{BodySize, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::{self, HeaderName};
 use actix_web::middleware::Next;
 use actix_web::{HttpMessage, HttpRequest};
 use opentelemetry::KeyValue;
+use tracing::Level;
 
+use crate::access_line::{AccessLine, Outcome};
+use crate::logging;
 use crate::metrics::{HttpMetrics, route_of, word_of};
 use crate::request_id::{self, RequestId};
 use crate::traces::{OnlyValue, RequestSpan, Traces};
@@ -75,8 +80,8 @@ pub async fn middleware(
     tracing::trace!(
         reqId = id,
         http.request.method = request.method().as_str(),
-        http.request.userAgent.original = header(request.request(), "user-agent"),
-        url.path = loggable_target(request.uri()),
+        http.request.userAgent.original = header(request.request(), &header::USER_AGENT),
+        url.path = &*loggable_target(request.uri()),
         "incoming request"
     );
     request.extensions_mut().insert(RequestId(id.clone()));
@@ -110,9 +115,9 @@ fn completed(
         path: request.uri().path(),
         target: loggable_target(request.uri()),
         host: hostname(request),
-        forwarded_host: header(request, "x-forwarded-host"),
-        ip: header(request, "x-forwarded-for"),
-        user_agent: header(request, "user-agent"),
+        forwarded_host: header(request, &header::X_FORWARDED_HOST),
+        ip: header(request, &header::X_FORWARDED_FOR),
+        user_agent: header(request, &header::USER_AGENT),
     };
     let answered = Answered { status: response.status().as_u16(), bytes, noted };
     write(&asked, answered, started.elapsed(), request.app_data::<HttpMetrics>(), span);
@@ -156,7 +161,7 @@ impl Call<'_> {
             method_word: "POST",
             route: self.route,
             path: self.route,
-            target: self.route.to_owned(),
+            target: self.route.into(),
             host: text("host").map(without_port),
             forwarded_host: text("x-forwarded-host"),
             ip: text("x-forwarded-for"),
@@ -174,17 +179,18 @@ impl fmt::Debug for Call<'_> {
 }
 
 /// A request, as its line and its span show it.
-struct Asked<'request> {
-    id: &'request str,
-    method: &'request str,
-    method_word: &'static str,
-    route: &'static str,
-    path: &'request str,
-    target: String,
-    host: Option<&'request str>,
-    forwarded_host: Option<&'request str>,
-    ip: Option<&'request str>,
-    user_agent: Option<&'request str>,
+pub(crate) struct Asked<'request> {
+    pub(crate) id: &'request str,
+    pub(crate) method: &'request str,
+    pub(crate) method_word: &'static str,
+    pub(crate) route: &'static str,
+    pub(crate) path: &'request str,
+    /// The path, and the names of the query.
+    pub(crate) target: Cow<'request, str>,
+    pub(crate) host: Option<&'request str>,
+    pub(crate) forwarded_host: Option<&'request str>,
+    pub(crate) ip: Option<&'request str>,
+    pub(crate) user_agent: Option<&'request str>,
 }
 
 fn write(
@@ -198,44 +204,17 @@ fn write(
     if let Some(metrics) = metrics {
         metrics.answered(asked.route, asked.method_word, status, took);
     }
-    let audit = noted.audit.as_ref();
-    let (trace_id, span_id) = span.as_ref().map(RequestSpan::ids).unzip();
+    let ids = span.as_ref().map(RequestSpan::ids);
     if let Some(span) = span.filter(RequestSpan::is_recorded) {
         let name = format!("{} {}", asked.method_word, asked.route);
         span.end(name, status, attributes(asked, status, &noted));
     }
-    macro_rules! log {
-        ($level:ident) => {
-            tracing::$level!(
-                reqId = asked.id,
-                http.request.method = asked.method,
-                http.request.userAgent.original = asked.user_agent,
-                http.response.statusCode = status,
-                http.response.body.bytes = bytes,
-                url.path = asked.target,
-                host.hostname = asked.host,
-                host.forwardedHost = asked.forwarded_host,
-                host.ip = asked.ip,
-                trace.id = trace_id,
-                span.id = span_id,
-                responseTime = took.as_secs_f64() * 1000.0,
-                client.id = noted.client_id,
-                client.target = noted.target_client,
-                decision.id = noted.decision_id,
-                decision.outcome = noted.decision,
-                decision.request = noted.asked,
-                decision.rule = noted.rule,
-                decision.reason = noted.reason,
-                error.message = noted.error,
-                audit.id = audit.map(|event| event.id.as_str()),
-                audit.action = audit.map(|event| event.action),
-                audit.actor = audit.map(|event| event.actor.as_str()),
-                audit.subject = audit.and_then(|event| event.subject.as_deref()),
-                "request completed"
-            )
-        };
-    }
-    if status >= 500 { log!(error) } else { log!(info) }
+    let level = if status >= 500 { Level::ERROR } else { Level::INFO };
+    let outcome = Outcome { status, bytes, milliseconds: took.as_secs_f64() * 1000.0 };
+    let ids = ids.as_ref().map(|(trace, span)| (trace.as_str(), span.as_str()));
+    logging::write(level, |time| {
+        AccessLine::new(logging::number_of(level), time, asked, outcome, &noted, ids)
+    });
 }
 
 /// What a span tells about its request: the semantic conventions of OpenTelemetry for HTTP, and what the line tells.
@@ -266,7 +245,7 @@ fn attributes(asked: &Asked<'_>, status: u16, noted: &Annotations) -> Vec<KeyVal
     attributes
 }
 
-fn header<'request>(request: &'request HttpRequest, name: &str) -> Option<&'request str> {
+fn header<'request>(request: &'request HttpRequest, name: &HeaderName) -> Option<&'request str> {
     request.headers().get(name).and_then(|value| value.to_str().ok()).map(cut)
 }
 
@@ -274,7 +253,7 @@ fn header<'request>(request: &'request HttpRequest, name: &str) -> Option<&'requ
 /// own.
 fn hostname(request: &HttpRequest) -> Option<&str> {
     let host = request.uri().authority().map(|authority| cut(authority.as_str()));
-    host.or_else(|| header(request, "host")).map(without_port)
+    host.or_else(|| header(request, &header::HOST)).map(without_port)
 }
 
 fn cut(text: &str) -> &str {
@@ -291,21 +270,20 @@ fn without_port(host: &str) -> &str {
 
 /// The target with the names of its query and without their values: a token in a query must not reach a log
 /// (C-6749-05, C-6750-07).
-fn loggable_target(uri: &actix_web::http::Uri) -> String {
-    let query = uri.query().map(|query| {
-        let names = query
-            .split('&')
-            .map(|pair| pair.split_once('=').map_or_else(|| "*".to_owned(), |(name, _)| format!("{name}=*")));
-        format!("?{}", names.collect::<Vec<_>>().join("&"))
-    });
-    cut(&format!("{}{}", uri.path(), query.unwrap_or_default())).to_owned()
+fn loggable_target(uri: &actix_web::http::Uri) -> Cow<'_, str> {
+    let Some(query) = uri.query() else { return cut(uri.path()).into() };
+    let names = query
+        .split('&')
+        .map(|pair| pair.split_once('=').map_or_else(|| "*".to_owned(), |(name, _)| format!("{name}=*")));
+    let target = format!("{}?{}", uri.path(), names.collect::<Vec<_>>().join("&"));
+    cut(&target).to_owned().into()
 }
 
 #[cfg(test)]
 mod tests {
     use actix_web::test::TestRequest;
 
-    use super::{MAX_SENT_TEXT, header, hostname, loggable_target, without_port};
+    use super::*;
 
     #[test]
     fn contract_8_the_hostname_is_the_host_without_its_port() {
@@ -353,9 +331,9 @@ mod tests {
             .insert_header(("user-agent", long.as_str()))
             .to_http_request();
         for text in [
-            loggable_target(request.uri()).as_str(),
+            &*loggable_target(request.uri()),
             hostname(&request).unwrap(),
-            header(&request, "user-agent").unwrap(),
+            header(&request, &header::USER_AGENT).unwrap(),
         ] {
             assert_eq!(text.len(), MAX_SENT_TEXT);
         }

@@ -29,7 +29,9 @@ pub fn token<'value>(mut values: impl Iterator<Item = &'value [u8]>) -> Result<&
         return Err(BearerDefect::Missing);
     }
     let token = std::str::from_utf8(rest.trim_ascii_start()).unwrap_or_default();
-    let legal = !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic() && byte != b',');
+    // Every byte is looked at, so that many are at a time.
+    let legal =
+        token.bytes().fold(!token.is_empty(), |all, byte| all & byte.is_ascii_graphic() & (byte != b','));
     if legal { Ok(token) } else { Err(BearerDefect::Malformed) }
 }
 

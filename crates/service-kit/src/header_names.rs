@@ -1,5 +1,6 @@
 //! Variables that name HTTP headers.
 
+use actix_web::http::header;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
@@ -7,19 +8,33 @@ use crate::CommaList;
 
 /// The name of an HTTP header, lower case (RFC 9110 §5.1).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HeaderName(String);
+pub struct HeaderName(header::HeaderName);
 
 impl HeaderName {
     /// The name, if it is one.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let is_name = !text.is_empty() && text.bytes().all(is_token_byte);
-        is_name.then(|| Self(text.to_ascii_lowercase()))
+        header::HeaderName::from_bytes(text.as_bytes()).ok().map(Self)
+    }
+
+    /// A name that is known beforehand, in lower case.
+    ///
+    /// # Panics
+    /// If it is none; for a constant, that is an error of the compiler.
+    #[must_use]
+    pub const fn from_static(name: &'static str) -> Self {
+        Self(header::HeaderName::from_static(name))
     }
 
     /// The name in lower case.
     #[must_use]
     pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+
+    /// As actix-web looks it up.
+    #[must_use]
+    pub const fn as_http(&self) -> &header::HeaderName {
         &self.0
     }
 }

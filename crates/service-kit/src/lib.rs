@@ -1,6 +1,7 @@
 //! What every process of Gettone has: variables, arguments, logs, metrics, traces, status routes, limits, shutdown, server start. It
 //! knows neither tokens nor rules.
 
+mod access_line;
 pub mod access_log;
 pub mod asking;
 pub mod bearer;
@@ -13,6 +14,7 @@ pub mod etag;
 mod header_names;
 pub mod health;
 mod kept_body;
+mod log_output;
 pub mod logging;
 pub mod management;
 pub mod metrics;
@@ -31,5 +33,5 @@ pub mod variables;
 pub use clock::SystemClock;
 pub use header_names::{HeaderName, HeaderNames, is_token_byte};
 pub use random::SystemRandom;
-pub use service::{CommandFailure, Service, StartError, Telemetry, run};
+pub use service::{CommandFailure, Service, StartError, Telemetry, VERSION, run};
 pub use variables::{CommaList, Count, Problems, Secret, ServicePrefix, Variable, Vars};

@@ -2,17 +2,19 @@
 //! output, `level` as a number, `time` in Unix milliseconds, dotted field names as nested objects.
 
 use std::fmt;
-use std::io::Write;
+use std::io::{self, Stdout};
 use std::ops::Range;
 use std::sync::Arc;
 
 use common::Clock;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::{Context, SubscriberExt};
+
+use crate::log_output::{LogOutput, Urgency};
 
 /// `LOG_LEVEL`. `fatal` is accepted for compatibility and shows errors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -40,18 +42,61 @@ impl LogLevel {
     }
 }
 
-/// Sends the log of this process to standard output. Called once, at start.
-pub fn install(level: LogLevel, clock: Arc<dyn Clock>) {
-    let lines = JsonLines { clock, level };
+/// Sends the log of this process to standard output. Called once, at start. Dropped at its end, the log is complete.
+///
+/// # Errors
+/// If the thread that writes lines cannot be started.
+pub fn install(level: LogLevel, clock: Arc<dyn Clock>) -> io::Result<Log> {
+    let output = Arc::new(LogOutput::new(io::stdout()));
+    output.run()?;
+    let lines = JsonLines { clock, level, output: Arc::clone(&output) };
     let subscriber = tracing_subscriber::registry().with(lines);
     // Fails only if a test harness installed another one first; that one then receives the events.
     let _ = tracing::subscriber::set_global_default(subscriber);
+    Ok(Log(output))
 }
+
+/// The log of this process.
+#[derive(Debug)]
+pub struct Log(Arc<LogOutput<Stdout>>);
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        self.0.write_out();
+    }
+}
+
+/// Writes a line that has a type of its own, because there are many of it. `line` makes it at a time in Unix milliseconds.
+pub(crate) fn write<L: Serialize>(level: Level, line: impl Fn(i64) -> L) {
+    tracing::dispatcher::get_default(|dispatch| {
+        if let Some(lines) = dispatch.downcast_ref::<JsonLines>()
+            && level <= lines.level.filter()
+        {
+            let mut text = Vec::with_capacity(USUAL_LINE);
+            if serde_json::to_writer(&mut text, &line(lines.clock.now().unix_millis())).is_ok() {
+                lines.put(text, level);
+            }
+        }
+    });
+}
+
+/// Bytes of a line that need no further room.
+const USUAL_LINE: usize = 768;
 
 #[derive(Debug)]
 struct JsonLines {
     clock: Arc<dyn Clock>,
     level: LogLevel,
+    output: Arc<LogOutput<Stdout>>,
+}
+
+impl JsonLines {
+    fn put(&self, mut line: Vec<u8>, level: Level) {
+        line.push(b'\n');
+        // What went wrong may be the last thing this process tells.
+        let urgency = if level <= Level::WARN { Urgency::Now } else { Urgency::Soon };
+        self.output.put(&line, urgency);
+    }
 }
 
 impl<S: Subscriber> Layer<S> for JsonLines {
@@ -67,10 +112,7 @@ impl<S: Subscriber> Layer<S> for JsonLines {
     }
 
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-        let mut line = line(event, self.clock.now().unix_millis());
-        line.push(b'\n');
-        // Nobody is left to tell if standard output is gone.
-        let _ = std::io::stdout().lock().write_all(&line);
+        self.put(line(event, self.clock.now().unix_millis()), *event.metadata().level());
     }
 }
 
@@ -92,7 +134,8 @@ fn line(event: &Event<'_>, time: i64) -> Vec<u8> {
     fields.nested()
 }
 
-const fn number_of(level: Level) -> u8 {
+/// The number of a level in a line.
+pub(crate) const fn number_of(level: Level) -> u8 {
     match level {
         Level::TRACE => 10,
         Level::DEBUG => 20,
@@ -102,8 +145,22 @@ const fn number_of(level: Level) -> u8 {
     }
 }
 
-/// Collects the fields of an event, each written as JSON at once: a line is made for every request, and a tree of its
-/// fields would cost an allocation for each of them twice.
+/// A text as a line shows it.
+pub(crate) struct LogText<'text>(pub(crate) &'text str);
+
+impl Serialize for LogText<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self(text) = self;
+        // A character has a byte at least.
+        let end = match text.len() {
+            0..=MAX_TEXT => text.len(),
+            _ => text.char_indices().nth(MAX_TEXT).map_or(text.len(), |(end, _)| end),
+        };
+        serializer.serialize_str(text.get(..end).unwrap_or_default())
+    }
+}
+
+/// Collects the fields of an event, each written as JSON at once.
 #[derive(Default)]
 struct Fields {
     values: Vec<u8>,
@@ -121,8 +178,7 @@ impl Fields {
 
     fn put_text(&mut self, field: &Field, text: &str) {
         let name = if field.name() == "message" { "msg" } else { field.name() };
-        let end = text.char_indices().nth(MAX_TEXT).map_or(text.len(), |(end, _)| end);
-        self.put(name, text.get(..end).unwrap_or_default());
+        self.put(name, LogText(text));
     }
 
     /// The fields as one JSON object; `a.b.c` is a member of `{"a":{"b":{…}}}`. Of two of one name, the later one.

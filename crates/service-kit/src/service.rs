@@ -88,10 +88,13 @@ pub struct Telemetry {
     pub http_port: u16,
 }
 
+/// The version of the programs, for instance `0.1.0+1a2b3c4d5e6f`: behind the `+` is the commit, if the build was told.
+pub const VERSION: &str = env!("GETTONE_VERSION");
+
 /// `main` of a service.
 #[must_use]
-pub fn run<S: Service>(version: &'static str) -> ExitCode {
-    let arguments = match S::with_commands(command(S::NAME, version)).try_get_matches() {
+pub fn run<S: Service>() -> ExitCode {
+    let arguments = match S::with_commands(command(S::NAME)).try_get_matches() {
         Ok(arguments) => arguments,
         Err(error) => {
             let _ = error.print();
@@ -139,7 +142,10 @@ pub fn run<S: Service>(version: &'static str) -> ExitCode {
             Err(error) => finish(S::NAME, Err(error.to_string())),
         };
     }
-    logging::install(telemetry.log_level, Arc::new(SystemClock));
+    let _log = match logging::install(telemetry.log_level, Arc::new(SystemClock)) {
+        Ok(log) => log,
+        Err(error) => return finish(S::NAME, Err(format!("cannot start: no thread for the log: {error}"))),
+    };
     finish(S::NAME, actix_web::rt::System::new().block_on(serve::<S>(config)))
 }
 
@@ -148,12 +154,12 @@ async fn serve<S: Service>(config: S::Config) -> Result<(), String> {
     service.run().await.map_err(|error| format!("stopped by an error: {error}"))
 }
 
-fn command(name: &'static str, version: &'static str) -> Command {
+fn command(name: &'static str) -> Command {
     let flag = |name: &'static str, help: &'static str| {
         Arg::new(name).long(name).action(ArgAction::SetTrue).help(help)
     };
     Command::new(name)
-        .version(version)
+        .version(VERSION)
         .about("Serves until it is told to stop. Configured by environment variables alone.")
         .arg(flag("print-config", "Print every variable with its default and meaning, and exit"))
         .arg(flag(

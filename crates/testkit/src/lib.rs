@@ -24,6 +24,7 @@ pub mod port;
 pub mod process;
 mod random;
 pub mod redis;
+pub mod relay;
 pub mod tls;
 pub mod tools;
 

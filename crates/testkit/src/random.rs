@@ -16,19 +16,30 @@ impl SeededRandom {
         Self(AtomicU64::new(seed))
     }
 
-    fn next(&self) -> u64 {
+    /// The next 64 bits.
+    #[must_use]
+    pub fn bits(&self) -> u64 {
         const GAMMA: u64 = 0x9e37_79b9_7f4a_7c15;
         let mut bits = self.0.fetch_add(GAMMA, Ordering::SeqCst).wrapping_add(GAMMA);
         bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         bits ^ (bits >> 31)
     }
+
+    /// A number below `end`, all of them equally likely as far as a test can tell.
+    ///
+    /// # Panics
+    /// If `end` is 0.
+    #[must_use]
+    pub fn below(&self, end: u64) -> u64 {
+        self.bits() % end
+    }
 }
 
 impl Random for SeededRandom {
     fn fill(&self, bytes: &mut [u8]) -> Result<(), RandomError> {
         for chunk in bytes.chunks_mut(8) {
-            chunk.copy_from_slice(&self.next().to_le_bytes()[..chunk.len()]);
+            chunk.copy_from_slice(&self.bits().to_le_bytes()[..chunk.len()]);
         }
         Ok(())
     }

@@ -2,11 +2,13 @@
 
 mod bench;
 mod cargo;
+mod chaos;
 mod conformance;
 mod demo_api;
 mod deploy_files;
 mod fuzz;
 mod gateway;
+mod http;
 mod interop;
 mod server;
 mod suite;
@@ -39,6 +41,10 @@ enum Task {
     Conformance(conformance::Options),
     /// Measure what a token or a decision costs, beside what OpenSSL and HTTP alone cost
     Bench(bench::Options),
+    /// Lose one part of a whole deployment after the other under load, and check every acknowledged write and every right
+    Chaos(chaos::Options),
+    /// The same load with nothing lost: whether the memory of the services grows
+    Soak(chaos::Options),
     /// Let OAuth libraries of others get, introspect and revoke tokens
     Interop(interop::Options),
     /// Render and check the Kubernetes manifests, the compose file and the Dockerfile, without a cluster or containers
@@ -55,6 +61,8 @@ fn main() -> ExitCode {
         Task::Fuzz(options) => fuzz::run(&workspace, &options),
         Task::Conformance(options) => conformance::run(&workspace, &options),
         Task::Bench(options) => bench::run(&workspace, &options),
+        Task::Chaos(options) => chaos::run(&workspace, &options, chaos::Manner::Chaos),
+        Task::Soak(options) => chaos::run(&workspace, &options, chaos::Manner::Soak),
         Task::Interop(options) => interop::run(&workspace, &options),
         Task::DeployFiles => deploy_files::run(&workspace),
         Task::Tools => suite::fetch_tools(&workspace),

@@ -48,6 +48,40 @@ impl Server {
         self.child.id()
     }
 
+    /// What it is called in the logs.
+    pub(crate) const fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// Whether it runs no more.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(Some(_)))
+    }
+
+    /// Ends it as a power cut would.
+    pub(crate) fn kill9(&mut self) {
+        // Fails if it has ended.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// Stops it where it is: connections stay open and nothing answers.
+    pub(crate) fn pause(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// Lets it go on.
+    pub(crate) fn resume(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    fn signal(&self, signal: Signal) {
+        if let Some(pid) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) {
+            // It may have ended by itself, for instance by the same Ctrl-C.
+            let _ = kill_process(pid, signal);
+        }
+    }
+
     async fn wait_until_it_listens(&mut self, address: SocketAddr) -> Result<()> {
         let started = Instant::now();
         while TcpStream::connect_timeout(&address, PATIENCE).is_err() {
@@ -76,10 +110,7 @@ impl Server {
 impl Drop for Server {
     /// Asks it to stop, and insists after a while. nginx ends its workers only if it is asked.
     fn drop(&mut self) {
-        if let Some(pid) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) {
-            // It may have ended by itself, for instance by the same Ctrl-C.
-            let _ = kill_process(pid, Signal::TERM);
-        }
+        self.signal(Signal::TERM);
         let asked = Instant::now();
         while asked.elapsed() < STOP_PATIENCE {
             if !matches!(self.child.try_wait(), Ok(None)) {
@@ -104,7 +135,7 @@ impl Servers {
     /// One that has ended, if there is one.
     pub(crate) fn ended(&mut self) -> Option<&'static str> {
         let mut servers = self.0.iter_mut();
-        servers.find_map(|server| matches!(server.child.try_wait(), Ok(Some(_))).then_some(server.name))
+        servers.find_map(|server| server.has_ended().then_some(server.name))
     }
 }
 

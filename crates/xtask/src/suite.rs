@@ -96,7 +96,7 @@ pub(crate) fn run(workspace: &Path, options: &Options) -> Result<()> {
 
 /// Fetches everything that the tests and `.ci/run` use.
 pub(crate) fn fetch_tools(workspace: &Path) -> Result<()> {
-    let of_the_gate = [&tools::CARGO_NEXTEST, &tools::CARGO_DENY, &tools::CARGO_FUZZ];
+    let of_the_gate = [&tools::CARGO_NEXTEST, &tools::CARGO_DENY, &tools::CARGO_SHEAR, &tools::CARGO_FUZZ];
     for tool in Component::value_variants().iter().copied().map(Component::tool).chain(of_the_gate) {
         println!("{:<14} {}", tool.binary, tool.ready(workspace)?.display());
     }

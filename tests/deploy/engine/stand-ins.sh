@@ -40,6 +40,19 @@ COPY lib /usr/local/lib
 ENV CARGO_HOME=/usr/local/cargo
 DOCKERFILE
 
+image gcr.io/distroless/cc-debian12:nonroot <<DOCKERFILE
+FROM debian:bookworm-slim AS files
+RUN $install ca-certificates && rm -rf /var/lib/apt/lists/*
+FROM scratch
+COPY --from=files /lib/x86_64-linux-gnu/libc.so.6 /lib/x86_64-linux-gnu/libm.so.6 /lib/x86_64-linux-gnu/libgcc_s.so.1 \
+  /lib/x86_64-linux-gnu/libresolv.so.2 /lib/x86_64-linux-gnu/libnss_dns.so.2 /lib/x86_64-linux-gnu/libnss_files.so.2 \
+  /lib/x86_64-linux-gnu/
+COPY --from=files /lib64/ld-linux-x86-64.so.2 /lib64/
+COPY --from=files /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/
+COPY --from=files /etc/passwd /etc/group /etc/nsswitch.conf /etc/
+ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt
+DOCKERFILE
+
 image nginx:1.28-bookworm "$tools" <<DOCKERFILE
 FROM debian:bookworm-slim
 RUN $install ca-certificates curl && rm -rf /var/lib/apt/lists/*
@@ -58,7 +71,7 @@ DOCKERFILE
 
 image prom/prometheus:v3.5.0 <<DOCKERFILE
 FROM debian:bookworm-slim
-RUN $install prometheus && rm -rf /var/lib/apt/lists/*
+RUN $install prometheus wget && rm -rf /var/lib/apt/lists/* && mkdir -p /prometheus && chown nobody:nogroup /prometheus
 USER nobody
 ENTRYPOINT ["/bin/prometheus"]
 DOCKERFILE
@@ -71,7 +84,7 @@ image mongo:7.0 "$work/mongosh" <<DOCKERFILE
 FROM debian:bookworm-slim
 RUN $install libcurl4 libssl3 libstdc++6 && rm -rf /var/lib/apt/lists/*
 COPY mongod node /usr/local/bin/
-COPY node_modules /opt/mongosh
-RUN printf '#!/bin/sh\nexec node /opt/mongosh/mongosh/bin/mongosh.js "\$@"\n' > /usr/local/bin/mongosh && chmod 755 /usr/local/bin/mongosh && mkdir -p /data/db
+COPY node_modules /opt/mongosh/node_modules
+RUN printf '#!/bin/sh\nexec node /opt/mongosh/node_modules/mongosh/bin/mongosh.js "\$@"\n' > /usr/local/bin/mongosh && chmod 755 /usr/local/bin/mongosh && mkdir -p /data/db
 ENTRYPOINT ["mongod"]
 DOCKERFILE

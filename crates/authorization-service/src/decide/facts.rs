@@ -26,8 +26,8 @@ impl FactHeaders {
         headers: &'request impl RequestHeaders,
     ) -> Result<Facts<'request>, ClientTypeUnclear> {
         Ok(Facts {
-            client_type: client_type(headers.values(self.client_type.as_str()))?,
-            is_backoffice: is_backoffice(headers.values(self.backoffice.as_str())),
+            client_type: client_type(headers.values(&self.client_type))?,
+            is_backoffice: is_backoffice(headers.values(&self.backoffice)),
         })
     }
 }

@@ -24,6 +24,8 @@ use facts::FactHeaders;
 use principal::{IdentityHeaders, Unsendable};
 use question::{OriginalRequest, Question, RequestHeaders, Unclear};
 
+static AUTHORIZATION: HeaderName = HeaderName::from_static("authorization");
+
 /// What a decision rests on.
 #[derive(Debug)]
 pub(crate) struct DecisionPoint {
@@ -78,7 +80,7 @@ impl DecisionPoint {
             original,
             facts: self.fact_headers.read(headers),
             presented: self.principals.presented(headers),
-            has_token: headers.values("authorization").next().is_some(),
+            has_token: headers.values(&AUTHORIZATION).next().is_some(),
         }
     }
 

@@ -1,6 +1,7 @@
 //! Whether it is our gateway that asks (G-HDR-10, G-HDR-19): it sends a shared secret. Without `TRUSTED_PEER_SECRET`
 //! everybody who reaches the port may ask.
 
+use service_kit::HeaderName;
 use subtle::ConstantTimeEq;
 
 use super::question::RequestHeaders;
@@ -9,10 +10,12 @@ use crate::config::LongSecret;
 /// The header with the gateway's secret.
 pub(crate) const PEER_HEADER: &str = "x-gettone-peer";
 
+static PEER: HeaderName = HeaderName::from_static(PEER_HEADER);
+
 /// Whether the caller may ask: exactly one header with the secret, compared in constant time.
 pub(crate) fn may_ask(secret: Option<&LongSecret>, headers: &impl RequestHeaders) -> bool {
     let Some(secret) = secret else { return true };
-    let mut values = headers.values(PEER_HEADER);
+    let mut values = headers.values(&PEER);
     let (Some(value), None) = (values.next(), values.next()) else { return false };
     value.ct_eq(secret.0.expose().as_bytes()).into()
 }

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use access_rules::Facts;
-use service_kit::is_token_byte;
+use service_kit::{HeaderName, is_token_byte};
 
 use super::facts::ClientTypeUnclear;
 use crate::userinfo::Presented;
@@ -42,8 +42,8 @@ pub(crate) enum Unclear {
 
 /// The headers of a request, as they came through a face.
 pub(crate) trait RequestHeaders {
-    /// Every value of the header with this name (in lower case), in the order they came.
-    fn values<'this>(&'this self, name: &str) -> impl Iterator<Item = &'this [u8]>;
+    /// Every value of the header with this name, in the order they came.
+    fn values<'this>(&'this self, name: &HeaderName) -> impl Iterator<Item = &'this [u8]>;
 
     /// Whether several headers of one name may have become one value, joined with commas.
     fn may_be_joined(&self) -> bool {
@@ -100,12 +100,14 @@ impl<'request> Question<'request> {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use service_kit::HeaderName;
+
     use super::RequestHeaders;
 
     /// Headers of a test: names in lower case, and values.
     impl RequestHeaders for Vec<(String, Vec<u8>)> {
-        fn values<'this>(&'this self, name: &str) -> impl Iterator<Item = &'this [u8]> {
-            self.iter().filter(move |(other, _)| other == name).map(|(_, value)| value.as_slice())
+        fn values<'this>(&'this self, name: &HeaderName) -> impl Iterator<Item = &'this [u8]> {
+            self.iter().filter(move |(other, _)| other == name.as_str()).map(|(_, value)| value.as_slice())
         }
     }
 

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use envoy_types::ext_authz::v3::pb::{Authorization, CheckRequest, CheckResponse};
+use service_kit::HeaderName;
 use service_kit::access_log::{Annotations, Answered, Call};
 use service_kit::metrics::HttpMetrics;
 use service_kit::server::Running;
@@ -89,7 +90,7 @@ impl Checks {
 
 /// What the gateway proves itself with is in the metadata of the call: `initial_metadata` in Envoy's configuration.
 impl RequestHeaders for MetadataMap {
-    fn values<'this>(&'this self, name: &str) -> impl Iterator<Item = &'this [u8]> {
-        self.as_ref().get_all(name).iter().map(|value| value.as_bytes())
+    fn values<'this>(&'this self, name: &HeaderName) -> impl Iterator<Item = &'this [u8]> {
+        self.as_ref().get_all(name.as_str()).iter().map(|value| value.as_bytes())
     }
 }

@@ -105,8 +105,8 @@ impl<'call> Original<'call> {
 }
 
 impl RequestHeaders for Original<'_> {
-    fn values<'this>(&'this self, name: &str) -> impl Iterator<Item = &'this [u8]> {
-        self.named(name)
+    fn values<'this>(&'this self, name: &HeaderName) -> impl Iterator<Item = &'this [u8]> {
+        self.named(name.as_str())
     }
 
     fn may_be_joined(&self) -> bool {

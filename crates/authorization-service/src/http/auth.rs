@@ -4,10 +4,12 @@
 
 use std::sync::Arc;
 
+use actix_web::body::BoxBody;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderMap, HeaderValue};
 use actix_web::{HttpMessage, HttpRequest, HttpResponse};
 use common::ErrorBody;
+use service_kit::HeaderName;
 use service_kit::access_log;
 use service_kit::metrics::Route;
 
@@ -74,8 +76,8 @@ impl DecisionRoute {
 }
 
 impl RequestHeaders for HeaderMap {
-    fn values<'this>(&'this self, name: &str) -> impl Iterator<Item = &'this [u8]> {
-        self.get_all(name).map(HeaderValue::as_bytes)
+    fn values<'this>(&'this self, name: &HeaderName) -> impl Iterator<Item = &'this [u8]> {
+        self.get_all(name.as_http()).map(HeaderValue::as_bytes)
     }
 }
 
@@ -83,14 +85,15 @@ fn response(answer: Answer<'_>) -> HttpResponse {
     let Ok(status) = StatusCode::from_u16(answer.status) else {
         return HttpResponse::InternalServerError().finish();
     };
-    let mut response = HttpResponse::build(status);
+    let body = answer.body.map_or_else(|| BoxBody::new(()), BoxBody::new);
+    let mut response = HttpResponse::with_body(status, body);
     for (name, value) in &answer.headers {
-        response.insert_header((*name, value.as_ref()));
+        let Ok(value) = HeaderValue::from_str(value) else {
+            return HttpResponse::InternalServerError().finish();
+        };
+        response.headers_mut().insert(header::HeaderName::from_static(name), value);
     }
-    match answer.body {
-        Some(body) => response.body(body),
-        None => response.finish(),
-    }
+    response
 }
 
 #[cfg(test)]

@@ -3,7 +3,8 @@
 //! values are a refusal, equal or not: one of them may be the client's (G-HDR-08, G-METH-06, G-METH-07).
 
 use actix_web::HttpRequest;
-use actix_web::http::header::HeaderMap;
+use actix_web::http::header::{HeaderMap, HeaderName};
+use common::headers;
 use serde::Deserialize;
 
 use crate::decide::question::{OriginalRequest, Unclear};
@@ -17,6 +18,11 @@ pub enum Source {
     XForwarded,
 }
 
+static ORIGINAL_REQUEST_URI: HeaderName = HeaderName::from_static(headers::ORIGINAL_REQUEST_URI);
+static ORIGINAL_REQUEST_METHOD: HeaderName = HeaderName::from_static(headers::ORIGINAL_REQUEST_METHOD);
+static X_FORWARDED_URI: HeaderName = HeaderName::from_static("x-forwarded-uri");
+static X_FORWARDED_METHOD: HeaderName = HeaderName::from_static("x-forwarded-method");
+
 impl Source {
     /// Reads the original request; `below_auth` is what follows `/auth` in the target of the call, raw.
     pub(crate) fn read<'request>(
@@ -26,12 +32,11 @@ impl Source {
     ) -> Result<OriginalRequest<'request>, Unclear> {
         let headers = request.headers();
         let (target, method) = match self {
-            Self::Headers => (
-                target_from(headers, common::headers::ORIGINAL_REQUEST_URI)?,
-                only_value(headers, common::headers::ORIGINAL_REQUEST_METHOD)?,
-            ),
+            Self::Headers => {
+                (target_from(headers, &ORIGINAL_REQUEST_URI)?, only_value(headers, &ORIGINAL_REQUEST_METHOD)?)
+            }
             Self::XForwarded => {
-                (target_from(headers, "x-forwarded-uri")?, only_value(headers, "x-forwarded-method")?)
+                (target_from(headers, &X_FORWARDED_URI)?, only_value(headers, &X_FORWARDED_METHOD)?)
             }
             Self::Path if below_auth.is_empty() => return Err(Unclear::Missing),
             Self::Path => (below_auth.as_bytes(), request.method().as_str().as_bytes()),
@@ -40,7 +45,7 @@ impl Source {
     }
 }
 
-fn only_value<'request>(headers: &'request HeaderMap, name: &str) -> Result<&'request [u8], Unclear> {
+fn only_value<'request>(headers: &'request HeaderMap, name: &HeaderName) -> Result<&'request [u8], Unclear> {
     let mut values = headers.get_all(name);
     match (values.next(), values.next()) {
         (Some(value), None) => Ok(value.as_bytes()),
@@ -50,7 +55,7 @@ fn only_value<'request>(headers: &'request HeaderMap, name: &str) -> Result<&'re
 }
 
 /// Something in between may have joined two values with a comma: a second path begins after one.
-fn target_from<'request>(headers: &'request HeaderMap, name: &str) -> Result<&'request [u8], Unclear> {
+fn target_from<'request>(headers: &'request HeaderMap, name: &HeaderName) -> Result<&'request [u8], Unclear> {
     let target = only_value(headers, name)?;
     let path = target.split(|byte| *byte == b'?').next().unwrap_or_default();
     let joined = path.windows(2).any(|pair| pair == b",/") || path.windows(3).any(|three| three == b", /");

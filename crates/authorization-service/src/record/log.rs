@@ -460,7 +460,7 @@ mod tests {
         for _ in 0..2 {
             let (log, output, _) = start(Scope::All, 1, UserIds::Pseudonym);
             output.open();
-            ["ada", "ada", "bob"].iter().for_each(|id| log.hand_in(entry(0, user(id))));
+            ["ivo", "ivo", "bob"].iter().for_each(|id| log.hand_in(entry(0, user(id))));
             log.flush().await;
             runs.push(
                 output
@@ -471,6 +471,6 @@ mod tests {
             );
         }
         assert!(runs[0][0] == runs[0][1] && runs[0][0] != runs[0][2] && runs[0][0] != runs[1][0], "{runs:?}");
-        assert!(runs[0].iter().all(|name| name.len() == 16 && !name.contains("ada")));
+        assert!(runs[0].iter().all(|name| name.len() == 16 && !name.contains("ivo")));
     }
 }

@@ -57,14 +57,18 @@ impl<T: Send + Sync + 'static> Coalesced<T> {
         Self { joined, ..self }
     }
 
-    /// The answer of the call with this key that is on its way, or of `call`, which is started if there is none.
-    pub(crate) async fn run(
+    /// The answer of the call with this key that is on its way, or of `call`, which is started at once if there is none. Who
+    /// waits for it does not carry the call along: a call is large.
+    pub(crate) fn run<C>(
         &self,
         key: Key,
-        call: impl Future<Output = T> + Send + 'static,
-    ) -> Result<Arc<T>, NoAnswer> {
-        let answer = self.join_or_start(key, call)?;
-        answer.await.map_err(|_| NoAnswer)
+        call: C,
+    ) -> impl Future<Output = Result<Arc<T>, NoAnswer>> + use<T, C>
+    where
+        C: Future<Output = T> + Send + 'static,
+    {
+        let answer = self.join_or_start(key, call);
+        async { answer?.await.map_err(|_| NoAnswer) }
     }
 
     fn join_or_start(

@@ -241,7 +241,7 @@ impl Principals {
             Self::Trusted(trusted) => trusted.headers(),
         };
         for name in names {
-            for value in headers.values(name.as_str()) {
+            for value in headers.values(name) {
                 presented.add(name, value);
             }
         }

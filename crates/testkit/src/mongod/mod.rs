@@ -1,5 +1,7 @@
-//! A real MongoDB for tests: a replica set of one node on a free port, in a directory that goes away with it.
+//! A real MongoDB for tests: a replica set of one node on a free port, in a directory that goes away with it; or of
+//! several ([`Cluster`]), whose members can be lost one by one.
 
+mod cluster;
 mod wire;
 
 use std::io;
@@ -9,6 +11,8 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
+
+pub use cluster::Cluster;
 
 use crate::port::ReservedPort;
 use crate::process::{Process, Ready};
@@ -87,7 +91,11 @@ impl ReplicaSet {
             Process::start_on_free_port(|port| (mongod(&name, directory.path(), port), says_ready())).await;
         let set = Self { name, directory, port, process };
         let (member, name) = (set.port.address().to_string(), set.name.clone());
-        set.ask(move |address| wire::initiate(address, &name, &member)).await.expect("replSetInitiate");
+        // Elections in one second, not ten.
+        let election = Duration::from_secs(1);
+        set.ask(move |address| wire::initiate(address, &name, &[member], election))
+            .await
+            .expect("replSetInitiate");
         set.wait_for_primary().await;
         set
     }
@@ -143,7 +151,7 @@ impl ReplicaSet {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let name = self.name.clone();
-            if matches!(self.ask(move |address| wire::is_primary(address, &name)).await, Ok(true)) {
+            if matches!(self.ask(move |address| wire::role(address, &name)).await, Ok(wire::Role::Primary)) {
                 return;
             }
             assert!(Instant::now() < deadline, "mongod did not become primary: {:?}", self.process);
@@ -200,8 +208,10 @@ mod tests {
         async fn the_server_we_started_is_primary_and_a_stranger_is_not_taken_for_it() {
             let set = ReplicaSet::start().await;
             let name = set.name.clone();
-            assert!(set.ask(move |address| wire::is_primary(address, &name)).await.unwrap());
-            assert!(!set.ask(|address| wire::is_primary(address, "rs_other")).await.unwrap());
+            let role = set.ask(move |address| wire::role(address, &name)).await.unwrap();
+            assert_eq!(role, wire::Role::Primary);
+            let role = set.ask(|address| wire::role(address, "rs_other")).await.unwrap();
+            assert_eq!(role, wire::Role::Other);
         }
     }
 }

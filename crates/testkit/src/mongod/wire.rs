@@ -1,4 +1,4 @@
-//! The two commands that make a lonely `mongod` a replica set, spoken by hand: OP_MSG with a BSON body. The driver
+//! The few commands that make `mongod` a replica set and ask about it, spoken by hand: OP_MSG with a BSON body. The driver
 //! belongs to `store-mongodb` alone, and a launcher that used it would bring it into every test.
 
 use std::io::{self, Read, Write};
@@ -8,32 +8,56 @@ use std::time::Duration;
 const TIMEOUT: Duration = Duration::from_secs(30);
 const OP_MSG: i32 = 2013;
 
-/// Makes the server at `address` the only member of the replica set `name`. Elections take one second, not ten.
-pub(super) fn initiate(address: SocketAddr, name: &str, member: &str) -> io::Result<()> {
-    let members = document(&[(
-        "0",
-        Element::Document(document(&[("_id", Element::Int(0)), ("host", Element::Text(member))])),
-    )]);
-    let settings = document(&[("electionTimeoutMillis", Element::Int(1000))]);
-    let config = document(&[
+/// What a member says it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Role {
+    Primary,
+    Secondary,
+    /// Starting, rolling back, or a member of something else.
+    Other,
+}
+
+/// Makes the servers the members of the replica set `name`; `address` is one of them. They elect
+/// another primary when they have not heard of theirs for as long as `election`.
+pub(super) fn initiate(
+    address: SocketAddr,
+    name: &str,
+    members: &[String],
+    election: Duration,
+) -> io::Result<()> {
+    let places: Vec<String> = (0..members.len()).map(|place| place.to_string()).collect();
+    let members: Vec<_> = (0..)
+        .zip(members)
+        .map(|(id, host)| document(&[("_id", Element::Int(id)), ("host", Element::Text(host))]))
+        .collect();
+    let members: Vec<_> =
+        places.iter().map(String::as_str).zip(members.into_iter().map(Element::Document)).collect();
+    let millis = i32::try_from(election.as_millis()).expect("a short time");
+    let settings = document(&[("electionTimeoutMillis", Element::Int(millis))]);
+    let config = [
         ("_id", Element::Text(name)),
         ("version", Element::Int(1)),
-        ("members", Element::Array(members)),
+        ("members", Element::Array(document(&members))),
         ("settings", Element::Document(settings)),
-    ]);
-    let answer =
-        run(address, &[("replSetInitiate", Element::Document(config)), ("$db", Element::Text("admin"))])?;
+    ];
+    let command =
+        [("replSetInitiate", Element::Document(document(&config))), ("$db", Element::Text("admin"))];
+    let answer = run(address, &command)?;
     if contains(&answer, &field("ok", &Element::Double(1.0))) {
         return Ok(());
     }
     Err(io::Error::other(String::from_utf8_lossy(&answer).into_owned()))
 }
 
-/// Whether the server at `address` is a member of the replica set `name` and accepts writes.
-pub(super) fn is_primary(address: SocketAddr, name: &str) -> io::Result<bool> {
+/// What the server at `address` is in the replica set `name`. A primary accepts writes.
+pub(super) fn role(address: SocketAddr, name: &str) -> io::Result<Role> {
     let answer = run(address, &[("hello", Element::Int(1)), ("$db", Element::Text("admin"))])?;
-    let ours = contains(&answer, &field("setName", &Element::Text(name)));
-    Ok(ours && contains(&answer, &field("isWritablePrimary", &Element::Bool(true))))
+    let says = |flag| contains(&answer, &field(flag, &Element::Bool(true)));
+    Ok(match contains(&answer, &field("setName", &Element::Text(name))) {
+        true if says("isWritablePrimary") => Role::Primary,
+        true if says("secondary") => Role::Secondary,
+        _ => Role::Other,
+    })
 }
 
 /// Makes the server at `address` give up being primary for a second, whether or not another could take over.

@@ -70,16 +70,17 @@ async fn nginx(
     let server = Server::start("nginx", command, port.address(), folder.path()).await?;
     // Connections are opened and caches filled.
     load::send_all(port.address(), &vec![request.to_vec(); 2_000], CONNECTIONS)?;
-    let waits = measure(port.address(), request).context("through nginx");
+    let waits = measure(port.address(), request, RATE).context("through nginx");
     drop(server);
     waits
 }
 
-fn measure(address: SocketAddr, request: &[u8]) -> Result<Waits> {
+/// Waits for answers at so many requests a second.
+pub(super) fn measure(address: SocketAddr, request: &[u8], rate: u32) -> Result<Waits> {
     let start = Instant::now();
     let mut waits = thread::scope(|scope| {
         let senders: Vec<_> = (0..CONNECTIONS)
-            .map(|sender| scope.spawn(move || send(address, request, start, sender)))
+            .map(|sender| scope.spawn(move || send(address, request, start, sender, rate)))
             .collect();
         let mut all = Vec::new();
         for sender in senders {
@@ -96,12 +97,18 @@ fn measure(address: SocketAddr, request: &[u8]) -> Result<Waits> {
 }
 
 /// The requests whose turn is this sender's.
-fn send(address: SocketAddr, request: &[u8], start: Instant, sender: u32) -> Result<Vec<Duration>> {
+fn send(
+    address: SocketAddr,
+    request: &[u8],
+    start: Instant,
+    sender: u32,
+    rate: u32,
+) -> Result<Vec<Duration>> {
     let mut connection = load::connect(address)?;
     let mut waits = Vec::new();
     let mut turn = sender;
-    while turn < RATE.saturating_mul(SECONDS) {
-        let after = Duration::from_secs_f64(f64::from(turn) / f64::from(RATE));
+    while turn < rate.saturating_mul(SECONDS) {
+        let after = Duration::from_secs_f64(f64::from(turn) / f64::from(rate));
         let due = start.checked_add(after).context("the clock ends")?;
         thread::sleep(due.saturating_duration_since(Instant::now()));
         let (status, body) = load::exchange(&mut connection, request)?;

@@ -5,8 +5,10 @@ mod client;
 mod decision;
 mod latency;
 mod load;
-mod process;
+mod page;
+pub(crate) mod process;
 mod report;
+mod rivals;
 mod stage;
 mod token;
 
@@ -47,6 +49,8 @@ enum Subject {
     Token,
     /// What a decision of authorization-service costs
     Auth,
+    /// Both, and what others cost: everything, written to docs/benchmarks.md
+    Report,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -56,8 +60,7 @@ enum Output {
 }
 
 pub(crate) fn run(workspace: &Path, options: &Options) -> Result<()> {
-    let with_mongodb =
-        options.subject == Subject::Token && !options.without_mongodb && options.soak.is_none();
+    let with_mongodb = options.subject != Subject::Auth && !options.without_mongodb && options.soak.is_none();
     if with_mongodb {
         tools::MONGOD.ready(workspace)?;
     }
@@ -71,6 +74,18 @@ pub(crate) fn run(workspace: &Path, options: &Options) -> Result<()> {
         return stage.soak(tokens, |issued, kib| println!("{issued:>9} tokens: {kib:>7} KiB resident"));
     }
     let report = match options.subject {
+        Subject::Report => {
+            let requests = options.requests;
+            let page = page::Page {
+                token: runtime.block_on(token::measure(&built, requests, with_mongodb))?,
+                decision: runtime.block_on(decision::measure(workspace, &built, requests))?,
+                rivals: runtime.block_on(rivals::compare(workspace, &built, requests))?,
+            };
+            let text = page.markdown();
+            std::fs::write(workspace.join("docs/benchmarks.md"), &text)?;
+            print!("{text}");
+            return Ok(());
+        }
         Subject::Token => runtime.block_on(token::measure(&built, options.requests, with_mongodb))?,
         Subject::Auth => runtime.block_on(decision::measure(workspace, &built, options.requests))?,
     };
@@ -86,9 +101,16 @@ fn build(workspace: &Path, subject: Subject) -> Result<PathBuf> {
     let mut wanted = vec!["--bin", "client-credentials", "--example", "openssl_speed"];
     wanted.extend(match subject {
         Subject::Token => &["--example", "bare_handler"][..],
-        Subject::Auth => {
-            &["--bin", "authorization-service", "--example", "bare_decision", "--example", "round_trip"]
-        }
+        Subject::Auth | Subject::Report => &[
+            "--bin",
+            "authorization-service",
+            "--example",
+            "bare_decision",
+            "--example",
+            "round_trip",
+            "--example",
+            "bare_handler",
+        ],
     });
     cargo::run(workspace, &[&["build", "--locked", "--release"][..], &wanted].concat())?;
     Ok(cargo::target_directory(workspace).join("release"))

@@ -11,6 +11,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use super::load;
+pub(super) use crate::http::request;
 
 /// Enough to keep a service busy and to let a store write several uses at once.
 pub(super) const CONNECTIONS: u32 = 16;
@@ -18,7 +19,7 @@ pub(super) const CONNECTIONS: u32 = 16;
 /// Requests before the measurement, so that caches are filled and connections are open.
 pub(super) const WARM_UP: u32 = 300;
 
-/// An example that prints the port it listens on. Dropped, it ends.
+/// A program that prints the port it listens on: an example of ours, or a rival. Dropped, it ends.
 pub(super) struct Example {
     child: Child,
     pub(super) address: SocketAddr,
@@ -26,11 +27,19 @@ pub(super) struct Example {
 
 impl Example {
     pub(super) fn start(built: &Path, name: &str) -> Result<Self> {
-        let path = built.join("examples").join(name);
-        let mut child = Command::new(path).stdout(Stdio::piped()).spawn().with_context(|| name.to_owned())?;
+        Self::spawn(&mut Command::new(built.join("examples").join(name))).with_context(|| name.to_owned())
+    }
+
+    /// Any program that does so.
+    pub(super) fn spawn(command: &mut Command) -> Result<Self> {
+        let mut child = command.stdout(Stdio::piped()).spawn()?;
         let mut line = String::new();
         BufReader::new(child.stdout.take().context("no output")?).read_line(&mut line)?;
         Ok(Self { child, address: SocketAddr::from((Ipv4Addr::LOCALHOST, line.trim().parse()?)) })
+    }
+
+    pub(super) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// The processor time of each of these requests, in microseconds.
@@ -80,13 +89,6 @@ pub(super) fn repeated(request: &[u8], count: u32) -> Vec<Vec<u8>> {
     (0..count).map(|_| request.to_vec()).collect()
 }
 
-pub(super) fn request(method: &str, target: &str, headers: &[&str], body: &str) -> Vec<u8> {
-    let headers: String = headers.iter().map(|header| format!("{header}\r\n")).collect();
-    let length = body.len();
-    format!("{method} {target} HTTP/1.1\r\nHost: bench\r\n{headers}Content-Length: {length}\r\n\r\n{body}")
-        .into_bytes()
-}
-
 /// Sends the requests; the processor time that the process took for each of them, in microseconds.
 pub(super) fn processor_time_of(process: u32, address: SocketAddr, requests: &[Vec<u8>]) -> Result<f64> {
     let before = processor_ticks(process)?;
@@ -117,7 +119,7 @@ fn ticks(process: &str, field: usize) -> Result<f64> {
 pub(super) const TICK: f64 = 10_000.0;
 
 /// The resident memory of a process, in KiB (`VmRSS` of proc_pid_status(5)).
-pub(super) fn resident_kib(process: u32) -> Result<u64> {
+pub(crate) fn resident_kib(process: u32) -> Result<u64> {
     let status = fs::read_to_string(format!("/proc/{process}/status"))?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
     Ok(line.trim().trim_end_matches(" kB").parse()?)

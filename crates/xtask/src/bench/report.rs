@@ -122,6 +122,24 @@ impl Report {
         text
     }
 
+    /// One line for each target that was not met.
+    pub(super) fn missed(&self) -> Vec<String> {
+        let waits = self.waits.as_ref().filter(|waits| waits.added() > waits.target);
+        let waits = waits
+            .map(|waits| format!("{}: p99 + {:.2} ms for {:.2}", waits.name, waits.added(), waits.target));
+        let missed = self.measurements.iter().filter(|one| !one.is_met());
+        missed
+            .map(|one| {
+                let times = one.microseconds / one.target;
+                format!(
+                    "{}: {:.0} µs for {:.0} ({}), {times:.2} × the target",
+                    one.name, one.microseconds, one.target, one.meaning
+                )
+            })
+            .chain(waits)
+            .collect()
+    }
+
     pub(super) fn json(&self) -> Value {
         let measurements: Vec<Value> = self
             .measurements

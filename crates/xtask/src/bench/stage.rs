@@ -159,7 +159,12 @@ impl Stage {
             .collect()
     }
 
-    fn basic_request(&self) -> Result<Vec<u8>> {
+    /// Process and address.
+    pub(super) fn served(&self) -> (u32, SocketAddr) {
+        (self.server.id(), self.public)
+    }
+
+    pub(super) fn basic_request(&self) -> Result<Vec<u8>> {
         self.basic_request_of(&json!({"client_name": "bench"}))
     }
 

@@ -35,11 +35,26 @@ pub(crate) fn run(workspace: &Path) -> Result<()> {
         .arg(workspace.join("tests/deploy/yamllint.yaml"))
         .arg(workspace.join("docker-compose.yml"))
         .arg(workspace.join("deploy"))
+        .arg(workspace.join(".github"))
         .output()?;
     ensure!(yamllint.status.success(), "{}", String::from_utf8_lossy(&yamllint.stdout));
 
+    for workflow in entries(&workspace.join(".github/workflows"))? {
+        faults.extend(unpinned(&checks.name(&workflow), &checks.documents(&workflow)?));
+    }
+
     ensure!(faults.is_empty(), "{}", faults.join("\n"));
     Ok(())
+}
+
+/// Actions that a workflow takes by a name that somebody else can move.
+fn unpinned(name: &str, workflow: &[Value]) -> Vec<String> {
+    let used = members(workflow, "uses").into_iter().filter_map(Value::as_str);
+    let is_commit =
+        |version: &str| version.len() == 40 && version.chars().all(|digit| digit.is_ascii_hexdigit());
+    let moving =
+        used.filter(|action| !action.rsplit_once('@').is_some_and(|(_, version)| is_commit(version)));
+    moving.map(|action| format!("{name}: {action} can change: name a commit")).collect()
 }
 
 /// What every check needs.
@@ -123,4 +138,25 @@ fn output(command: &mut Command) -> Result<Vec<u8>> {
     let output = command.output().with_context(|| format!("{name} could not be started"))?;
     ensure!(output.status.success(), "{name} failed:\n{}", String::from_utf8_lossy(&output.stderr));
     Ok(output.stdout)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_action_is_named_by_its_commit() {
+        let commit = "3d3c42e5aac5ba805825da76410c181273ba90b1";
+        for (action, faults) in [
+            (format!("actions/checkout@{commit}"), 0),
+            ("actions/checkout@v7".to_owned(), 1),
+            ("actions/checkout".to_owned(), 1),
+            (format!("actions/checkout@{}", commit.replace('3', "g")), 1),
+        ] {
+            let workflow = json!({"jobs": {"gate": {"steps": [{"uses": action}, {"run": "true"}]}}});
+            assert_eq!(unpinned("release.yml", &[workflow]).len(), faults, "{action}");
+        }
+    }
 }

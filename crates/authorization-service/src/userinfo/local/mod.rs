@@ -19,7 +19,6 @@ use std::time::Duration;
 use common::{AccessTokenClaims, Clock, Profile};
 use jose::{AccessTokenRejection, ParsedAccessToken, SignatureDefect};
 use reqwest::header::ACCEPT;
-use serde_json::Value;
 use service_kit::HeaderName;
 use service_kit::bearer::{self, BearerDefect};
 use tokio::time::{Instant, sleep, timeout};
@@ -205,30 +204,36 @@ impl Local {
             // No work for a token that has to be asked about anyway.
             return Err(NotHere::CannotKnow(Cause::RevocationsUnknown));
         }
-        let current = self.keys.current(now);
-        let key = current.as_ref().map(|current| verified::key(token, current.version));
-        if let Some(known) = key.and_then(|key| self.tokens.get(key)) {
+        let keyed = |current: Current| {
+            let key = verified::key(token, current.version);
+            (current, key)
+        };
+        let current = self.keys.current(now).map(keyed);
+        if let Some(known) = current.as_ref().and_then(|(_, key)| self.tokens.get(*key)) {
             return self.still_good(&known, Judged::Known);
         }
         let parsed = self.parse(token).map_err(NotHere::Foreign)?;
-        let current = current.ok_or(NotHere::CannotKnow(Cause::KeysUnknown))?;
-        let (claims, current) = match self.verify(&parsed, &current) {
+        let (current, key) = current.ok_or(NotHere::CannotKnow(Cause::KeysUnknown))?;
+        let (claims, key) = match self.verify(&parsed, &current) {
             Err(AccessTokenRejection::Signature(SignatureDefect::UnknownKey)) => {
                 let patience = LONGEST_WAIT_FOR_KEYS.min(self.settings.deadline.mul_f64(0.5));
                 let fetched = self.keys.fetched_from_now_on(patience).await;
-                let current = fetched.map_err(NotHere::CannotKnow)?;
-                (self.verify(&parsed, &current), current)
+                let (current, key) = keyed(fetched.map_err(NotHere::CannotKnow)?);
+                (self.verify(&parsed, &current), key)
             }
-            outcome => (outcome, current),
+            outcome => (outcome, key),
         };
         let checked = claims.map_err(TokenFault::from).and_then(|claims| self.check_issue(claims));
         let claims = match checked {
             Ok(claims) => claims,
             Err(fault) => return Ok(self.refused(fault)),
         };
-        let known = Arc::new(Verified { answer: Arc::new(self.describe(&claims)), claims });
+        // As if `/tokeninfo` had answered, which shows the claims of a token that is good.
+        let answer =
+            principal::of_members(parsed.into_payload(), &self.settings.reading, self.clock.now()).into();
+        let known = Arc::new(Verified::new(claims, answer));
         if matches!(*known.answer, UserinfoAnswer::Known(_)) {
-            self.tokens.insert(verified::key(token, current.version), token.len(), Arc::clone(&known));
+            self.tokens.insert(key, token.len(), Arc::clone(&known));
         }
         self.still_good(&known, Judged::Verified)
     }
@@ -259,22 +264,12 @@ impl Local {
         if claims.iat <= latest { Ok(claims) } else { Err(TokenFault::IssuedLater) }
     }
 
-    /// As if `/tokeninfo` had answered these claims, which it does for a token that is good.
-    fn describe(&self, claims: &AccessTokenClaims) -> UserinfoAnswer {
-        match serde_json::to_value(claims) {
-            Ok(Value::Object(properties)) => {
-                principal::of_members(properties, &self.settings.reading, self.clock.now()).into()
-            }
-            _ => Cause::Malformed("the claims are no JSON object".to_owned()).into(),
-        }
-    }
-
     /// The answer of a verified token, unless it has ended.
     fn still_good(&self, known: &Verified, how: Judged) -> Result<Arc<UserinfoAnswer>, NotHere> {
-        if known.claims.exp <= self.clock.now().unix_seconds() {
+        if known.claims().exp <= self.clock.now().unix_seconds() {
             return Ok(self.refused(TokenFault::Expired));
         }
-        match self.revocations.standing(&known.claims, Instant::now()) {
+        match self.revocations.standing(known.claims(), Instant::now()) {
             Standing::Good => {
                 self.metrics.judged(how);
                 Ok(Arc::clone(&known.answer))

@@ -6,6 +6,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use common::AccessTokenClaims;
+use serde_json::Map;
 
 use crate::userinfo::UserinfoAnswer;
 use crate::userinfo::coalesce::Key;
@@ -20,8 +21,27 @@ const MOST_BYTES: usize = 2 * 1024 * 1024;
 /// What a token says, verified.
 #[derive(Debug)]
 pub(super) struct Verified {
-    pub(super) claims: AccessTokenClaims,
+    /// Which token it is, for [`super::revocations`] and for its end. The answer has the rest.
+    claims: AccessTokenClaims,
     pub(super) answer: Arc<UserinfoAnswer>,
+}
+
+impl Verified {
+    pub(super) fn new(claims: AccessTokenClaims, answer: UserinfoAnswer) -> Self {
+        let claims = AccessTokenClaims {
+            permissions: Vec::new(),
+            aud: None,
+            client_id: None,
+            scope: None,
+            custom: Map::new(),
+            ..claims
+        };
+        Self { claims, answer: Arc::new(answer) }
+    }
+
+    pub(super) const fn claims(&self) -> &AccessTokenClaims {
+        &self.claims
+    }
 }
 
 /// The tokens that were used last. Of two generations the older one is dropped whole when the younger one is full; whoever
@@ -62,8 +82,8 @@ impl VerifiedTokens {
 
     /// Keeps a token of so many bytes.
     pub(super) fn insert(&self, key: Key, token_length: usize, verified: Arc<Verified>) {
-        // The claims are kept twice, as trees of small texts; what surrounds them costs about a KiB.
-        let bytes = token_length.saturating_mul(6).saturating_add(1024);
+        // A tree of small texts; what surrounds it costs about a KiB.
+        let bytes = token_length.saturating_mul(4).saturating_add(1024);
         if let Some(shard) = self.shard(key) {
             shard.lock().unwrap_or_else(PoisonError::into_inner).insert(key, Entry { verified, bytes });
         }
@@ -101,8 +121,6 @@ impl fmt::Debug for VerifiedTokens {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::Map;
-
     use super::*;
     use crate::userinfo::Nobody;
 
@@ -119,7 +137,7 @@ mod tests {
             scope: None,
             custom: Map::new(),
         };
-        Arc::new(Verified { claims, answer: Arc::new(UserinfoAnswer::Nobody(Nobody::NotAsked)) })
+        Arc::new(Verified::new(claims, UserinfoAnswer::Nobody(Nobody::NotAsked)))
     }
 
     fn jti(tokens: &VerifiedTokens, token: &str, version: u64) -> Option<String> {
@@ -158,7 +176,7 @@ mod tests {
         for number in 0..10_000 {
             tokens.insert(key(&number.to_string(), 0), size, verified("large"));
         }
-        assert!(tokens.len() * (6 * size + 1024) <= 2 * SHARDS * MOST_BYTES, "{}", tokens.len());
+        assert!(tokens.len() * (4 * size + 1024) <= 2 * SHARDS * MOST_BYTES, "{}", tokens.len());
         for shard in &tokens.0 {
             assert!(shard.lock().unwrap().bytes <= MOST_BYTES);
         }

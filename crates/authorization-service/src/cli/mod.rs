@@ -6,6 +6,7 @@ mod check;
 mod coverage;
 mod explain;
 mod explanation;
+mod input;
 mod principal;
 mod replay;
 mod routes;

@@ -7,7 +7,7 @@ use clap::Args;
 use common::{Clock, Principal};
 use service_kit::{SystemClock, Vars};
 
-use super::CommandError;
+use super::{CommandError, input};
 use crate::config::ReadingSettings;
 use crate::userinfo::UserinfoAnswer;
 use crate::userinfo::answer::{self, Received};
@@ -77,8 +77,7 @@ impl Asking {
 
 fn from_file(path: PathBuf, vars: &Vars) -> Result<Asking, CommandError> {
     let reading = ReadingSettings::from_vars(vars).map_err(CommandError::Variables)?.reading();
-    let body = std::fs::read(&path)
-        .map_err(|reason| CommandError::File { file: path.clone(), reason: reason.to_string() })?;
+    let body = input::read(&path)?;
     let received =
         Received { status: 200, content_type: Some(b"application/json"), retry_after: None, body: &body };
     match answer::read(&received, &reading, SystemClock.now()) {

@@ -359,3 +359,19 @@ fn replay_tells_what_other_rules_would_change() {
     assert_eq!(ended.code, Some(1));
     assert_eq!(folder.run(&["replay", "auth.json"]).code, Some(1), "no decisions in it");
 }
+
+#[test]
+fn g_ui_10_a_file_without_end_is_given_up() {
+    let rule = r#"{"/a":{"GET":{"authorization":{"expression":"groups.a","public":false}}}}"#;
+    let folder = Folder::with(&[("auth.json", rule)]);
+    for arguments in [
+        &["test", "/dev/zero"][..],
+        &["coverage", "--openapi", "/dev/zero", "--rules", "auth.json"],
+        &["explain", "--path", "/a", "--principal", "/dev/zero", "--rules", "auth.json"],
+        &["check", "/dev/zero"],
+    ] {
+        let ended = folder.run(arguments);
+        assert_eq!(ended.code, Some(1), "{arguments:?}: {}", ended.stderr);
+        assert!(ended.stderr.contains("/dev/zero"), "{}", ended.stderr);
+    }
+}

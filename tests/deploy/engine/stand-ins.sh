@@ -12,7 +12,7 @@ work=$(mkdir -p "${1:?a folder for the base images}" && cd "$1" && pwd)
 tools=$PWD/target/tools
 export DOCKER_BUILDKIT=1
 
-[ -x "$work/slim/bin/sh" ] || debootstrap --variant=minbase bookworm "$work/slim" http://deb.debian.org/debian
+[ -x "$work/slim/bin/sh" ] || debootstrap --variant=minbase bookworm "$work/slim"
 # A network that reads TLS has certificates of its own, which this machine trusts and the images have to.
 if ls /usr/local/share/ca-certificates/*.crt >/dev/null 2>&1; then
   mkdir -p "$work/slim/usr/local/share/ca-certificates"

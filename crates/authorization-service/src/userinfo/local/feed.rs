@@ -54,7 +54,7 @@ enum FeedFailure {
     Broken(String),
     #[error("it was silent for {} seconds", LONGEST_QUIET.as_secs())]
     Silent,
-    #[error("an event does not say what events of its name say")]
+    #[error("an event does not say what events of its name say, or comes too early")]
     Malformed,
     #[error(transparent)]
     TooLarge(#[from] TooLarge),
@@ -73,10 +73,10 @@ impl FeedFailure {
 pub(super) async fn follow(mut feed: Feed, revocations: Arc<Revocations>) -> Infallible {
     let (mut cursor, mut issued, mut failures) = (None, None, 0_u32);
     loop {
-        let mut reading = Reading { revocations: &revocations, cursor: &mut cursor, complete_since: None };
+        let mut reading = Reading::new(&revocations, &mut cursor);
         let outcome = feed.read(&mut reading, &mut issued).await;
-        let complete_since = reading.complete_since;
-        if complete_since.is_some() {
+        let was_steady = reading.complete_since.is_some_and(|since| since.elapsed() >= STEADY);
+        if was_steady {
             failures = 0;
         }
         if let Err(failure) = &outcome {
@@ -87,7 +87,6 @@ pub(super) async fn follow(mut feed: Feed, revocations: Arc<Revocations>) -> Inf
                 (cursor, issued) = (None, None);
             }
         }
-        let was_steady = complete_since.is_some_and(|since| since.elapsed() >= STEADY);
         if !was_steady {
             sleep(feed.jitter.pause(failures)).await;
         }
@@ -155,6 +154,8 @@ struct Reading<'follower> {
     revocations: &'follower Revocations,
     /// Up to where everything has been taken in, in the words of the other side.
     cursor: &'follower mut Option<String>,
+    /// Whether it begins where another one ended, or has told of a snapshot, be it an empty one.
+    has_beginning: bool,
     /// Since when this feed has told everything.
     complete_since: Option<Instant>,
 }
@@ -165,13 +166,22 @@ enum Next {
     Ended,
 }
 
-impl Reading<'_> {
+impl<'follower> Reading<'follower> {
+    const fn new(revocations: &'follower Revocations, cursor: &'follower mut Option<String>) -> Self {
+        let has_beginning = cursor.is_some();
+        Self { revocations, cursor, has_beginning, complete_since: None }
+    }
+
     /// Takes an event in. Only after the one that says so is everything known, and only then does another event tell that
-    /// it still is.
+    /// it still is. A feed that says so and has told nothing is not believed.
     fn apply(&mut self, event: Event, now: Instant) -> Result<Next, FeedFailure> {
         match FeedEvent::parse(&event.name, &event.data).map_err(|_| FeedFailure::Malformed)? {
-            Some(FeedEvent::Snapshot(part)) => self.revocations.add(&part)?,
+            Some(FeedEvent::Snapshot(part)) => {
+                self.revocations.add(&part)?;
+                self.has_beginning = true;
+            }
             Some(FeedEvent::Revocation(one)) => self.revocations.add(&[one])?,
+            Some(FeedEvent::UpToDate) if !self.has_beginning => return Err(FeedFailure::Malformed),
             Some(FeedEvent::UpToDate) => {
                 tracing::info!("the revocation feed is followed");
                 self.complete_since = Some(now);
@@ -229,7 +239,7 @@ mod tests {
     fn everything_is_known_only_after_the_event_that_says_so() {
         let (revocations, now) = (Revocations::default(), Instant::now());
         let mut cursor = None;
-        let mut reading = Reading { revocations: &revocations, cursor: &mut cursor, complete_since: None };
+        let mut reading = Reading::new(&revocations, &mut cursor);
         for (told, id) in [
             (FeedEvent::Snapshot(vec![token("a")]), None),
             (FeedEvent::Heartbeat, None),
@@ -262,11 +272,25 @@ mod tests {
     fn an_event_that_cannot_be_read_ends_it_and_moves_nothing() {
         let (revocations, now) = (Revocations::default(), Instant::now());
         let mut cursor = None;
-        let mut reading =
-            Reading { revocations: &revocations, cursor: &mut cursor, complete_since: Some(now) };
+        let mut reading = Reading::new(&revocations, &mut cursor);
+        reading.complete_since = Some(now);
         let odd = Event { name: "revocation".to_owned(), data: "{}".to_owned(), id: Some("7f-9".to_owned()) };
         assert!(matches!(reading.apply(odd, now), Err(FeedFailure::Malformed)));
         assert!(cursor.is_none() && !revocations.is_current(now));
+    }
+
+    #[test]
+    fn a_feed_that_has_told_nothing_does_not_know_everything() {
+        let (revocations, now) = (Revocations::default(), Instant::now());
+        let complete = || event(&FeedEvent::UpToDate, Some("7f-1"));
+        let mut cursor = None;
+        let outcome = Reading::new(&revocations, &mut cursor).apply(complete(), now);
+        assert!(matches!(outcome, Err(FeedFailure::Malformed)));
+        assert!(cursor.is_none() && !revocations.is_current(now));
+        // It goes on where another one ended.
+        cursor = Some("7f-0".to_owned());
+        Reading::new(&revocations, &mut cursor).apply(complete(), now).unwrap();
+        assert!(revocations.is_current(now));
     }
 
     #[test]

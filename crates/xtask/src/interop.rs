@@ -124,9 +124,7 @@ async fn start(workspace: &Path, data: &Path, logs: &Path) -> Result<Deployment>
 }
 
 fn binary(workspace: &Path) -> Result<PathBuf> {
-    let target =
-        crate::environment("CARGO_TARGET_DIR").map_or_else(|| workspace.join("target"), PathBuf::from);
-    let binary = target.join("debug/client-credentials");
+    let binary = cargo::target_directory(workspace).join("debug/client-credentials");
     if binary.exists() { Ok(binary) } else { bail!("{} was not built", binary.display()) }
 }
 

@@ -221,7 +221,7 @@ impl Run {
 
     /// A service that listens on `address`, with no variable of the caller's own environment.
     fn service(&self, name: &str, address: SocketAddr) -> Command {
-        let mut command = Command::new(self.workspace.join("target/debug").join(name));
+        let mut command = Command::new(cargo::target_directory(&self.workspace).join("debug").join(name));
         command
             .env_clear()
             .env("HTTP_HOST", address.ip().to_string())
@@ -276,7 +276,7 @@ impl Stop {
 /// Builds both services; cargo itself shows the progress.
 fn build(workspace: &Path) -> Result<()> {
     let started = Instant::now();
-    if !workspace.join("target/debug/client-credentials").exists() {
+    if !cargo::target_directory(workspace).join("debug/client-credentials").exists() {
         eprintln!("building both services; the first time takes some minutes, most of them for OpenSSL");
     }
     cargo::run(

@@ -9,7 +9,7 @@ mod tests;
 
 use std::collections::HashMap;
 
-use crate::expression::Worlds;
+use crate::expression::{Expression, Worlds};
 use crate::route_table::{Entry, Idle, RouteTable, Rule};
 use crate::rules_file::{Finding, FindingKind, LoadedRules, Severity};
 
@@ -32,8 +32,10 @@ pub fn lint(file: &str, loaded: &LoadedRules) -> Vec<Finding> {
     };
     for entry in loaded.table.entries() {
         for rule in entry.rules() {
-            for note in rule::notes(entry, rule) {
-                let place = format!("{rule}.expression");
+            let notes = rule::notes(entry, rule).into_iter().map(|note| ("expression", note));
+            let tried = rule::shadow_notes(entry, rule).into_iter().map(|note| ("shadowExpression", note));
+            for (member, note) in notes.chain(tried) {
+                let place = format!("{rule}.{member}");
                 let mut finding = finding(rule, place, note.severity, note.kind, note.message);
                 finding.expression_column = note.column;
                 findings.push(finding);
@@ -76,7 +78,11 @@ fn idle_entries(table: &RouteTable) -> Option<Vec<(&Entry, Idle<'_>)>> {
         let pair = (std::ptr::from_ref(one), std::ptr::from_ref(other));
         *known.entry(pair).or_insert_with(|| {
             [false, true].iter().all(|backoffice| match (one.rule(*backoffice), other.rule(*backoffice)) {
-                (Some(one), Some(other)) => decide_alike(one, other, *backoffice),
+                (Some(one), Some(other)) => decide_alike(
+                    (&one.expression, one.public),
+                    (&other.expression, other.public),
+                    *backoffice,
+                ),
                 (one, other) => one.is_none() && other.is_none(),
             })
         })
@@ -104,19 +110,20 @@ fn about(idle: &Idle<'_>) -> (Severity, FindingKind, String) {
 /// The backoffice rule, if backoffice requests were decided alike without it.
 fn idle_backoffice(entry: &Entry) -> Option<&Rule> {
     let (plain, backoffice) = (entry.authorization.as_ref()?, entry.backoffice.as_ref()?);
-    decide_alike(plain, backoffice, true).then_some(backoffice)
+    let alike =
+        decide_alike((&plain.expression, plain.public), (&backoffice.expression, backoffice.public), true);
+    alike.then_some(backoffice)
 }
 
-/// Whether two rules let the same requests pass, whoever calls and whether userinfo answers or not.
-fn decide_alike(one: &Rule, other: &Rule, is_backoffice: bool) -> bool {
-    let Some(worlds) = Worlds::of(&[&one.expression, &other.expression], &[is_backoffice]) else {
-        return one.public == other.public && one.expression == other.expression;
-    };
-    let passes = |rule: &Rule| {
-        let anybody = worlds.truth(&rule.expression);
-        let strangers = rule.public.then(|| anybody.clone().and(&worlds.nobody()));
+/// Whether two rules, each an expression and whether it is public, let the same requests pass, whoever calls and whether
+/// userinfo answers or not.
+fn decide_alike(one: (&Expression, bool), other: (&Expression, bool), is_backoffice: bool) -> bool {
+    let Some(worlds) = Worlds::of(&[one.0, other.0], &[is_backoffice]) else { return one == other };
+    let passes = |(expression, public): (&Expression, bool)| {
+        let anybody = worlds.truth(expression);
+        let strangers = public.then(|| anybody.clone().and(&worlds.nobody()));
         let strangers = strangers.filter(|strangers| !strangers.never());
-        let unknown = !rule.expression.negates_user_data() && strangers.is_some();
+        let unknown = !expression.negates_user_data() && strangers.is_some();
         (anybody, strangers, unknown)
     };
     passes(one) == passes(other)

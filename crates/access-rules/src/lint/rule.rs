@@ -1,5 +1,6 @@
 //! What is doubtful about one rule.
 
+use super::decide_alike;
 use crate::expression::{Expression, Worlds};
 use crate::route_table::{Entry, Rule, Section};
 use crate::rules_file::{FindingKind, Severity};
@@ -13,8 +14,29 @@ pub(super) struct Note {
     pub(super) message: String,
 }
 
+/// About the expression that is in force.
 pub(super) fn notes(entry: &Entry, rule: &Rule) -> Vec<Note> {
-    let expression = &rule.expression;
+    about(entry, rule.section, &rule.expression, &rule.text)
+}
+
+/// About the one that is tried. It decides nothing, so nothing about it is an error yet.
+pub(super) fn shadow_notes(entry: &Entry, rule: &Rule) -> Vec<Note> {
+    let Some(shadow) = &rule.shadow else { return Vec::new() };
+    let mut notes = about(entry, rule.section, &shadow.expression, &shadow.text);
+    let (live, tried) = ((&rule.expression, rule.public), (&shadow.expression, rule.public));
+    if entry.backoffice_in(rule.section).iter().all(|backoffice| decide_alike(live, tried, *backoffice)) {
+        let message = "decides like `expression`: nothing would change".to_owned();
+        notes.push(Note { severity: Severity::Warning, kind: FindingKind::Duplicate, column: None, message });
+    }
+    for note in &mut notes {
+        if note.severity == Severity::Error {
+            note.severity = Severity::Warning;
+        }
+    }
+    notes
+}
+
+fn about(entry: &Entry, section: Section, expression: &Expression, text: &str) -> Vec<Note> {
     // Said at load: it has no value at all.
     if expression.always_fails() {
         return Vec::new();
@@ -25,22 +47,22 @@ pub(super) fn notes(entry: &Entry, rule: &Rule) -> Vec<Note> {
         return note(Severity::Note, FindingKind::NotChecked, message);
     };
     // `true` and `false` alone say plainly what they mean.
-    if matches!(rule.text.trim(), "true" | "false") {
+    if matches!(text.trim(), "true" | "false") {
         return Vec::new();
     }
-    let Some(here) = Worlds::of(&[expression], entry.backoffice_in(rule.section)) else { return Vec::new() };
+    let Some(here) = Worlds::of(&[expression], entry.backoffice_in(section)) else { return Vec::new() };
     let truth = here.truth(expression);
     if truth.never() {
-        let why = if everywhere.truth(expression).never() { "" } else { no_such_request(rule.section) };
+        let why = if everywhere.truth(expression).never() { "" } else { no_such_request(section) };
         let message = format!("`{expression}` holds for nobody, so every request to it is denied{why}");
         return note(Severity::Error, FindingKind::AlwaysFalse, message);
     }
     if truth.always() {
-        let why = if everywhere.truth(expression).always() { "" } else { no_such_request(rule.section) };
+        let why = if everywhere.truth(expression).always() { "" } else { no_such_request(section) };
         let message = format!("`{expression}` holds for everybody{why}; if that is meant, write `true`");
         return note(Severity::Error, FindingKind::AlwaysTrue, message);
     }
-    redundant(expression, &rule.text, &everywhere)
+    redundant(expression, text, &everywhere)
 }
 
 /// Which requests never come to a section.

@@ -38,6 +38,32 @@ fn every_kind_of_finding_with_its_place() {
 }
 
 #[test]
+fn an_expression_that_is_tried_is_looked_at_and_is_no_error_yet() {
+    let tried = |shadow: &str| {
+        told(&format!(
+            r#"{{"/a": {{"GET": {{"authorization":
+                {{"expression": "groups.a || groups.b", "shadowExpression": "{shadow}", "public": true}}}}}}}}"#
+        ))
+    };
+    for (shadow, kinds) in [
+        ("groups.a", vec![]),
+        ("true", vec![]),
+        ("groups.b || groups.a", vec!["warning [duplicate]"]),
+        ("groups.a && !groups.a", vec!["warning [always-false]"]),
+        ("groups.c || groups.c", vec!["warning [duplicate]"]),
+        // Alike for whoever is known, but not while nobody can say who calls.
+        ("!(!groups.a && !groups.b)", vec!["warning [duplicate]"]),
+    ] {
+        let told = tried(shadow);
+        let lines: Vec<_> = told.lines().collect();
+        assert_eq!(lines.len(), kinds.len(), "{shadow}: {told}");
+        for (line, kind) in lines.iter().zip(kinds) {
+            assert!(line.starts_with(kind) && line.contains("shadowExpression"), "{shadow}: {line}");
+        }
+    }
+}
+
+#[test]
 fn all_beside_every_verb_governs_nothing() {
     let rule = |expression: &str| {
         format!(r#"{{"authorization": {{"expression": "{expression}", "public": false}}}}"#)

@@ -88,6 +88,9 @@ impl Explain {
             let explanation = access_rules::explain(rule, asking.seen(), &facts);
             put("rule", explained::rule(rule));
             put("evaluation", explained::evaluation(&explanation));
+            if let Some(shadow) = access_rules::explain_shadow(rule, asking.seen(), &facts) {
+                put("shadowEvaluation", explained::evaluation(&shadow));
+            }
         }
         Ok(answer)
     }

@@ -39,15 +39,18 @@ pub(super) fn text(explained: &Value) -> String {
             line("", of("/rule/expression"));
         }
     }
-    if let Some(clauses) = explained.pointer("/evaluation/clauses") {
-        let mut lines = Vec::new();
-        collect_clauses(clauses, 0, &mut lines);
-        for (index, (depth, clause)) in lines.iter().enumerate() {
-            indented(if index == 0 { "clauses" } else { "" }, *depth, clause);
-        }
+    for (index, (depth, clause)) in clauses(explained, "/evaluation/clauses").iter().enumerate() {
+        indented(if index == 0 { "clauses" } else { "" }, *depth, clause);
     }
     if denied {
         indented("needs", 0, &needs(explained));
+    }
+    if let Some(allows) = explained.pointer("/shadowEvaluation/allows") {
+        let outcome = if *allows == true { "ALLOW" } else { "DENY" };
+        indented("tried", 0, &format!("{outcome}, with shadowExpression in force"));
+        for (depth, clause) in clauses(explained, "/shadowEvaluation/clauses") {
+            indented("", depth, &clause);
+        }
     }
     text
 }
@@ -77,6 +80,15 @@ fn caller(explained: &Value) -> String {
         text.push_str(", backoffice");
     }
     text
+}
+
+/// What is at `pointer`, a line for each clause with its depth.
+fn clauses(explained: &Value, pointer: &str) -> Vec<(usize, String)> {
+    let mut lines = Vec::new();
+    if let Some(clause) = explained.pointer(pointer) {
+        collect_clauses(clause, 0, &mut lines);
+    }
+    lines
 }
 
 fn collect_clauses(clause: &Value, depth: usize, lines: &mut Vec<(usize, String)>) {

@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use access_rules::{Caller, Expression, Facts, Rule};
+use access_rules::{Caller, Facts, Rule, Shadow};
 use common::{Principal, Timestamp};
 
 use super::id::DecisionId;
@@ -85,11 +85,7 @@ impl KeptDenial {
             rule: findings.rule.clone(),
             client_type: cut(facts.client_type).into(),
             is_backoffice: facts.is_backoffice,
-            caller: KeptCaller::of(
-                findings.caller.as_deref(),
-                findings.rule.iter().map(|rule| rule.expression()),
-                &facts,
-            ),
+            caller: KeptCaller::of(findings.caller.as_deref(), findings.rule.as_deref(), &facts),
         }
     }
 
@@ -113,12 +109,8 @@ impl KeptDenial {
 }
 
 impl KeptCaller {
-    /// With what these expressions ask of the caller.
-    pub(super) fn of<'rule>(
-        caller: Option<&UserinfoAnswer>,
-        expressions: impl Iterator<Item = &'rule Expression>,
-        facts: &Facts<'_>,
-    ) -> Self {
+    /// With what the rule asks of the caller, in the expression in force and in the one that is tried.
+    pub(super) fn of(caller: Option<&UserinfoAnswer>, rule: Option<&Rule>, facts: &Facts<'_>) -> Self {
         match caller {
             None => Self::NotLookedUp,
             Some(UserinfoAnswer::Nobody(why)) => Self::Nobody(why.to_string()),
@@ -127,7 +119,9 @@ impl KeptCaller {
             }
             Some(UserinfoAnswer::Known(principal)) => {
                 let mut kept = Principal { id: cut(&principal.id).to_owned(), ..Principal::default() };
-                for expression in expressions {
+                let expressions =
+                    rule.map(|rule| [Some(rule.expression()), rule.shadow().map(Shadow::expression)]);
+                for expression in expressions.into_iter().flatten().flatten() {
                     let evidence = expression.evidence(facts, principal);
                     kept.groups.extend(evidence.groups);
                     kept.permissions.extend(evidence.permissions);

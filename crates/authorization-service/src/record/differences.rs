@@ -41,7 +41,6 @@ impl KeptDifference {
     ) -> Self {
         let facts = question.facts.unwrap_or_default();
         let (method, path) = question.texts(MAX_TEXT);
-        let expressions = [Some(rule.expression()), rule.shadow().map(access_rules::Shadow::expression)];
         Self {
             at,
             method: method.into(),
@@ -49,7 +48,7 @@ impl KeptDifference {
             rules: findings.rules,
             rule: Arc::clone(rule),
             compared,
-            caller: KeptCaller::of(findings.caller.as_deref(), expressions.into_iter().flatten(), &facts),
+            caller: KeptCaller::of(findings.caller.as_deref(), Some(rule.as_ref()), &facts),
             client_type: cut(facts.client_type).into(),
             is_backoffice: facts.is_backoffice,
         }

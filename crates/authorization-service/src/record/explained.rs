@@ -75,8 +75,12 @@ pub(crate) fn denial(kept: &KeptDenial, file: &str) -> Value {
         put("rules", json!({ "version": version.to_string(), "file": file }));
     }
     if let Some(decided_by) = &kept.rule {
+        let (seen, facts) = (kept.caller.seen(), kept.facts());
         put("rule", rule(decided_by));
-        put("evaluation", evaluation(&explain(decided_by, kept.caller.seen(), &kept.facts())));
+        put("evaluation", evaluation(&explain(decided_by, seen, &facts)));
+        if let Some(shadow) = explain_shadow(decided_by, seen, &facts) {
+            put("shadowEvaluation", evaluation(&shadow));
+        }
     }
     members.into()
 }

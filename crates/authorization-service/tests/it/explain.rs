@@ -61,6 +61,28 @@ needs     permissions.write || clientType == \"app\"
 }
 
 #[test]
+fn what_an_expression_that_is_tried_would_say_stands_beside() {
+    let rules = r#"{"/a": {"GET": {"authorization": {"expression": "groups.staff",
+        "shadowExpression": "permissions.read", "public": false}}}}"#;
+    let folder = Folder::with(&[("auth.json", rules)]);
+    let ended = folder.run(&["explain", "--path", "/a", "--permission", "read"]);
+    assert!(
+        ended.stdout.ends_with(
+            "clauses   groups.staff is false
+needs     groups.staff
+tried     ALLOW, with shadowExpression in force
+          permissions.read is true
+"
+        ),
+        "{}",
+        ended.stdout
+    );
+    let ended = folder.run(&["explain", "--path", "/a", "--group", "staff", "--output", "json"]);
+    let told: Value = serde_json::from_str(&ended.stdout).unwrap();
+    assert_eq!((&told["outcome"], &told["shadowEvaluation"]["allows"]), (&json!("allow"), &json!(false)));
+}
+
+#[test]
 fn every_refusal_says_what_would_have_to_change() {
     for (arguments, reason, needs) in [
         (&["--path", "/orders"][..], "unauthenticated", "a user for whom permissions.read"),

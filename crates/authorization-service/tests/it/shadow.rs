@@ -104,6 +104,20 @@ fn differences_are_sampled_with_what_explains_them() {
 }
 
 #[test]
+fn a_denial_tells_what_the_expression_that_is_tried_would_have_said_of_this_caller() {
+    let (_stub, service) = start();
+    let denied = service.ask("GET", "/shadowed", &[("Authorization", "Bearer b,canary")]);
+    let path = format!("/decisions/{}", denied.header("x-decision-id").unwrap());
+    let answer = service.manage_with("GET", &path, &[("Authorization", &format!("Bearer {TOKEN}"))]);
+    let body: Value = serde_json::from_str(&answer.body).unwrap();
+    assert_eq!(
+        (&body["evaluation"]["allows"], &body["shadowEvaluation"]["allows"]),
+        (&json!(false), &json!(true))
+    );
+    assert_eq!(body["caller"]["groups"], json!(["b"]));
+}
+
+#[test]
 fn a_shadow_that_is_no_expression_is_refused_with_its_place() {
     let rules = r#"{"/a": {"GET": {"authorization": {"expression": "true", "public": true, "shadowExpression": "groups."}}}}"#;
     let problem = Service::try_start(rules, &[("USERINFO_URL", "http://127.0.0.1:1/")]).err().unwrap();

@@ -9,12 +9,13 @@ use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 use testkit::port::ReservedPort;
 
+use super::gateways::Through;
+use super::load;
 use super::process::{
     CONNECTIONS, Example, TICK, WARM_UP, Yardstick, processor_time_of, request, ticks_of_children,
 };
-use super::report::{AddedWait, Measurement, Report};
+use super::report::{Measurement, Report};
 use super::stage::{Signing, Stage};
-use super::{latency, load};
 use crate::server::Server;
 
 const FEW_ROUTES: usize = 10;
@@ -116,9 +117,15 @@ pub(super) async fn measure(workspace: &Path, built: &Path, requests: u32) -> Re
     });
     let bearer = format!("Authorization: Bearer {}", issued.first().context("no token")?);
     let call = request("GET", "/r7/x", &[&bearer], "");
-    let [without, with] = latency::through_nginx(workspace, local.address, bare.address, &call).await?;
-    let name = format!("through nginx, local mode, {} requests/s", latency::RATE);
-    report.wait(AddedWait { name, without, with, target: 1.5 });
+    let through = Through {
+        workspace,
+        decisions: (local.server.id(), local.address),
+        service: bare.address,
+        issuer: tokens.issuer(),
+        key_set: &tokens.key_set()?,
+        request: &call,
+    };
+    report.passages(1.5, through.nginx().await?, through.envoy().await?);
     drop(local);
 
     let local = DecisionStage::start(built, MANY_ROUTES, &variables).await?;

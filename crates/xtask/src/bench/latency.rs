@@ -1,25 +1,18 @@
-//! How long callers wait for a decision, through nginx as it ships: the same load with the question and without it, one after
-//! the other. Requests leave when they are due, whether the ones before were answered or not (open loop), so that a
-//! stall is counted for everybody who would have met it.
+//! How long callers wait. Requests leave when they are due, whether the ones before were answered or not (open loop), so
+//! that a stall is counted for everybody who would have met it.
 
 use std::net::SocketAddr;
-use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, ensure};
-use testkit::gateway::{self, Addresses};
-use testkit::port::ReservedPort;
 
 use super::load;
-use crate::server::Server;
-use crate::tools;
 
-/// Requests a second.
-pub(super) const RATE: u32 = 2_000;
-const SECONDS: u32 = 10;
+/// How long requests are sent.
+pub(super) const SECONDS: u32 = 10;
 /// More than can be on their way at this rate, unless something stands still.
-const CONNECTIONS: u32 = 48;
+pub(super) const CONNECTIONS: u32 = 48;
 
 /// What callers waited, in milliseconds.
 #[derive(Debug, Clone, Copy)]
@@ -27,52 +20,6 @@ pub(super) struct Waits {
     pub(super) p50: f64,
     pub(super) p99: f64,
     pub(super) p999: f64,
-}
-
-/// Waits without the question, and with it. `request` is one that passes.
-pub(super) async fn through_nginx(
-    workspace: &Path,
-    decisions: SocketAddr,
-    service: SocketAddr,
-    request: &[u8],
-) -> Result<[Waits; 2]> {
-    tools::NGINX.ready(workspace)?;
-    let without = nginx(workspace, decisions, service, false, request).await?;
-    let with = nginx(workspace, decisions, service, true, request).await?;
-    Ok([without, with])
-}
-
-async fn nginx(
-    workspace: &Path,
-    decisions: SocketAddr,
-    service: SocketAddr,
-    asks: bool,
-    request: &[u8],
-) -> Result<Waits> {
-    let (folder, port) = (tempfile::tempdir()?, ReservedPort::new());
-    let addresses = Addresses {
-        gateway: port.address(),
-        authorization_service: decisions,
-        client_credentials: service,
-        service,
-    };
-    let files = folder.path().join("nginx");
-    let command = gateway::nginx(workspace, &files, &addresses)?;
-    if !asks {
-        let file = files.join("gettone/protected.conf");
-        let shipped = std::fs::read_to_string(&file)?;
-        let open = shipped
-            .replace("auth_request /_gettone_authorize;", "auth_request off;")
-            .replace("http://$gettone_target", "http://$gettone_service");
-        ensure!(shipped != open, "the shipped file asks in another way now");
-        std::fs::write(&file, open)?;
-    }
-    let server = Server::start("nginx", command, port.address(), folder.path()).await?;
-    // Connections are opened and caches filled.
-    load::send_all(port.address(), &vec![request.to_vec(); 2_000], CONNECTIONS)?;
-    let waits = measure(port.address(), request, RATE).context("through nginx");
-    drop(server);
-    waits
 }
 
 /// Waits for answers at so many requests a second.

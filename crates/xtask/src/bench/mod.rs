@@ -3,6 +3,7 @@
 
 mod client;
 mod decision;
+mod gateways;
 mod latency;
 mod load;
 mod page;
@@ -14,10 +15,11 @@ mod token;
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
 
 use crate::{cargo, tools};
+use report::Report;
 use stage::{Signing, Stage};
 
 /// Arguments of `cargo xtask bench`.
@@ -29,6 +31,10 @@ pub(crate) struct Options {
     /// How many tokens are issued, or five times as many decisions made, in each measurement
     #[arg(long, default_value_t = 4_000)]
     requests: u32,
+    /// How often all of it is measured, in turn; each figure is that of the run in the middle. By default once, three times
+    /// for the report
+    #[arg(long, value_parser = clap::value_parser!(u8).range(1..=9))]
+    rounds: Option<u8>,
     /// Leave out the measurement that needs MongoDB
     #[arg(long)]
     without_mongodb: bool,
@@ -73,12 +79,16 @@ pub(crate) fn run(workspace: &Path, options: &Options) -> Result<()> {
         let stage = runtime.block_on(Stage::start(&built, Signing::Rs256, None))?;
         return stage.soak(tokens, |issued, kib| println!("{issued:>9} tokens: {kib:>7} KiB resident"));
     }
+    let requests = options.requests;
+    let token = || runtime.block_on(token::measure(&built, requests, with_mongodb));
+    let decision = || runtime.block_on(decision::measure(workspace, &built, requests));
+    let rounds = options.rounds.unwrap_or(if options.subject == Subject::Report { 3 } else { 1 });
     let report = match options.subject {
         Subject::Report => {
-            let requests = options.requests;
             let page = page::Page {
-                token: runtime.block_on(token::measure(&built, requests, with_mongodb))?,
-                decision: runtime.block_on(decision::measure(workspace, &built, requests))?,
+                rounds,
+                token: in_turn(rounds, token)?,
+                decision: in_turn(rounds, decision)?,
                 rivals: runtime.block_on(rivals::compare(workspace, &built, requests))?,
             };
             let text = page.markdown();
@@ -86,14 +96,24 @@ pub(crate) fn run(workspace: &Path, options: &Options) -> Result<()> {
             print!("{text}");
             return Ok(());
         }
-        Subject::Token => runtime.block_on(token::measure(&built, options.requests, with_mongodb))?,
-        Subject::Auth => runtime.block_on(decision::measure(workspace, &built, options.requests))?,
+        Subject::Token => in_turn(rounds, token)?,
+        Subject::Auth => in_turn(rounds, decision)?,
     };
     match options.output {
         Output::Text => print!("{}", report.text()),
         Output::Json => println!("{}", report.json()),
     }
     Ok(())
+}
+
+fn in_turn(rounds: u8, measure: impl Fn() -> Result<Report>) -> Result<Report> {
+    let runs: Vec<_> = (1..=rounds)
+        .map(|round| {
+            eprintln!("round {round} of {rounds}");
+            measure()
+        })
+        .collect::<Result<_>>()?;
+    Report::middle(&runs).context("no round")
 }
 
 /// Builds as for a release; the folder of the binaries.

@@ -8,6 +8,8 @@ use super::rivals::{Comparison, RATE};
 
 /// A whole run.
 pub(super) struct Page {
+    /// How often each figure was measured.
+    pub(super) rounds: u8,
     pub(super) token: Report,
     pub(super) decision: Report,
     pub(super) rivals: Vec<Comparison>,
@@ -15,9 +17,12 @@ pub(super) struct Page {
 
 impl Page {
     pub(super) fn markdown(&self) -> String {
-        let mut page = "# Benchmarks\n\nWritten by `cargo xtask bench report`, in one run. What is measured and why so, and where the time \
-                        goes that misses a target: [performance.md](performance.md).\n\n"
-            .to_owned();
+        let mut page = format!(
+            "# Benchmarks\n\nWritten by `cargo xtask bench report`, in one run. Each figure of ours was measured {} times, in turn, \
+             and is that of the round in the middle by its ratio to its target. What is measured and why so, and where the time \
+             goes that misses a target: [performance.md](performance.md).\n\n",
+            self.rounds
+        );
         for (what, value) in machine() {
             let _ = writeln!(page, "* {what}: {value}");
         }

@@ -74,13 +74,25 @@ impl Stage {
 
     /// That the service signs as it was told to.
     fn check_signing(&self, signing: Signing) -> Result<()> {
-        let (_, keys) = load::call(self.public, &request("GET", "/.well-known/jwks.json", &[], ""))?;
+        let keys = self.key_set()?;
         let wanted = match signing {
             Signing::Rs256 => "RS256",
             Signing::Es256 => "ES256",
         };
         ensure!(keys.contains(wanted), "the service does not sign with {wanted}");
         Ok(())
+    }
+
+    /// The public keys that verify its tokens.
+    pub(super) fn key_set(&self) -> Result<String> {
+        let (status, keys) = load::call(self.public, &request("GET", "/.well-known/jwks.json", &[], ""))?;
+        ensure!(status == 200, "{status} {keys}");
+        Ok(keys)
+    }
+
+    /// `iss` of its tokens.
+    pub(super) fn issuer(&self) -> &str {
+        &self.issuer
     }
 
     /// The processor time of a token for an assertion, in microseconds.

@@ -172,7 +172,6 @@ impl Service for AuthorizationService {
                         client_type: config.client_type_header_key,
                         backoffice: config.backoffice_header_key,
                     },
-                    properties_to_proxy: config.user_properties_to_proxy.0,
                     metrics,
                     recorder,
                 }),

@@ -187,7 +187,7 @@ impl Config {
             permissions_key: self.custom_permissions_key.clone(),
             profile: self.profile,
         };
-        settings.reading()
+        Reading { properties_to_proxy: self.user_properties_to_proxy.0.clone(), ..settings.reading() }
     }
 
     /// Which rules decide.
@@ -235,11 +235,13 @@ impl ReadingSettings {
         }))
     }
 
+    /// With nothing that services would be told: the commands have none.
     pub(crate) fn reading(self) -> Reading {
         Reading {
             user_id_key: self.user_id_key,
             permissions_key: self.permissions_key,
             groups_as_text: self.profile == Profile::DropIn,
+            properties_to_proxy: Vec::new(),
         }
     }
 }

@@ -13,6 +13,7 @@ pub struct Principal {
     pub id: String,
     pub groups: NameSet,
     pub permissions: NameSet,
-    /// The whole userinfo answer, from which `USER_PROPERTIES_TO_PROXY` chooses.
+    /// The members of the userinfo answer that services are told, chosen by `USER_PROPERTIES_TO_PROXY`, in its order. No rule asks
+    /// for them.
     pub properties: Map<String, Value>,
 }

@@ -8,14 +8,17 @@ use serde_json::{Map, Value};
 const NOW: i64 = 1_800_000_000;
 
 pub(crate) fn check(input: &[u8]) {
+    let members = strict_json::object(input).unwrap_or_default();
     for groups_as_text in [false, true] {
         let reading = Reading {
             user_id_key: "sub".to_owned(),
             permissions_key: Some("permissions".to_owned()),
             groups_as_text,
+            properties_to_proxy: members.keys().cloned().collect(),
         };
         let read = of_json(input, &reading, Timestamp::from_unix_seconds(NOW));
         if let Ok(principal) = &read {
+            assert_eq!(principal.properties, members);
             assert_described(principal, groups_as_text);
         }
         let word = match &read {

@@ -14,6 +14,16 @@ pub struct Reading {
     /// Whether groups may be one text with commas instead of a list: a spelling of the drop-in profile (upstream
     /// contract §10.3), a schema error in the standard one (G-UI-03).
     pub groups_as_text: bool,
+    /// `USER_PROPERTIES_TO_PROXY`: what services are told beside id and groups. Nothing else of an answer is kept.
+    pub properties_to_proxy: Vec<String>,
+}
+
+impl Reading {
+    /// Of the members of an answer those that services are told.
+    #[must_use]
+    pub fn told(&self, mut members: Map<String, Value>) -> Map<String, Value> {
+        self.properties_to_proxy.iter().filter_map(|name| members.remove_entry(name)).collect()
+    }
 }
 
 /// Why an answer does not describe a user.
@@ -37,7 +47,7 @@ pub enum NoPrincipal {
 /// twice, at any depth.
 pub fn of_json(body: &[u8], reading: &Reading, now: Timestamp) -> Result<Principal, NoPrincipal> {
     match strict_json::value(body) {
-        Ok(Value::Object(properties)) => of_members(properties, reading, now),
+        Ok(Value::Object(members)) => of_members(members, reading, now),
         // A well-formed answer that describes nobody (G-UI-02).
         Ok(_) => Err(NoPrincipal::NoUserId),
         Err(error) => Err(NoPrincipal::Malformed(error.to_string())),
@@ -49,22 +59,22 @@ pub fn of_json(body: &[u8], reading: &Reading, now: Timestamp) -> Result<Princip
 /// # Errors
 /// Those of [`of_json`].
 pub fn of_members(
-    properties: Map<String, Value>,
+    members: Map<String, Value>,
     reading: &Reading,
     now: Timestamp,
 ) -> Result<Principal, NoPrincipal> {
-    if let Some(why) = no_longer_valid(&properties, now) {
+    if let Some(why) = no_longer_valid(&members, now) {
         return Err(why);
     }
     let malformed = |what: &str| NoPrincipal::Malformed(what.to_owned());
-    let id = user_id(properties.get(&reading.user_id_key)).map_err(malformed)?;
+    let id = user_id(members.get(&reading.user_id_key)).map_err(malformed)?;
     let id = id.ok_or(NoPrincipal::NoUserId)?;
-    let groups = match properties.get("groups") {
+    let groups = match members.get("groups") {
         Some(Value::String(text)) if reading.groups_as_text => split_groups(text),
         other => names(other).ok_or_else(|| malformed("groups is not a list of strings"))?,
     };
-    let permissions = permissions(&properties, reading).map_err(malformed)?;
-    Ok(Principal { id, groups, permissions, properties })
+    let permissions = permissions(&members, reading).map_err(malformed)?;
+    Ok(Principal { id, groups, permissions, properties: reading.told(members) })
 }
 
 /// Some endpoints answer 200 for a user or token that is no longer good, and say so in a member: `active` (RFC 7662
@@ -124,6 +134,7 @@ mod tests {
             user_id_key: "sub".to_owned(),
             permissions_key: Some("permissions".to_owned()),
             groups_as_text,
+            properties_to_proxy: vec!["mail".to_owned(), "name".to_owned()],
         }
     }
 
@@ -153,6 +164,14 @@ mod tests {
         for (body, expected) in rows {
             assert_eq!(of_body(body), expected, "{body}");
         }
+    }
+
+    #[test]
+    fn of_the_other_members_only_those_are_kept_that_services_are_told() {
+        let body = br#"{"sub":"u","name":"N","mail":{"a":[1]},"phone":"1"}"#;
+        let principal = of_json(body, &reading(false), NOW).unwrap();
+        assert_eq!(serde_json::to_string(&principal.properties).unwrap(), r#"{"mail":{"a":[1]},"name":"N"}"#);
+        assert!(of_json(br#"{"sub":"u"}"#, &reading(false), NOW).unwrap().properties.is_empty());
     }
 
     #[test]

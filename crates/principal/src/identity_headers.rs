@@ -35,11 +35,11 @@ impl IdentityHeaders {
     pub const NOBODY: Self =
         Self { user_id: String::new(), groups: String::new(), properties: String::new(), groups_left_out: 0 };
 
-    /// The headers of `principal`, with the properties named by `USER_PROPERTIES_TO_PROXY`.
+    /// The headers of `principal`.
     ///
     /// # Errors
     /// Nothing is ever cut: a principal that does not fit is not sent at all.
-    pub fn of(principal: &Principal, properties_to_proxy: &[String]) -> Result<Self, Unsendable> {
+    pub fn of(principal: &Principal) -> Result<Self, Unsendable> {
         if !is_plain(&principal.id) || principal.id.len() > MAX_HEADER {
             return Err(Unsendable::UserId);
         }
@@ -50,7 +50,7 @@ impl IdentityHeaders {
         if groups.len() > MAX_HEADER {
             return Err(Unsendable::Groups);
         }
-        let properties = ascii_json(&chosen(&principal.properties, properties_to_proxy));
+        let properties = ascii_json(&principal.properties);
         if properties.len() > MAX_HEADER {
             return Err(Unsendable::Properties);
         }
@@ -73,10 +73,6 @@ impl IdentityHeaders {
 /// Reads the same after a header has carried it: printable ASCII, and no blank at the edge, which would be trimmed.
 fn is_plain(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| matches!(byte, b' '..=b'~')) && text.trim() == text
-}
-
-fn chosen(properties: &Map<String, Value>, names: &[String]) -> Map<String, Value> {
-    names.iter().filter_map(|name| Some((name.clone(), properties.get(name)?.clone()))).collect()
 }
 
 /// JSON in printable ASCII: everything else is inside strings, where `\u` escapes it.
@@ -112,7 +108,7 @@ mod tests {
     }
 
     fn of(id: &str, groups: &[&str]) -> Result<IdentityHeaders, Unsendable> {
-        IdentityHeaders::of(&principal(id, groups, json!({})), &[])
+        IdentityHeaders::of(&principal(id, groups, json!({})))
     }
 
     #[test]
@@ -143,17 +139,15 @@ mod tests {
 
     #[test]
     fn g_grp_03_properties_are_ascii_json_and_capped() {
-        let user =
-            principal("u", &[], json!({"name":"Zoë\r\n\u{1f511}\u{7f}","mail":"x@y","secret":"s","n":1}));
-        let chosen = ["name", "n", "missing"].map(str::to_owned);
-        let headers = IdentityHeaders::of(&user, &chosen).unwrap();
+        let user = principal("u", &[], json!({"name":"Zoë\r\n\u{1f511}\u{7f}","n":1}));
+        let headers = IdentityHeaders::of(&user).unwrap();
         assert_eq!(headers.properties, r#"{"name":"Zo\u00eb\r\n\ud83d\udd11\u007f","n":1}"#);
         assert_eq!(
             serde_json::from_str::<Value>(&headers.properties).unwrap(),
             json!({"n":1,"name":"Zoë\r\n\u{1f511}\u{7f}"})
         );
         let large = principal("u", &[], json!({"name":"é".repeat(2000)}));
-        assert_eq!(IdentityHeaders::of(&large, &chosen).unwrap_err(), Unsendable::Properties);
+        assert_eq!(IdentityHeaders::of(&large).unwrap_err(), Unsendable::Properties);
         assert_eq!(of("u", &[]).unwrap().properties, "{}");
     }
 

@@ -33,7 +33,6 @@ pub(crate) struct DecisionPoint {
     pub(crate) principals: Principals,
     pub(crate) peer_secret: Option<LongSecret>,
     pub(crate) fact_headers: FactHeaders,
-    pub(crate) properties_to_proxy: Vec<String>,
     pub(crate) metrics: Metrics,
     pub(crate) recorder: Recorder,
 }
@@ -158,7 +157,7 @@ impl DecisionPoint {
     fn identity(&self, caller: Option<&UserinfoAnswer>) -> Result<IdentityHeaders, Unsendable> {
         match caller {
             Some(UserinfoAnswer::Known(principal)) => {
-                let identity = IdentityHeaders::of(principal, &self.properties_to_proxy)?;
+                let identity = IdentityHeaders::of(principal)?;
                 if identity.groups_left_out > 0 {
                     self.metrics.groups_left_out.inc_by(identity.groups_left_out as u64);
                     tracing::warn!(

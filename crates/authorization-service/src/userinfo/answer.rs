@@ -63,9 +63,18 @@ mod tests {
 
     const NOW: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
 
+    fn reading() -> Reading {
+        Reading {
+            user_id_key: "sub".to_owned(),
+            permissions_key: None,
+            groups_as_text: false,
+            properties_to_proxy: Vec::new(),
+        }
+    }
+
     /// One word for what an answer says.
     fn of(received: &Received<'_>) -> String {
-        let reading = Reading { user_id_key: "sub".to_owned(), permissions_key: None, groups_as_text: false };
+        let reading = reading();
         match read(received, &reading, NOW) {
             UserinfoAnswer::Known(principal) => principal.id,
             UserinfoAnswer::Nobody(why) => format!("{why:?}"),
@@ -110,7 +119,7 @@ mod tests {
 
     #[test]
     fn g_ui_07_retry_after_of_a_429_is_kept_if_it_is_a_number() {
-        let reading = Reading { user_id_key: "sub".to_owned(), permissions_key: None, groups_as_text: false };
+        let reading = reading();
         for (text, expected) in
             [("7", Some(7)), ("0", Some(1)), ("999999", Some(86_400)), ("Fri, 31 Dec", None)]
         {

@@ -42,6 +42,7 @@ impl TrustedHeaders {
             return Ok(UserinfoAnswer::Nobody(Nobody::NotAsked));
         }
         let permissions = permissions(&properties, &self.reading)?;
+        let properties = self.reading.told(properties);
         Ok(UserinfoAnswer::Known(Principal { id: id.to_owned(), groups, permissions, properties }))
     }
 }
@@ -75,6 +76,7 @@ mod tests {
                 user_id_key: "sub".to_owned(),
                 permissions_key: Some("permissions".to_owned()),
                 groups_as_text: true,
+                properties_to_proxy: vec!["mail".to_owned()],
             },
         };
         let mut presented = Presented::default();

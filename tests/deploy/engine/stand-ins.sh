@@ -81,10 +81,28 @@ DOCKERFILE
 [ -x "$work/mongosh/node_modules/.bin/mongosh" ] || npm install --silent --no-audit --no-fund --prefix "$work/mongosh" mongosh@2
 cp "$(readlink -f "$(command -v node)")" "$work/mongosh/node"
 cp -L "$tools/mongod" "$work/mongosh/mongod"
+# For `--db credentials --archive --gzip` (docs/operations.md): collections and indexes, through mongosh.
+cat > "$work/mongosh/mongodump" <<'SCRIPT'
+#!/bin/sh
+mongosh --quiet mongodb://localhost/credentials --eval 'print(EJSON.stringify(db.getCollectionInfos({type: "collection"}).map(({name}) =>
+  ({name, documents: db.getCollection(name).find().toArray(), indexes: db.getCollection(name).getIndexes()})), {relaxed: false}))' | gzip
+SCRIPT
+cat > "$work/mongosh/mongorestore" <<'SCRIPT'
+#!/bin/sh
+gzip -d > /tmp/restored && mongosh --quiet mongodb://localhost/credentials --eval '
+  for (const {name, documents, indexes} of EJSON.parse(fs.readFileSync("/tmp/restored", "utf8"), {relaxed: false})) {
+    const collection = db.getCollection(name)
+    collection.drop()
+    db.createCollection(name)
+    if (documents.length > 0) { collection.insertMany(documents) }
+    for (const {key, v, ...options} of indexes) { if (options.name !== "_id_") { collection.createIndex(key, options) } }
+  }'
+SCRIPT
+chmod 755 "$work/mongosh/mongodump" "$work/mongosh/mongorestore"
 image mongo:7.0 "$work/mongosh" <<DOCKERFILE
 FROM debian:bookworm-slim
 RUN $install libcurl4 libssl3 libstdc++6 && rm -rf /var/lib/apt/lists/*
-COPY mongod node /usr/local/bin/
+COPY mongod node mongodump mongorestore /usr/local/bin/
 COPY node_modules /opt/mongosh/node_modules
 RUN printf '#!/bin/sh\nexec node /opt/mongosh/node_modules/mongosh/bin/mongosh.js "\$@"\n' > /usr/local/bin/mongosh && chmod 755 /usr/local/bin/mongosh && mkdir -p /data/db
 ENTRYPOINT ["mongod"]

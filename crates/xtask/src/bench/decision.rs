@@ -12,7 +12,8 @@ use testkit::port::ReservedPort;
 use super::gateways::Through;
 use super::load;
 use super::process::{
-    CONNECTIONS, Example, TICK, WARM_UP, Yardstick, processor_time_of, request, ticks_of_children,
+    CONNECTIONS, Example, TICK, WARM_UP, Yardstick, processor_time_of, request, resident_kib,
+    ticks_of_children,
 };
 use super::report::{Measurement, Report};
 use super::stage::{Signing, Stage};
@@ -94,6 +95,7 @@ pub(super) async fn measure(workspace: &Path, built: &Path, requests: u32) -> Re
     let variables: Vec<(&str, &str)> =
         variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
     let local = DecisionStage::start(built, FEW_ROUTES, &variables).await?;
+    let idle = resident_kib(local.server.id())?;
     let issued = tokens.tokens(requests)?;
     let first_sight: Vec<_> = issued.iter().map(|token| question("/r7/x", Some(token))).collect();
     let (warm_up, fresh) = first_sight.split_at(WARM_UP.min(requests / 2) as usize);
@@ -126,6 +128,7 @@ pub(super) async fn measure(workspace: &Path, built: &Path, requests: u32) -> Re
         request: &call,
     };
     report.passages(1.5, through.nginx().await?, through.envoy().await?);
+    report.memory(idle, resident_kib(local.server.id())?);
     drop(local);
 
     let local = DecisionStage::start(built, MANY_ROUTES, &variables).await?;

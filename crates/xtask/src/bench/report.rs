@@ -26,6 +26,8 @@ pub(super) struct Report {
     bare: f64,
     measurements: Vec<Measurement>,
     passages: Option<Passages>,
+    /// Resident, in KiB: after the start, and after all of it.
+    memory: Option<[u64; 2]>,
     left_out: Vec<String>,
 }
 
@@ -93,7 +95,7 @@ impl Measurement {
 
 impl Report {
     pub(super) const fn new(subject: &'static str, bare: f64) -> Self {
-        Self { subject, bare, measurements: Vec::new(), passages: None, left_out: Vec::new() }
+        Self { subject, bare, measurements: Vec::new(), passages: None, memory: None, left_out: Vec::new() }
     }
 
     pub(super) const fn bare_microseconds(&self) -> f64 {
@@ -107,6 +109,11 @@ impl Report {
     /// Requests through nginx alone and asking, and through Envoy; by how many milliseconds p99 may be longer.
     pub(super) fn passages(&mut self, target: f64, nginx: [Passage; 2], envoy: [Passage; 3]) {
         self.passages = Some(Passages { target, nginx, envoy });
+    }
+
+    /// How much memory the service had after the start, and after all of it, in KiB.
+    pub(super) const fn memory(&mut self, idle: u64, loaded: u64) {
+        self.memory = Some([idle, loaded]);
     }
 
     /// Of several runs in turn, each figure from the run that is the middle one for it: by its ratio to its target. The clock
@@ -123,6 +130,7 @@ impl Report {
             bare: middle_by(runs.iter().map(|run| run.bare).collect(), |bare| *bare)?,
             measurements: measurements.collect(),
             passages: middle_by(passages, Passages::added),
+            memory: runs.iter().filter_map(|run| run.memory).max(),
             left_out: first.left_out.clone(),
         })
     }
@@ -158,6 +166,12 @@ impl Report {
         }
         if let Some(passages) = &self.passages {
             text.push_str(&passages.text());
+        }
+        if let Some([idle, loaded]) = self.memory.map(|kib| kib.map(|kib| kib / 1024)) {
+            let _ = writeln!(
+                text,
+                "\nresident memory of the service: {idle} MiB after the start, {loaded} MiB after all of this"
+            );
         }
         text
     }
@@ -198,7 +212,7 @@ impl Report {
             })
             .collect();
         json!({"http_microseconds": self.bare, "measurements": measurements,
-            "gateways": self.passages.as_ref().map(Passages::json), "left_out": self.left_out})
+            "gateways": self.passages.as_ref().map(Passages::json), "resident_kib": self.memory, "left_out": self.left_out})
     }
 }
 

@@ -142,7 +142,7 @@ impl Run {
         }
         self.print_addresses();
         println!(
-            "Everything stays up. In {}, every line above can be repeated, in its order. Ctrl-C stops it.",
+            "Everything stays up until Ctrl-C. The lines above can be pasted in {}; their client has its permission by now.",
             self.workspace.display()
         );
         loop {

@@ -9,6 +9,9 @@ What must not be deployed, each with a sentence that says what to do. Shapes are
 {{- if not $values.issuer -}}
 {{- fail "\n\nSet issuer: the address by which callers know client-credentials, for instance https://api.example.com.\n" -}}
 {{- end -}}
+{{- if and (ne $values.profile "drop-in") (not (regexMatch "^(https://[^?#]+|http://(localhost|127[.]0[.]0[.]1|\\[::1\\])(:[0-9]+)?(/[^?#]*)?)$" $values.issuer)) -}}
+{{- fail (printf "\n\nissuer %s: client-credentials takes an https URL without query and fragment, or http on localhost, in the standard profile.\n" $values.issuer) -}}
+{{- end -}}
 {{- if not $values.rules -}}
 {{- fail "\n\nSet rules: what auth.json holds, as YAML or with --set-file rules=auth.json. Without rules every request is refused.\n" -}}
 {{- end -}}

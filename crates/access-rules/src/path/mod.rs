@@ -52,9 +52,6 @@ pub struct RequestPath<'a> {
     canonical: Cow<'a, str>,
     /// With `//` left as it stands; `None` if there is none.
     unmerged: Option<Cow<'a, str>>,
-    /// With the escapes of reserved characters decoded too, for servers that decode everything before routing;
-    /// `None` if there are none.
-    decoded: Option<String>,
     /// With encoded slashes read as slashes; `None` if there are none.
     split: Option<Box<RequestPath<'static>>>,
 }
@@ -75,19 +72,15 @@ impl<'a> RequestPath<'a> {
         }
         let unmerged = normalise_escapes(path, policy.encoded_slashes)?;
         refuse_ambiguous_segments(&unmerged)?;
-        let decoded = decode_reserved(&unmerged, policy.repeated_slashes);
         let split = split_at_encoded_slashes(&unmerged, policy)?;
         if !unmerged.contains("//") {
-            return Ok(Self { canonical: unmerged, unmerged: None, decoded, split });
+            return Ok(Self { canonical: unmerged, unmerged: None, split });
         }
         match policy.repeated_slashes {
             RepeatedSlashes::Refuse => Err(PathRefusal::RepeatedSlashes),
-            RepeatedSlashes::Merge => Ok(Self {
-                canonical: Cow::Owned(merge_slashes(&unmerged)),
-                unmerged: Some(unmerged),
-                decoded,
-                split,
-            }),
+            RepeatedSlashes::Merge => {
+                Ok(Self { canonical: Cow::Owned(merge_slashes(&unmerged)), unmerged: Some(unmerged), split })
+            }
         }
     }
 
@@ -98,16 +91,36 @@ impl<'a> RequestPath<'a> {
         &self.canonical
     }
 
-    pub(crate) fn unmerged(&self) -> Option<&str> {
-        self.unmerged.as_deref()
-    }
-
     pub(crate) fn split(&self) -> Option<&RequestPath<'static>> {
         self.split.as_deref()
     }
 
-    pub(crate) fn decoded(&self) -> Option<&str> {
-        self.decoded.as_deref()
+    /// With the escapes of reserved characters decoded too, for servers that decode everything before routing; `None` if
+    /// there are none.
+    pub(crate) fn decoded(&self) -> Option<String> {
+        decode_reserved(&self.canonical)
+    }
+
+    /// Every other text that some server makes of the path before it routes: with slashes as they stand, with the escapes
+    /// of reserved characters decoded, with the ends of names cut off, and with any of these together. None for a path
+    /// without `//`, `%` and `.`, as most are.
+    pub(crate) fn other_texts(&self) -> Vec<String> {
+        let mut texts: Vec<String> = Vec::new();
+        let mut add = |text: String| {
+            if text != self.canonical && !texts.contains(&text) {
+                texts.push(text);
+            }
+        };
+        for slashes in [Some(&*self.canonical), self.unmerged.as_deref()].into_iter().flatten() {
+            if self.unmerged.is_none() && !slashes.contains(['%', '.']) {
+                continue;
+            }
+            for text in [Some(slashes.to_owned()), decode_reserved(slashes)].into_iter().flatten() {
+                without_endings(&text).into_iter().flatten().for_each(&mut add);
+                add(text);
+            }
+        }
+        texts
     }
 }
 
@@ -227,13 +240,11 @@ fn split_at_encoded_slashes(
         return Ok(None);
     }
     let split = path.replace("%2F", "/");
-    let RequestPath { canonical, unmerged, decoded, split: _ } =
-        RequestPath::parse(split.as_bytes(), policy)?;
+    let RequestPath { canonical, unmerged, split: _ } = RequestPath::parse(split.as_bytes(), policy)?;
     let owned = |text: Cow<'_, str>| Cow::Owned(text.into_owned());
     Ok(Some(Box::new(RequestPath {
         canonical: owned(canonical),
         unmerged: unmerged.map(owned),
-        decoded,
         split: None,
     })))
 }
@@ -250,7 +261,7 @@ fn merge_slashes(path: &str) -> String {
 
 /// The canonical path as a server sees it that decodes reserved characters before it routes; `None` if that is no
 /// different.
-fn decode_reserved(path: &str, repeated_slashes: RepeatedSlashes) -> Option<String> {
+fn decode_reserved(path: &str) -> Option<String> {
     let mut parts = path.split('%');
     let mut decoded = parts.next().unwrap_or_default().to_owned();
     let mut different = false;
@@ -268,18 +279,12 @@ fn decode_reserved(path: &str, repeated_slashes: RepeatedSlashes) -> Option<Stri
             }
         }
     }
-    if !different {
-        return None;
-    }
-    Some(match repeated_slashes {
-        RepeatedSlashes::Merge => merge_slashes(&decoded),
-        RepeatedSlashes::Refuse => decoded,
-    })
+    different.then_some(decoded)
 }
 
-/// The path as servers see it that cut dots off the end of every name, and as those see it that also take what follows the
-/// last dot for the format of the answer (G-PATH-12); `None` where that is no different.
-pub(crate) fn without_endings(path: &str) -> [Option<String>; 2] {
+/// The path as servers see it that cut dots and blanks off the end of every name, and as those see it that also take what
+/// follows the last dot for the format of the answer, before and after (G-PATH-12); `None` where that is no different.
+fn without_endings(path: &str) -> [Option<String>; 2] {
     if !path.contains('.') {
         return [None, None];
     }
@@ -287,14 +292,19 @@ pub(crate) fn without_endings(path: &str) -> [Option<String>; 2] {
     let (names, slash) = undotted.strip_suffix('/').map_or((undotted.as_str(), ""), |names| (names, "/"));
     let (above, last) = names.rsplit_once('/').unwrap_or(("", names));
     let unsuffixed = match last.rsplit_once('.') {
-        Some((name, _)) if !name.trim_end_matches('.').is_empty() => Some(format!("{above}/{name}{slash}")),
+        Some((name, _)) if !name.trim_end_matches('.').is_empty() => {
+            Some(format!("{above}/{}{slash}", without_dots(name)))
+        }
         _ => None,
     };
     [(undotted != path).then_some(undotted), unsuffixed]
 }
 
-/// A name of dots alone stays: without them it would be none.
+/// A name of dots and blanks alone stays: without them it would be none.
 fn without_dots(segment: &str) -> &str {
-    let name = segment.trim_end_matches('.');
+    let mut name = segment;
+    while let Some(shorter) = name.strip_suffix('.').or_else(|| name.strip_suffix("%20")) {
+        name = shorter;
+    }
     if name.is_empty() { segment } else { name }
 }

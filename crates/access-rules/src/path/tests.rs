@@ -36,7 +36,7 @@ fn g_path_01_repeated_slashes_are_refused_or_merged_by_profile() {
         assert_eq!(parse(RepeatedSlashes::Refuse), Err(PathRefusal::RepeatedSlashes), "{target}");
         let path = parse(RepeatedSlashes::Merge).unwrap();
         assert_eq!(path.as_str(), merged);
-        assert_eq!(path.unmerged(), target.split('?').next());
+        assert_eq!(path.unmerged.as_deref(), target.split('?').next());
     }
 }
 
@@ -133,6 +133,10 @@ fn g_path_12_endings_that_some_servers_cut() {
         ("/admin.json", None, Some("/admin")),
         ("/a/admin.json/", None, Some("/a/admin/")),
         ("/a/admin.tar.gz.", Some("/a/admin.tar.gz"), Some("/a/admin.tar")),
+        ("/admin..json", None, Some("/admin")),
+        ("/admin%20.json", None, Some("/admin")),
+        ("/admin%20.", Some("/admin"), None),
+        ("/admin.%20.x%20.", Some("/admin.%20.x"), Some("/admin")),
         ("/.well-known", None, None),
         ("/...", None, None),
     ] {
@@ -183,6 +187,18 @@ fn g_path_24_long_paths() {
 }
 
 #[test]
+fn g_path_27_whatever_several_kinds_of_leniency_make_of_a_path_is_a_text() {
+    let path = RequestPath::parse(b"/A//b%3Ac.json", RepeatedSlashes::Merge).unwrap();
+    assert_eq!(path.as_str(), "/A/b%3Ac.json");
+    let mut texts = path.other_texts();
+    texts.sort();
+    assert_eq!(
+        texts,
+        ["/A//b%3Ac", "/A//b%3Ac.json", "/A//b:c", "/A//b:c.json", "/A/b%3Ac", "/A/b:c", "/A/b:c.json"]
+    );
+}
+
+#[test]
 fn g_path_26_spaces() {
     assert_refused(PathRefusal::RawSpace, &["/public /admin", "/a "]);
     assert_refused(PathRefusal::ControlByte, &["/public\t/admin"]);
@@ -192,7 +208,8 @@ fn g_path_26_spaces() {
 fn a_plain_path_is_borrowed() {
     let path = RequestPath::parse(b"/users/42/orders?x=1", RepeatedSlashes::Merge).unwrap();
     assert!(matches!(path.canonical, std::borrow::Cow::Borrowed(_)));
-    assert_eq!((path.unmerged(), path.decoded()), (None, None));
+    assert_eq!((path.unmerged.as_deref(), path.decoded()), (None, None));
+    assert!(path.other_texts().is_empty());
 }
 
 /// Bytes and pieces that path attacks are made of.

@@ -73,7 +73,8 @@ fn check_spelling(text: &str) -> Result<(), KeyError> {
     let escaped: String = text.chars().map(escape_non_ascii).collect();
     let path =
         RequestPath::parse(escaped.as_bytes(), RepeatedSlashes::Refuse).map_err(KeyError::Unmatchable)?;
-    let canonical = path.decoded().unwrap_or(path.as_str());
+    let decoded = path.decoded();
+    let canonical = decoded.as_deref().unwrap_or(path.as_str());
     if canonical == text { Ok(()) } else { Err(KeyError::NotCanonical(canonical.to_owned())) }
 }
 

@@ -9,6 +9,8 @@ mod rule;
 mod tree;
 
 #[cfg(test)]
+mod leniency;
+#[cfg(test)]
 mod properties;
 #[cfg(test)]
 mod tests;
@@ -17,7 +19,7 @@ use std::sync::Arc;
 
 use crate::expression::Facts;
 use crate::method::Method;
-use crate::path::{PathPolicy, PathRefusal, RepeatedSlashes, RequestPath, without_endings};
+use crate::path::{PathPolicy, PathRefusal, RepeatedSlashes, RequestPath};
 use key::Key;
 use tree::{Lookup, Node, Spelling, Walk};
 
@@ -36,16 +38,12 @@ pub struct Request<'a> {
     pub facts: Facts<'a>,
 }
 
-/// Readings of one path: the ordinary one, and those that are lenient in some way.
-const READINGS: usize = 5;
-/// Those besides the ordinary one, and all of the path with encoded slashes read as slashes.
-const OTHER_READINGS: usize = 2 * READINGS - 1;
-
 /// The rule that governs a request, and the rules that other readings of its path would choose.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Found<'t> {
     rule: &'t Arc<Rule>,
-    other_readings: [Option<&'t Arc<Rule>>; OTHER_READINGS],
+    /// Each once, and never the ordinary one.
+    other_readings: Vec<&'t Arc<Rule>>,
 }
 
 impl<'t> Found<'t> {
@@ -55,9 +53,23 @@ impl<'t> Found<'t> {
         self.rule
     }
 
+    /// A reading that no rule speaks for says nothing; one whose entry lacks the section denies.
+    fn add_reading(&mut self, walk: &Walk<'t>, is_backoffice: bool) -> Result<(), NotFound> {
+        if let Some(entry) = walk.entry() {
+            self.add(entry.rule(is_backoffice).ok_or(NotFound::NoRule)?);
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, rule: &'t Arc<Rule>) {
+        if !self.rules().any(|known| Arc::ptr_eq(known, rule)) {
+            self.other_readings.push(rule);
+        }
+    }
+
     /// Every rule that must allow: the ordinary reading's first.
     pub fn rules(&self) -> impl Iterator<Item = &'t Arc<Rule>> {
-        std::iter::once(self.rule).chain(self.other_readings.into_iter().flatten())
+        std::iter::once(self.rule).chain(self.other_readings.iter().copied())
     }
 }
 
@@ -151,7 +163,7 @@ impl RouteTable {
         self.root.insert(&key, route).map_err(|existing| AddRouteError::SamePaths(existing.key.clone()))
     }
 
-    /// The rule that governs a request. Allocates only for a path with escapes or capitals.
+    /// The rule that governs a request. Allocates only for a path with escapes, capitals, dots or repeated slashes.
     ///
     /// # Errors
     /// The path is refused, or nothing governs it.
@@ -159,55 +171,42 @@ impl RouteTable {
         let path = RequestPath::parse(request.target, self.matching.paths)?;
         let method = Method::from_token(request.method).ok_or(NotFound::NoRule)?;
         let is_backoffice = request.facts.is_backoffice;
-        let [ordinary, others @ ..] = self.readings(&path, method, is_backoffice)?;
-        let rule = ordinary.ok_or(NotFound::NoRule)?;
+        let mut found = self.readings(&path, method, is_backoffice)?;
         // Whoever takes encoded slashes for slashes has a path of their own, which needs a rule as any other does.
-        let split = match path.split() {
-            Some(split) => {
-                let readings = self.readings(split, method, is_backoffice)?;
-                readings.first().copied().flatten().ok_or(NotFound::NoRule)?;
-                readings
-            }
-            None => [None; READINGS],
-        };
-        let mut other_readings = [None; OTHER_READINGS];
-        for (place, other) in other_readings.iter_mut().zip(others.into_iter().chain(split)) {
-            *place = other.filter(|other| !std::ptr::eq(*other, rule));
+        if let Some(split) = path.split() {
+            let readings = self.readings(split, method, is_backoffice)?;
+            readings.rules().for_each(|rule| found.add(rule));
         }
-        Ok(Found { rule, other_readings })
+        Ok(found)
     }
 
-    /// The rules that the readings of a path choose, the ordinary one's first.
+    /// The rules that the readings of a path choose.
     ///
     /// A server may merge slashes or not, ignore case or not, decode `%3A` before routing or not, take the end of a name
-    /// for a file format or not. A rule that governs another reading of this path must allow too (conformance §3.0
-    /// rule 2, K-10, G-PATH-12, G-PATH-27).
+    /// for a file format or not, and do several of these. A rule that governs another reading of this path must allow too
+    /// (conformance §3.0 rule 2, K-10, G-PATH-12, G-PATH-27): so every text that a server makes of it is looked up as it is
+    /// spelled, and in any letter case where that may find another rule.
     fn readings(
         &self,
         path: &RequestPath<'_>,
         method: Method,
         is_backoffice: bool,
-    ) -> Result<[Option<&Arc<Rule>>; READINGS], NotFound> {
-        let exact = |path: &str| self.walk(path, method, Spelling::Exact, None);
-        let any_case = |path: &str| self.walk(path, method, Spelling::AnyCase, None);
-        let ordinary = exact(path.as_str());
-        let near_miss = ordinary.near_miss();
-        if ordinary.entry().is_none() {
-            return Err(NotFound::NoRule);
+    ) -> Result<Found<'_>, NotFound> {
+        let walk = |text: &str, spelling| self.walk(text, method, spelling, None);
+        let ordinary = walk(path.as_str(), Spelling::Exact);
+        let rule = ordinary.entry().and_then(|entry| entry.rule(is_backoffice)).ok_or(NotFound::NoRule)?;
+        let mut found = Found { rule, other_readings: Vec::new() };
+        if ordinary.near_miss() {
+            found.add_reading(&walk(path.as_str(), Spelling::AnyCase), is_backoffice)?;
         }
-        let lenient_path = path.decoded().unwrap_or(path.as_str());
-        let lenient = (near_miss || path.decoded().is_some()).then(|| any_case(lenient_path));
-        let [undotted, unsuffixed] = without_endings(lenient_path).map(|path| path.as_deref().map(any_case));
-        let literal = path.unmerged().map(exact);
-        let mut rules = [None; READINGS];
-        let readings = [Some(ordinary), lenient, literal, undotted, unsuffixed];
-        for (place, reading) in rules.iter_mut().zip(readings) {
-            // A reading that no rule speaks for says nothing; one whose entry lacks the section denies.
-            if let Some(entry) = reading.and_then(|walk| walk.entry()) {
-                *place = Some(entry.rule(is_backoffice).ok_or(NotFound::NoRule)?);
+        for text in path.other_texts() {
+            let spelled = walk(&text, Spelling::Exact);
+            found.add_reading(&spelled, is_backoffice)?;
+            if spelled.near_miss() {
+                found.add_reading(&walk(&text, Spelling::AnyCase), is_backoffice)?;
             }
         }
-        Ok(rules)
+        Ok(found)
     }
 
     /// One lookup, as if an entry were not in the file.

@@ -13,7 +13,7 @@ pub(super) fn table(file: &str, matching: impl Into<Matching>) -> RouteTable {
 }
 
 /// A file from `key verb` pairs; a verb with `@` has a backoffice section only, one with `+` has both.
-fn file(entries: &[(&str, &str)]) -> String {
+pub(super) fn file(entries: &[(&str, &str)]) -> String {
     let rule = r#"{"expression": "true", "public": true}"#;
     let routes: Vec<String> = entries
         .iter()
@@ -35,7 +35,7 @@ fn file(entries: &[(&str, &str)]) -> String {
     format!("{{{}}}", routes.join(","))
 }
 
-fn found(
+pub(super) fn found(
     table: &RouteTable,
     method: &str,
     target: &str,

@@ -83,17 +83,17 @@ impl Revocations {
     /// Adds what the feed tells.
     ///
     /// # Errors
-    /// [`Full`]: from now on nothing is known.
+    /// [`Full`]: nothing is known any more, and what was is dropped: the feed has to tell it from the beginning.
     pub(super) fn add(&self, revocations: &[Revocation]) -> Result<(), Full> {
         let mut known = self.write();
         for revocation in revocations {
             if known.tokens.add(revocation) {
                 known.entries = known.entries.saturating_add(1);
             }
-        }
-        if known.entries > self.most {
-            known.heard = None;
-            return Err(Full);
+            if known.entries > self.most {
+                *known = Known::default();
+                return Err(Full);
+            }
         }
         Ok(())
     }
@@ -201,10 +201,13 @@ mod tests {
             revocations.add(&[token(&number.to_string()), token("again")][..1]).unwrap();
         }
         assert_eq!(revocations.standing(&claims("x"), now), Standing::Good);
-        assert_eq!(revocations.add(&[token("one more")]), Err(Full));
+        assert_eq!(revocations.add(&[token("one more"), token("and more")]), Err(Full));
         assert_eq!(revocations.standing(&claims("x"), now), Standing::Unknown);
-        revocations.forget(Timestamp::from_unix_seconds(1_900_001_000));
+        assert_eq!(revocations.standing(&claims("7"), now), Standing::Unknown);
+        // However long they would last: a feed that has come to its senses is followed again.
         assert_eq!(revocations.extent(), (0, 0));
         assert!(revocations.add(&[token("a")]).is_ok());
+        revocations.heard(now);
+        assert_eq!(revocations.standing(&claims("x"), now), Standing::Good);
     }
 }

@@ -74,6 +74,18 @@ fn contract_4_3_every_documented_form() {
 }
 
 #[test]
+fn who_asks_for_permissions_is_told() {
+    for (text, asks) in [
+        ("permissions.read", true),
+        ("groups.a || !(isBackoffice && 'x' in permissions)", true),
+        ("groups.permissions", false),
+        ("'permissions' in groups && clientType == 'permissions'", false),
+    ] {
+        assert_eq!(parse(text).mentions_permissions(), asks, "{text}");
+    }
+}
+
+#[test]
 fn contract_4_3_edge_examples() {
     let admin = user(&["admin"], &[]);
     for (text, expected) in [

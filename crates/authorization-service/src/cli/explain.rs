@@ -60,7 +60,7 @@ impl Explain {
     }
 
     fn of_the_file(&self, path: &str, vars: &Vars) -> Result<Value, CommandError> {
-        let file = settings(self.asked.rules.as_deref(), vars)?.file;
+        let settings = settings(self.asked.rules.as_deref(), vars)?;
         let loaded = self.asked.load(vars)?;
         let (asking, facts) = (self.caller.read(vars)?, self.caller.facts());
         let request = Request { method: self.method.as_bytes(), target: path.as_bytes(), facts };
@@ -72,7 +72,7 @@ impl Explain {
             "clientType": facts.client_type,
             "backoffice": facts.is_backoffice,
             "caller": caller(&asking),
-            "rules": { "file": file.display().to_string() },
+            "rules": { "file": settings.file.display().to_string() },
         });
         let mut put = |name: &str, value: Value| {
             if let Some(members) = answer.as_object_mut() {
@@ -85,6 +85,12 @@ impl Explain {
             put("message", denial.to_string().into());
         }
         if let Some(rule) = decision.rule() {
+            if self.caller.is_from_file() && !settings.permissions_are_known && rule.asks_for_permissions() {
+                eprintln!(
+                    "the rule asks for permissions, but CUSTOM_PERMISSIONS_KEY is not set: the caller has none; set it \
+                     as the service has it"
+                );
+            }
             let explanation = access_rules::explain(rule, asking.seen(), &facts);
             put("rule", explained::rule(rule));
             put("evaluation", explained::evaluation(&explanation));

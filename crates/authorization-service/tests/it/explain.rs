@@ -197,3 +197,18 @@ fn a_denial_is_explained_by_its_id() {
         assert!(ended.code == Some(1) && ended.stderr.contains(expected), "{}", ended.stderr);
     }
 }
+
+#[test]
+fn a_principal_whose_permissions_are_not_read_is_told() {
+    let folder = folder();
+    let explain = |method: &str, caller: &[&str], variables: &[(&str, &str)]| {
+        let arguments = [&["explain", "--path", "/orders", "--method", method], caller].concat();
+        run_in(&folder.path(""), &arguments, variables).stderr
+    };
+    let from_file = ["--principal", "user.json"];
+    let told = explain("GET", &from_file, &[]);
+    assert!(told.contains("the rule asks for permissions, but CUSTOM_PERMISSIONS_KEY is not set"), "{told}");
+    assert_eq!(explain("GET", &from_file, &[("CUSTOM_PERMISSIONS_KEY", "permissions")]), "");
+    assert_eq!(explain("GET", &["--permission", "read"], &[]), "");
+    assert_eq!(explain("DELETE", &from_file, &[]), "");
+}

@@ -158,6 +158,34 @@ async fn sighup_reads_the_rules_again_and_says_what_became_of_it() {
     assert!(service.terminate().await.success());
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn rules_that_ask_for_permissions_nobody_can_have_are_told_at_start_and_with_new_rules() {
+    let rules = |expression: &str| {
+        json!({"/r": {"GET": {"authorization": {"expression": expression, "public": false}}}}).to_string()
+    };
+    let count = |log: &str| log.matches("CUSTOM_PERMISSIONS_KEY is not set: nobody has any").count();
+    let folder = folder(&rules("permissions.a"));
+    let path = folder.path().to_str().unwrap();
+    let (_port, mut service) = start("http://127.0.0.1:1/", path).await;
+    service.wait_for_output("listening").await;
+    assert_eq!(count(&service.stdout()), 1, "{}", service.stdout());
+    std::fs::write(folder.path().join("auth.json"), rules("groups.a")).unwrap();
+    service.hang_up();
+    service.wait_for_output("new rules are in force").await;
+    assert_eq!(count(&service.stdout()), 1, "{}", service.stdout());
+    std::fs::write(folder.path().join("auth.json"), rules("permissions.b")).unwrap();
+    service.hang_up();
+    while count(&service.stdout()) < 2 {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    assert!(service.terminate().await.success());
+    let set = [("CUSTOM_PERMISSIONS_KEY", "permissions")];
+    let (_port, mut service) = start_with("http://127.0.0.1:1/", path, &set).await;
+    service.wait_for_output("listening").await;
+    assert_eq!(count(&service.stdout()), 0);
+    assert!(service.terminate().await.success());
+}
+
 /// The lines of the decision log.
 fn decisions(log: &str) -> Vec<Value> {
     let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());

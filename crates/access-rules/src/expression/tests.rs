@@ -347,6 +347,25 @@ fn g_exp_09_group_names_are_never_parsed() {
 }
 
 #[test]
+fn what_other_languages_write_is_answered_with_what_to_write() {
+    assert_refused(&[
+        (
+            "permissions.read:orders",
+            17,
+            "found `:`: write a name that holds a colon as permissions[\"read:orders\"]",
+        ),
+        ("true && groups.a:2b:c", 17, "groups[\"a:2b:c\"]"),
+        ("groups.a and groups.b", 10, "found `and`: write `&&`"),
+        ("groups.a or groups.b", 10, "found `or`: write `||`"),
+        ("not groups.a", 1, "found `not`: write `!`"),
+        ("(groups.a AND groups.b)", 11, "found `AND`: write `&&`"),
+        ("groups.a : groups.b", 10, "found `:`"),
+        ("clientType:x", 11, "found `:`"),
+    ]);
+    assert!(holds_for("groups.and && groups.or", &user(&["and", "or"], &[])));
+}
+
+#[test]
 fn g_exp_10_case_and_look_alikes() {
     assert_refused(&[
         ("Groups.admin", 1, "one of groups, permissions"),

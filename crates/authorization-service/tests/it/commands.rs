@@ -208,6 +208,7 @@ fn test_files_are_read_strictly_as_yaml_or_json() {
         ("reason.yaml", &reason),
         ("twice.yaml", &twice),
         ("empty.yaml", ""),
+        ("caseless.yaml", "cases: []"),
     ];
     let folder = Folder::with(&files);
     for (file, code, told) in [
@@ -216,6 +217,7 @@ fn test_files_are_read_strictly_as_yaml_or_json() {
         ("reason.yaml", 1, "line 9: `reason` is one of "),
         ("twice.yaml", 1, "expect"),
         ("empty.yaml", 1, "empty.yaml cannot be used"),
+        ("caseless.yaml", 1, "caseless.yaml cannot be used: there is no case in it"),
         ("none.yaml", 1, "none.yaml cannot be used"),
     ] {
         let ended = folder.run(&["test", file]);
@@ -328,6 +330,9 @@ no operation for /v1/old → GET → authorization (line 4)
     assert_eq!(shown["withoutRule"][0]["path"], "/v1/invoices/{id}");
     assert_eq!(shown["rulesWithoutOperation"][0]["line"], 4);
     assert!(folder.run(&["coverage", "--openapi", "swagger.yaml"]).stderr.contains("not OpenAPI 3"));
+    let bare = folder.run(&["coverage", "--openapi", "api.yaml", "--prefix", "v1"]);
+    assert_eq!(bare.code, Some(64));
+    assert!(bare.stderr.contains("a path begins with a slash: write /v1"), "{}", bare.stderr);
     let all = OPENAPI.split("  /invoices").next().unwrap();
     let folder = Folder::with(&[("auth.json", &rules.replace("old", "orders/1")), ("api.yaml", all)]);
     assert_eq!(folder.run(&["coverage", "--openapi", "api.yaml"]).code, Some(1));

@@ -69,6 +69,12 @@ impl Test {
         let mut sets: Vec<(PathBuf, Vec<(String, Cases)>)> = Vec::new();
         for file in &self.files {
             let cases: Cases = yaml::read(file)?;
+            if cases.cases.is_empty() {
+                return Err(CommandError::File {
+                    file: file.clone(),
+                    reason: "there is no case in it".to_owned(),
+                });
+            }
             check_words(file, &cases)?;
             let rules = self.rules_of(file, &cases, vars)?;
             let cases = (file.display().to_string(), cases);

@@ -26,7 +26,7 @@ pub(super) struct Explain {
     #[arg(long, value_name = "FILE", conflicts_with = "path")]
     token_file: Option<PathBuf>,
     /// Without an id: the verb of the request
-    #[arg(long, value_name = "VERB", default_value = "GET")]
+    #[arg(long, value_name = "VERB", default_value = "GET", value_parser = super::verb)]
     method: String,
     /// Without an id: the path of the request, as the gateway would tell it
     #[arg(long, value_name = "PATH")]

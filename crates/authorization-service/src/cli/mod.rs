@@ -16,7 +16,7 @@ mod yaml;
 
 use std::path::{Path, PathBuf};
 
-use access_rules::LoadedRules;
+use access_rules::{LoadedRules, Method};
 use clap::{Args, FromArgMatches, Subcommand};
 use service_kit::management::ManagementError;
 use service_kit::output::{self, Format};
@@ -91,6 +91,16 @@ fn settings(file: Option<&Path>, vars: &Vars) -> Result<RulesSettings, CommandEr
         file.clone_into(&mut settings.file);
     }
     Ok(settings)
+}
+
+/// A verb that a person wrote. No rule governs `get`, so nobody means it.
+fn verb(text: &str) -> Result<String, String> {
+    match Method::from_token(text.to_ascii_uppercase().as_bytes()) {
+        Some(method) if method.as_str() != text => {
+            Err(format!("verbs are written in capitals: did you mean {method}?"))
+        }
+        _ => Ok(text.to_owned()),
+    }
 }
 
 /// The arguments of the program with the commands among them.

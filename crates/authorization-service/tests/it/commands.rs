@@ -265,6 +265,23 @@ a user with permission read, client type any but kiosk
 }
 
 #[test]
+fn a_verb_that_is_not_in_capitals_is_a_slip() {
+    let case = "rules: auth.json\ncases:\n  - request: get /orders\n    expect: deny\n";
+    let folder = Folder::with(&[("auth.json", ORDERS), ("auth.test.yaml", case)]);
+    for (arguments, code) in [
+        (&["who-can", "get", "/orders"][..], 64),
+        (&["explain", "--path", "/orders", "--method", "Get"], 64),
+        (&["test", "auth.test.yaml"], 1),
+    ] {
+        let ended = folder.run(arguments);
+        assert_eq!(ended.code, Some(code), "{arguments:?}: {}", ended.stderr);
+        let hint = "verbs are written in capitals: did you mean GET?";
+        assert!(ended.stderr.contains(hint), "{arguments:?}: {}", ended.stderr);
+    }
+    assert_eq!(folder.run(&["who-can", "purge", "/orders"]).code, Some(0), "no verb of a rule");
+}
+
+#[test]
 fn what_can_tells_which_paths_somebody_may_call() {
     let folder = Folder::with(&[("auth.json", ORDERS)]);
     let rows = |arguments: &[&str]| -> Vec<String> {

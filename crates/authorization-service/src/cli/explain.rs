@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use access_rules::{Decision, Request, decide};
-use clap::Args;
+use clap::{ArgGroup, Args};
 use serde_json::{Value, json};
 use service_kit::Vars;
 use service_kit::management::{Management, Whereabouts};
@@ -15,9 +15,10 @@ use crate::decide::denial::Denial;
 use crate::record::explained;
 
 #[derive(Debug, Args)]
+#[command(group = ArgGroup::new("question").required(true).args(["id", "path"]))]
 pub(super) struct Explain {
     /// The id of a denial: the service of this environment, or of --url, is asked for it
-    #[arg(value_name = "DECISION_ID", required_unless_present = "path", conflicts_with = "path")]
+    #[arg(value_name = "DECISION_ID")]
     id: Option<String>,
     /// The management listener [default: that of MANAGEMENT_HOST and MANAGEMENT_PORT]
     #[arg(long, value_name = "URL", conflicts_with = "path")]

@@ -95,6 +95,27 @@ fn check_ends_with_0_1_or_64_and_strict_fails_on_warnings() {
 }
 
 #[test]
+fn no_variable_is_blamed_for_a_file_that_was_named() {
+    let folder = Folder::with(&[("a.yaml", "rules: none.json\ncases: [{request: GET /, expect: deny}]")]);
+    for (arguments, blamed) in [
+        (&["check", "none.json"][..], false),
+        (&["routes", "--rules", "none.json"], false),
+        (&["test", "a.yaml"], false),
+        (&["check"], true),
+        (&["routes"], true),
+    ] {
+        let ended = folder.run(arguments);
+        assert_eq!(ended.code, Some(1), "{arguments:?}");
+        assert_eq!(ended.stderr.contains("CONFIGURATION_PATH"), blamed, "{arguments:?}: {}", ended.stderr);
+        assert!(
+            blamed || ended.stderr.contains("none.json cannot be used: No such file"),
+            "{}",
+            ended.stderr
+        );
+    }
+}
+
+#[test]
 fn check_speaks_json_to_programs() {
     let folder = Folder::with(&[("auth.json", DOUBTFUL)]);
     let shown: Value = serde_json::from_str(&folder.run(&["check", "--output", "json"]).stdout).unwrap();

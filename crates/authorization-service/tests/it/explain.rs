@@ -212,3 +212,11 @@ fn a_principal_whose_permissions_are_not_read_is_told() {
     assert_eq!(explain("GET", &["--permission", "read"], &[]), "");
     assert_eq!(explain("DELETE", &from_file, &[]), "");
 }
+
+#[test]
+fn without_anything_both_ways_to_ask_are_named_and_not_both_can_be_taken() {
+    let ended = folder().run(&["explain"]);
+    assert_eq!(ended.code, Some(64));
+    assert!(ended.stderr.contains("<DECISION_ID|--path <PATH>>"), "{}", ended.stderr);
+    assert_eq!(folder().run(&["explain", "9f1c", "--path", "/orders"]).code, Some(64));
+}

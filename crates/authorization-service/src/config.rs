@@ -201,6 +201,7 @@ impl Config {
                 self.path_repeated_slashes,
                 self.path_encoded_slashes,
             ),
+            permissions_are_known: self.custom_permissions_key.is_some(),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What can be said about an expression without evaluating it: does it depend on the caller, can an absent group
 //! make it true, and what should its author look at again.
 
-use super::ast::{Kind, Literal, Node};
+use super::ast::{Kind, Literal, Node, UserSet};
 use super::evaluator::always_fails;
 
 /// A valid expression that probably does not mean what its author wants. Each names the clause.
@@ -22,6 +22,10 @@ pub enum ExpressionWarning {
     /// Denies every request.
     #[error("`{0}` mixes types, so the whole expression fails and the rule denies every request")]
     AlwaysFails(String),
+}
+
+pub(super) fn mentions_permissions(root: &Node) -> bool {
+    root.any(&|node| matches!(node, Node::Set(UserSet::Permissions) | Node::Member(UserSet::Permissions, _)))
 }
 
 pub(super) fn mentions_user(root: &Node) -> bool {

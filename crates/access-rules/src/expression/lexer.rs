@@ -20,6 +20,8 @@ pub(super) enum Token {
     CloseBracket,
     Comma,
     Dot,
+    /// No operator: people write it in names.
+    Colon,
     Semicolon,
     End,
 }
@@ -42,6 +44,7 @@ impl Token {
             Self::CloseBracket => "`]`".to_owned(),
             Self::Comma => "`,`".to_owned(),
             Self::Dot => "`.`".to_owned(),
+            Self::Colon => "`:`".to_owned(),
             Self::Semicolon => "`;`".to_owned(),
             Self::End => "the end of the expression".to_owned(),
         }
@@ -72,7 +75,7 @@ pub(super) fn tokenize(text: &str) -> Result<Vec<Positioned>, ParseError> {
 struct Lexer<'a> {
     rest: &'a str,
     column: usize,
-    /// After a dot any name may follow, also one that starts with a digit or spells a keyword.
+    /// After a dot any name may follow, also one that starts with a digit or spells a keyword; after a colon the rest of one.
     after_dot: bool,
 }
 
@@ -91,7 +94,7 @@ impl Lexer<'_> {
             Some(quote @ ('"' | '\'')) => self.text(quote)?,
             Some(_) => self.operator()?,
         };
-        self.after_dot = token == Token::Dot;
+        self.after_dot = matches!(token, Token::Dot | Token::Colon);
         Ok(Positioned { token, column })
     }
 
@@ -148,7 +151,7 @@ impl Lexer<'_> {
 
     fn operator(&mut self) -> Result<Token, ParseError> {
         // Longest spelling first.
-        const OPERATORS: [(&str, Token); 14] = [
+        const OPERATORS: [(&str, Token); 15] = [
             ("===", Token::Equal),
             ("!==", Token::NotEqual),
             ("==", Token::Equal),
@@ -162,6 +165,7 @@ impl Lexer<'_> {
             ("]", Token::CloseBracket),
             (",", Token::Comma),
             (".", Token::Dot),
+            (":", Token::Colon),
             (";", Token::Semicolon),
         ];
         for (spelling, token) in OPERATORS {

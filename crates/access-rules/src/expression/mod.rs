@@ -95,6 +95,12 @@ impl Expression {
         self.mentions_user
     }
 
+    /// Whether it asks what permissions the caller has.
+    #[must_use]
+    pub fn mentions_permissions(&self) -> bool {
+        analysis::mentions_permissions(&self.root)
+    }
+
     /// Whether a missing group or permission can turn the value to true: `!groups.banned`, or a comparison that
     /// amounts to one. Such an expression must not be trusted when the caller could not be looked up (K-14).
     #[must_use]

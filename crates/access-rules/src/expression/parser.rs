@@ -121,7 +121,13 @@ impl Parser {
     }
 
     fn expected(&mut self, what: &str) -> ParseError {
-        let message = format!("expected {what}, found {}", self.peek().describe());
+        let found = self.peek();
+        let operator = match found {
+            Token::Word(word) => in_symbols(word),
+            _ => None,
+        };
+        let hint = operator.map_or_else(String::new, |operator| format!(": write `{operator}`"));
+        let message = format!("expected {what}, found {}{hint}", found.describe());
         ParseError::new(self.column(), message)
     }
 
@@ -355,7 +361,29 @@ impl Parser {
                 "an operator: a member of {set} has no members; write a name that holds a dot as {set}[\"a.b\"]"
             )));
         }
+        if self.next_is(&Token::Colon) {
+            let column = self.column();
+            let whole = self.rest_of_name(&name);
+            let message = format!(
+                "expected an operator, found `:`: write a name that holds a colon as {set}[\"{whole}\"]"
+            );
+            return Err(ParseError::new(column, message));
+        }
         Ok(Node::Member(set, name))
+    }
+
+    /// The name as its author meant it, with the colons that need quotes.
+    fn rest_of_name(&mut self, beginning: &str) -> String {
+        let mut whole = beginning.to_owned();
+        while self.take(&Token::Colon) {
+            whole.push(':');
+            if let Some(Positioned { token: Token::Word(part), .. }) =
+                self.tokens.next_if(|positioned| matches!(positioned.token, Token::Word(_)))
+            {
+                whole.push_str(&part);
+            }
+        }
+        whole
     }
 
     fn member_name(&mut self) -> Result<Option<Box<str>>, ParseError> {
@@ -375,6 +403,16 @@ impl Parser {
             };
         }
         Ok(None)
+    }
+}
+
+/// The operator that other languages spell as this word.
+fn in_symbols(word: &str) -> Option<&'static str> {
+    match word {
+        "and" | "AND" => Some("&&"),
+        "or" | "OR" => Some("||"),
+        "not" | "NOT" => Some("!"),
+        _ => None,
     }
 }
 

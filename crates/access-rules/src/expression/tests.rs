@@ -74,6 +74,18 @@ fn contract_4_3_every_documented_form() {
 }
 
 #[test]
+fn who_asks_for_permissions_is_told() {
+    for (text, asks) in [
+        ("permissions.read", true),
+        ("groups.a || !(isBackoffice && 'x' in permissions)", true),
+        ("groups.permissions", false),
+        ("'permissions' in groups && clientType == 'permissions'", false),
+    ] {
+        assert_eq!(parse(text).mentions_permissions(), asks, "{text}");
+    }
+}
+
+#[test]
 fn contract_4_3_edge_examples() {
     let admin = user(&["admin"], &[]);
     for (text, expected) in [
@@ -332,6 +344,25 @@ fn g_exp_09_group_names_are_never_parsed() {
     assert!(!holds_for("groups.admin", &attacker));
     assert!(holds_for("\"admin || true\" in groups", &attacker));
     assert!(!holds("clientType == 'a'", "a' || 'a'=='a", false, &attacker));
+}
+
+#[test]
+fn what_other_languages_write_is_answered_with_what_to_write() {
+    assert_refused(&[
+        (
+            "permissions.read:orders",
+            17,
+            "found `:`: write a name that holds a colon as permissions[\"read:orders\"]",
+        ),
+        ("true && groups.a:2b:c", 17, "groups[\"a:2b:c\"]"),
+        ("groups.a and groups.b", 10, "found `and`: write `&&`"),
+        ("groups.a or groups.b", 10, "found `or`: write `||`"),
+        ("not groups.a", 1, "found `not`: write `!`"),
+        ("(groups.a AND groups.b)", 11, "found `AND`: write `&&`"),
+        ("groups.a : groups.b", 10, "found `:`"),
+        ("clientType:x", 11, "found `:`"),
+    ]);
+    assert!(holds_for("groups.and && groups.or", &user(&["and", "or"], &[])));
 }
 
 #[test]

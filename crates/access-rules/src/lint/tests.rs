@@ -92,6 +92,16 @@ fn a_rule_that_says_what_it_means_is_left_alone() {
 }
 
 #[test]
+fn a_star_in_a_key_is_no_wildcard() {
+    let rule = r#"{"GET": {"authorization": {"expression": "groups.a", "public": false}}}"#;
+    let file = format!("{{\n\"/a/*\": {rule},\n\"/b/**/c\": {rule},\n\"/c/x*\": {rule}}}");
+    let expected = "\
+warning [literal-star] auth.json:2:1: /a/*: `*` is literal, no wildcard: write `:name` for any one segment
+warning [literal-star] auth.json:3:1: /b/**/c: `*` is literal, no wildcard: write `:name` for any one segment";
+    assert_eq!(told(&file), expected);
+}
+
+#[test]
 fn what_is_too_much_to_look_at_is_told() {
     let names: Vec<String> = (0..17).map(|name| format!("groups.g{name}")).collect();
     let file = format!(

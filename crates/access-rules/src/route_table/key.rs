@@ -36,6 +36,9 @@ pub enum KeyError {
     ParameterName,
     #[error("no request can ever match: {0}")]
     Unmatchable(crate::path::PathRefusal),
+    /// Holds the name in the braces.
+    #[error("a parameter is written `:{0}`, not `{{{0}}}`, and stands alone in its segment")]
+    Braces(String),
     #[error("requests are compared in another spelling: write `{0}`")]
     NotCanonical(String),
     #[error("a path has at most {MAX_SEGMENTS} segments")]
@@ -50,6 +53,9 @@ impl Key {
         }
         if text.contains("//") {
             return Err(KeyError::EmptySegment);
+        }
+        if let Some(name) = name_in_braces(path) {
+            return Err(KeyError::Braces(name.to_owned()));
         }
         check_spelling(text)?;
         let (path, trailing_slash) = match path.strip_suffix('/') {
@@ -66,6 +72,12 @@ impl Key {
         }
         Ok(Self { segments, trailing_slash })
     }
+}
+
+/// What a key has as `{name}`, as OpenAPI writes parameters.
+fn name_in_braces(path: &str) -> Option<&str> {
+    let (name, _) = path.split_once('{')?.1.split_once('}')?;
+    (!name.is_empty() && !name.contains('/')).then_some(name)
 }
 
 /// A key must be spelled as requests are compared, or it would silently never match.

@@ -122,6 +122,13 @@ impl Rule {
         self.shadow.as_ref()
     }
 
+    /// Whether an expression of it, in force or tried, asks what permissions the caller has.
+    #[must_use]
+    pub fn asks_for_permissions(&self) -> bool {
+        let tried = self.shadow.as_ref().map(Shadow::expression);
+        tried.into_iter().chain([&self.expression]).any(Expression::mentions_permissions)
+    }
+
     /// Where its expression stands in the file.
     #[must_use]
     pub fn position(&self) -> Position {

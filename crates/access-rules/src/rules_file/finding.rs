@@ -32,6 +32,8 @@ pub enum FindingKind {
     Mistake,
     /// The file, a path or a verb holds nothing.
     Empty,
+    /// A segment of a key is `*`, which stands for itself.
+    LiteralStar,
     /// A missing group or permission makes the expression true (G-EXP-03).
     NegationOverMissingData,
     /// `groups` or `permissions` by itself.
@@ -63,6 +65,7 @@ impl FindingKind {
         match self {
             Self::Mistake => "mistake",
             Self::Empty => "empty",
+            Self::LiteralStar => "literal-star",
             Self::NegationOverMissingData => "negation-over-missing-data",
             Self::WholeSet => "whole-set",
             Self::ConstantCondition => "constant-condition",

@@ -86,6 +86,10 @@ impl<'a> Reader<'a> {
         for property in self.distinct_members(routes, "") {
             let key = property.name.as_str();
             let entries = self.entries(key, &property.value);
+            if key.split('/').any(|segment| matches!(segment, "*" | "**")) {
+                let message = "`*` is literal, no wildcard: write `:name` for any one segment";
+                self.doubt(property.name.start(), key, FindingKind::LiteralStar, message);
+            }
             let route = Route { key: key.into(), entries };
             if let Err(error) = self.table.add(route) {
                 self.problem(property.name.start(), key, error.to_string());
@@ -246,8 +250,12 @@ impl<'a> Reader<'a> {
     }
 
     fn empty(&mut self, offset: usize, place: &str, message: &str) {
+        self.doubt(offset, place, FindingKind::Empty, message);
+    }
+
+    fn doubt(&mut self, offset: usize, place: &str, kind: FindingKind, message: &str) {
         let note = Note::new(offset, place, message);
-        self.warnings.push(Note { severity: Severity::Warning, kind: FindingKind::Empty, ..note });
+        self.warnings.push(Note { severity: Severity::Warning, kind, ..note });
     }
 
     /// Negation over what a user lacks is worse where a user is needed: there it cannot be a welcome to strangers

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use service_kit::Vars;
 use service_kit::output::{self, Format};
 
-use super::{CommandError, settings};
+use super::{CommandError, settings, unusable};
 use crate::rules_source::{self, RulesError};
 
 #[derive(Debug, Args)]
@@ -30,7 +30,7 @@ impl Check {
         let (rules, findings) = match rules_source::load(&settings) {
             Ok(loaded) => (loaded.table.rules().count(), lint(&file, &loaded)),
             Err(RulesError::Invalid(invalid)) => (0, invalid.findings),
-            Err(unreadable) => return Err(unreadable.into()),
+            Err(unreadable) => return Err(unusable(unreadable, self.file.is_some())),
         };
         match self.output {
             Format::Table => output::print(&lines(&file, rules, &findings))?,

@@ -20,10 +20,17 @@ pub(super) struct Coverage {
     #[arg(long, value_name = "FILE")]
     openapi: PathBuf,
     /// What the gateway puts before the paths of the document, such as /api
-    #[arg(long, value_name = "PATH", default_value = "")]
+    #[arg(long, value_name = "PATH", default_value = "", value_parser = prefix)]
     prefix: String,
     #[command(flatten)]
     asked: Asked,
+}
+
+fn prefix(text: &str) -> Result<String, String> {
+    if text.is_empty() || text.starts_with('/') {
+        return Ok(text.to_owned());
+    }
+    Err(format!("a path begins with a slash: write /{text}"))
 }
 
 /// As much of OpenAPI as says which operations there are.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use access_rules::{Decision, Request, decide};
-use clap::Args;
+use clap::{ArgGroup, Args};
 use serde_json::{Value, json};
 use service_kit::Vars;
 use service_kit::management::{Management, Whereabouts};
@@ -15,9 +15,10 @@ use crate::decide::denial::Denial;
 use crate::record::explained;
 
 #[derive(Debug, Args)]
+#[command(group = ArgGroup::new("question").required(true).args(["id", "path"]))]
 pub(super) struct Explain {
     /// The id of a denial: the service of this environment, or of --url, is asked for it
-    #[arg(value_name = "DECISION_ID", required_unless_present = "path", conflicts_with = "path")]
+    #[arg(value_name = "DECISION_ID")]
     id: Option<String>,
     /// The management listener [default: that of MANAGEMENT_HOST and MANAGEMENT_PORT]
     #[arg(long, value_name = "URL", conflicts_with = "path")]
@@ -26,7 +27,7 @@ pub(super) struct Explain {
     #[arg(long, value_name = "FILE", conflicts_with = "path")]
     token_file: Option<PathBuf>,
     /// Without an id: the verb of the request
-    #[arg(long, value_name = "VERB", default_value = "GET")]
+    #[arg(long, value_name = "VERB", default_value = "GET", value_parser = super::verb)]
     method: String,
     /// Without an id: the path of the request, as the gateway would tell it
     #[arg(long, value_name = "PATH")]
@@ -60,7 +61,7 @@ impl Explain {
     }
 
     fn of_the_file(&self, path: &str, vars: &Vars) -> Result<Value, CommandError> {
-        let file = settings(self.asked.rules.as_deref(), vars)?.file;
+        let settings = settings(self.asked.rules.as_deref(), vars)?;
         let loaded = self.asked.load(vars)?;
         let (asking, facts) = (self.caller.read(vars)?, self.caller.facts());
         let request = Request { method: self.method.as_bytes(), target: path.as_bytes(), facts };
@@ -72,7 +73,7 @@ impl Explain {
             "clientType": facts.client_type,
             "backoffice": facts.is_backoffice,
             "caller": caller(&asking),
-            "rules": { "file": file.display().to_string() },
+            "rules": { "file": settings.file.display().to_string() },
         });
         let mut put = |name: &str, value: Value| {
             if let Some(members) = answer.as_object_mut() {
@@ -85,6 +86,12 @@ impl Explain {
             put("message", denial.to_string().into());
         }
         if let Some(rule) = decision.rule() {
+            if self.caller.is_from_file() && !settings.permissions_are_known && rule.asks_for_permissions() {
+                eprintln!(
+                    "the rule asks for permissions, but CUSTOM_PERMISSIONS_KEY is not set: the caller has none; set it \
+                     as the service has it"
+                );
+            }
             let explanation = access_rules::explain(rule, asking.seen(), &facts);
             put("rule", explained::rule(rule));
             put("evaluation", explained::evaluation(&explanation));

@@ -16,7 +16,7 @@ mod yaml;
 
 use std::path::{Path, PathBuf};
 
-use access_rules::LoadedRules;
+use access_rules::{LoadedRules, Method};
 use clap::{Args, FromArgMatches, Subcommand};
 use service_kit::management::ManagementError;
 use service_kit::output::{self, Format};
@@ -38,7 +38,7 @@ enum Command {
     Routes(routes::Routes),
     /// Find the operations of an API without a rule, and the rules without an operation
     Coverage(coverage::Coverage),
-    /// Decide what was decided again, by other rules
+    /// Tell which decisions of a log other rules would change
     Replay(replay::Replay),
     /// Tell what one must have to make a request
     WhoCan(who_can::WhoCanMake),
@@ -68,7 +68,7 @@ enum CommandError {
     Management(#[from] ManagementError),
     #[error("the command cannot run: {0}")]
     Start(std::io::Error),
-    /// Another file than that of the rules.
+    /// A file that somebody named.
     #[error("{file} cannot be used: {reason}", file = .file.display())]
     File { file: PathBuf, reason: String },
     #[error("standard output cannot be written: {0}")]
@@ -80,7 +80,8 @@ enum CommandError {
 
 impl Asked {
     fn load(&self, vars: &Vars) -> Result<LoadedRules, CommandError> {
-        Ok(rules_source::load(&settings(self.rules.as_deref(), vars)?)?)
+        let settings = settings(self.rules.as_deref(), vars)?;
+        rules_source::load(&settings).map_err(|error| unusable(error, self.rules.is_some()))
     }
 }
 
@@ -91,6 +92,26 @@ fn settings(file: Option<&Path>, vars: &Vars) -> Result<RulesSettings, CommandEr
         file.clone_into(&mut settings.file);
     }
     Ok(settings)
+}
+
+/// No variable is to blame for a file that somebody named.
+fn unusable(error: RulesError, is_named: bool) -> CommandError {
+    match error {
+        RulesError::Unreadable { file, reason } if is_named => {
+            CommandError::File { file: file.into(), reason: reason.to_string() }
+        }
+        error => error.into(),
+    }
+}
+
+/// A verb that a person wrote. No rule governs `get`, so nobody means it.
+fn verb(text: &str) -> Result<String, String> {
+    match Method::from_token(text.to_ascii_uppercase().as_bytes()) {
+        Some(method) if method.as_str() != text => {
+            Err(format!("verbs are written in capitals: did you mean {method}?"))
+        }
+        _ => Ok(text.to_owned()),
+    }
 }
 
 /// The arguments of the program with the commands among them.

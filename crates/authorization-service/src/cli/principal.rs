@@ -48,6 +48,11 @@ impl CallerOptions {
         Facts { client_type: &self.client_type, is_backoffice: self.backoffice }
     }
 
+    /// Whether variables say how the caller is read.
+    pub(super) fn is_from_file(&self) -> bool {
+        self.principal.is_some()
+    }
+
     pub(super) fn read(&self, vars: &Vars) -> Result<Asking, CommandError> {
         if let Some(file) = &self.principal {
             return from_file(file.clone(), vars);

@@ -13,6 +13,7 @@ use crate::record::explained;
 #[derive(Debug, Args)]
 pub(super) struct WhoCanMake {
     /// The verb
+    #[arg(value_parser = super::verb)]
     method: String,
     /// Path and query
     target: String,

@@ -15,6 +15,8 @@ use super::one;
 pub struct RulesSettings {
     pub file: PathBuf,
     pub matching: Matching,
+    /// Whether `CUSTOM_PERMISSIONS_KEY` is set. Without it nobody has a permission.
+    pub permissions_are_known: bool,
 }
 
 /// `MATCHING`.
@@ -60,7 +62,8 @@ impl RulesSettings {
             .zip(profile)
             .zip(repeated.zip(encoded))
             .map(|((parents, profile), (repeated, encoded))| matching(parents, profile, repeated, encoded));
-        problems.or(file.zip(matching).map(|(file, matching)| Self { file, matching }))
+        let permissions_are_known = !matches!(vars.text("CUSTOM_PERMISSIONS_KEY"), Ok(None));
+        problems.or(file.zip(matching).map(|(file, matching)| Self { file, matching, permissions_are_known }))
     }
 }
 

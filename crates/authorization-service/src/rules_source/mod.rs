@@ -7,7 +7,7 @@ mod live;
 mod tests;
 mod watch;
 
-use access_rules::{InvalidRules, LoadedRules, RouteTable, load_rules};
+use access_rules::{InvalidRules, LoadedRules, RouteTable, Rule, load_rules};
 use common::Timestamp;
 use service_kit::StartError;
 use sha2::{Digest, Sha256};
@@ -100,6 +100,9 @@ fn rule_set(settings: &RulesSettings, content: &[u8], now: Timestamp) -> Result<
             "{}",
             warning.message
         );
+    }
+    if !settings.permissions_are_known && table.rules().any(Rule::asks_for_permissions) {
+        tracing::warn!("rules ask for permissions, but CUSTOM_PERMISSIONS_KEY is not set: nobody has any");
     }
     Ok(RuleSet { table, version: RulesVersion::of(content), loaded_at: now })
 }

@@ -95,6 +95,27 @@ fn check_ends_with_0_1_or_64_and_strict_fails_on_warnings() {
 }
 
 #[test]
+fn no_variable_is_blamed_for_a_file_that_was_named() {
+    let folder = Folder::with(&[("a.yaml", "rules: none.json\ncases: [{request: GET /, expect: deny}]")]);
+    for (arguments, blamed) in [
+        (&["check", "none.json"][..], false),
+        (&["routes", "--rules", "none.json"], false),
+        (&["test", "a.yaml"], false),
+        (&["check"], true),
+        (&["routes"], true),
+    ] {
+        let ended = folder.run(arguments);
+        assert_eq!(ended.code, Some(1), "{arguments:?}");
+        assert_eq!(ended.stderr.contains("CONFIGURATION_PATH"), blamed, "{arguments:?}: {}", ended.stderr);
+        assert!(
+            blamed || ended.stderr.contains("none.json cannot be used: No such file"),
+            "{}",
+            ended.stderr
+        );
+    }
+}
+
+#[test]
 fn check_speaks_json_to_programs() {
     let folder = Folder::with(&[("auth.json", DOUBTFUL)]);
     let shown: Value = serde_json::from_str(&folder.run(&["check", "--output", "json"]).stdout).unwrap();
@@ -208,6 +229,7 @@ fn test_files_are_read_strictly_as_yaml_or_json() {
         ("reason.yaml", &reason),
         ("twice.yaml", &twice),
         ("empty.yaml", ""),
+        ("caseless.yaml", "cases: []"),
     ];
     let folder = Folder::with(&files);
     for (file, code, told) in [
@@ -216,6 +238,7 @@ fn test_files_are_read_strictly_as_yaml_or_json() {
         ("reason.yaml", 1, "line 9: `reason` is one of "),
         ("twice.yaml", 1, "expect"),
         ("empty.yaml", 1, "empty.yaml cannot be used"),
+        ("caseless.yaml", 1, "caseless.yaml cannot be used: there is no case in it"),
         ("none.yaml", 1, "none.yaml cannot be used"),
     ] {
         let ended = folder.run(&["test", file]);
@@ -260,6 +283,23 @@ a user with permission read, client type any but kiosk
     let shown: Value = serde_json::from_str(&shown).unwrap();
     assert_eq!(shown["public"]["only"][0], "kiosk");
     assert_eq!(shown["users"][1]["permissions"][0], "read");
+}
+
+#[test]
+fn a_verb_that_is_not_in_capitals_is_a_slip() {
+    let case = "rules: auth.json\ncases:\n  - request: get /orders\n    expect: deny\n";
+    let folder = Folder::with(&[("auth.json", ORDERS), ("auth.test.yaml", case)]);
+    for (arguments, code) in [
+        (&["who-can", "get", "/orders"][..], 64),
+        (&["explain", "--path", "/orders", "--method", "Get"], 64),
+        (&["test", "auth.test.yaml"], 1),
+    ] {
+        let ended = folder.run(arguments);
+        assert_eq!(ended.code, Some(code), "{arguments:?}: {}", ended.stderr);
+        let hint = "verbs are written in capitals: did you mean GET?";
+        assert!(ended.stderr.contains(hint), "{arguments:?}: {}", ended.stderr);
+    }
+    assert_eq!(folder.run(&["who-can", "purge", "/orders"]).code, Some(0), "no verb of a rule");
 }
 
 #[test]
@@ -328,6 +368,9 @@ no operation for /v1/old → GET → authorization (line 4)
     assert_eq!(shown["withoutRule"][0]["path"], "/v1/invoices/{id}");
     assert_eq!(shown["rulesWithoutOperation"][0]["line"], 4);
     assert!(folder.run(&["coverage", "--openapi", "swagger.yaml"]).stderr.contains("not OpenAPI 3"));
+    let bare = folder.run(&["coverage", "--openapi", "api.yaml", "--prefix", "v1"]);
+    assert_eq!(bare.code, Some(64));
+    assert!(bare.stderr.contains("a path begins with a slash: write /v1"), "{}", bare.stderr);
     let all = OPENAPI.split("  /invoices").next().unwrap();
     let folder = Folder::with(&[("auth.json", &rules.replace("old", "orders/1")), ("api.yaml", all)]);
     assert_eq!(folder.run(&["coverage", "--openapi", "api.yaml"]).code, Some(1));

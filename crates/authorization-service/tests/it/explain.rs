@@ -197,3 +197,26 @@ fn a_denial_is_explained_by_its_id() {
         assert!(ended.code == Some(1) && ended.stderr.contains(expected), "{}", ended.stderr);
     }
 }
+
+#[test]
+fn a_principal_whose_permissions_are_not_read_is_told() {
+    let folder = folder();
+    let explain = |method: &str, caller: &[&str], variables: &[(&str, &str)]| {
+        let arguments = [&["explain", "--path", "/orders", "--method", method], caller].concat();
+        run_in(&folder.path(""), &arguments, variables).stderr
+    };
+    let from_file = ["--principal", "user.json"];
+    let told = explain("GET", &from_file, &[]);
+    assert!(told.contains("the rule asks for permissions, but CUSTOM_PERMISSIONS_KEY is not set"), "{told}");
+    assert_eq!(explain("GET", &from_file, &[("CUSTOM_PERMISSIONS_KEY", "permissions")]), "");
+    assert_eq!(explain("GET", &["--permission", "read"], &[]), "");
+    assert_eq!(explain("DELETE", &from_file, &[]), "");
+}
+
+#[test]
+fn without_anything_both_ways_to_ask_are_named_and_not_both_can_be_taken() {
+    let ended = folder().run(&["explain"]);
+    assert_eq!(ended.code, Some(64));
+    assert!(ended.stderr.contains("<DECISION_ID|--path <PATH>>"), "{}", ended.stderr);
+    assert_eq!(folder().run(&["explain", "9f1c", "--path", "/orders"]).code, Some(64));
+}

@@ -4,9 +4,11 @@ use std::process::{Command, Output, Stdio};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use testkit::ClientKey;
 use testkit::port::ReservedPort;
 use testkit::process::{Process, Ready};
 
+use crate::issuer::{ISSUER, claims, signed};
 use crate::service::{Answer, request};
 use crate::stub::{Reply, Stub};
 
@@ -156,6 +158,71 @@ async fn sighup_reads_the_rules_again_and_says_what_became_of_it() {
     assert_eq!(refusal["level"], 50);
     assert!(refusal["error"]["message"].as_str().unwrap().contains("auth.json:1:"), "{refusal}");
     assert!(service.terminate().await.success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rules_that_ask_for_permissions_nobody_can_have_are_told_at_start_and_with_new_rules() {
+    let rules = |expression: &str| {
+        json!({"/r": {"GET": {"authorization": {"expression": expression, "public": false}}}}).to_string()
+    };
+    let count = |log: &str| log.matches("CUSTOM_PERMISSIONS_KEY is not set: nobody has any").count();
+    let folder = folder(&rules("permissions.a"));
+    let path = folder.path().to_str().unwrap();
+    let (_port, mut service) = start("http://127.0.0.1:1/", path).await;
+    service.wait_for_output("listening").await;
+    assert_eq!(count(&service.stdout()), 1, "{}", service.stdout());
+    std::fs::write(folder.path().join("auth.json"), rules("groups.a")).unwrap();
+    service.hang_up();
+    service.wait_for_output("new rules are in force").await;
+    assert_eq!(count(&service.stdout()), 1, "{}", service.stdout());
+    std::fs::write(folder.path().join("auth.json"), rules("permissions.b")).unwrap();
+    service.hang_up();
+    while count(&service.stdout()) < 2 {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    assert!(service.terminate().await.success());
+    let set = [("CUSTOM_PERMISSIONS_KEY", "permissions")];
+    let (_port, mut service) = start_with("http://127.0.0.1:1/", path, &set).await;
+    service.wait_for_output("listening").await;
+    assert_eq!(count(&service.stdout()), 0);
+    assert!(service.terminate().await.success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn local_mode_with_another_issuer_than_that_of_its_own_token_says_so_once() {
+    let key = ClientKey::generate("k1");
+    for (issuer, token, messages) in [
+        ("https://typo.example", signed(&key, "k1", &claims(&json!({}))), 1),
+        (ISSUER, signed(&key, "k1", &claims(&json!({}))), 0),
+        (ISSUER, signed(&key, "k1", &claims(&json!({"iss": null}))), 0),
+        (ISSUER, "opaque".to_owned(), 0),
+    ] {
+        let stub = Stub::start(move |seen| match seen.line.contains("/oauth/token") {
+            true => Reply::json(&json!({"access_token": token, "expires_in": 3600})),
+            false => Reply::status(503),
+        });
+        let (feed, folder) = (stub.url_of("/revocations"), folder("{}"));
+        let local = [
+            ("USERINFO_MODE", "local"),
+            ("MIA_JWT_ISSUER", issuer),
+            ("REVOCATION_FEED_URL", &feed),
+            ("REVOCATION_FEED_CLIENT_ID", "authz"),
+            ("REVOCATION_FEED_CLIENT_SECRET", "secret"),
+        ];
+        let url = stub.url_of("/tokeninfo");
+        let (_port, mut service) = start_with(&url, folder.path().to_str().unwrap(), &local).await;
+        let openings = || stub.seen().iter().filter(|seen| seen.line.contains("/revocations")).count();
+        while openings() < 2 {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        let log = service.stdout();
+        let message = format!(
+            "MIA_JWT_ISSUER is {issuer}, but the token for the revocation feed names the issuer {ISSUER}"
+        );
+        assert_eq!(log.matches(&message).count(), messages, "{log}");
+        assert_eq!(log.matches("names the issuer").count(), messages, "{log}");
+        assert!(service.terminate().await.success());
+    }
 }
 
 /// The lines of the decision log.

@@ -7,6 +7,8 @@ use common::Principal;
 use serde::{Deserialize, Deserializer};
 use serde_saphyr::Spanned;
 
+use crate::cli::verb;
+
 /// A file.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -56,7 +58,8 @@ impl<'de> Deserialize<'de> for RequestLine {
         let (method, target) = line
             .split_once(' ')
             .ok_or_else(|| serde::de::Error::custom("expected a verb and a path, as in `GET /orders`"))?;
-        Ok(Self { method: method.to_owned(), target: target.trim_start().to_owned() })
+        let method = verb(method).map_err(serde::de::Error::custom)?;
+        Ok(Self { method, target: target.trim_start().to_owned() })
     }
 }
 

@@ -13,7 +13,7 @@ use service_kit::Vars;
 use service_kit::output::{self, Format};
 
 use super::check::count_of;
-use super::{CommandError, settings, yaml};
+use super::{CommandError, settings, unusable, yaml};
 use crate::decide::denial::Denial;
 use crate::rules_source;
 use cases::{Case, Cases, Expected};
@@ -36,6 +36,9 @@ pub(super) struct Test {
     #[arg(long, value_enum, default_value_t = Format::Table)]
     output: Format,
 }
+
+/// The rules that somebody named, and the files with cases for them.
+type Set = (Option<PathBuf>, Vec<(String, Cases)>);
 
 /// A case that was run.
 #[derive(Debug)]
@@ -66,11 +69,17 @@ struct Tried {
 impl Test {
     pub(super) fn run(&self, vars: &Vars) -> Result<(), CommandError> {
         // The files of one rules file count together.
-        let mut sets: Vec<(PathBuf, Vec<(String, Cases)>)> = Vec::new();
+        let mut sets: Vec<Set> = Vec::new();
         for file in &self.files {
             let cases: Cases = yaml::read(file)?;
+            if cases.cases.is_empty() {
+                return Err(CommandError::File {
+                    file: file.clone(),
+                    reason: "there is no case in it".to_owned(),
+                });
+            }
             check_words(file, &cases)?;
-            let rules = self.rules_of(file, &cases, vars)?;
+            let rules = self.rules_of(file, &cases);
             let cases = (file.display().to_string(), cases);
             match sets.iter_mut().find(|(known, _)| *known == rules) {
                 Some((_, set)) => set.push(cases),
@@ -79,7 +88,8 @@ impl Test {
         }
         let (mut files, mut tried) = (Vec::new(), Vec::new());
         for (rules, set) in sets {
-            let loaded = rules_source::load(&settings(Some(&rules), vars)?)?;
+            let settings = settings(rules.as_deref(), vars)?;
+            let loaded = rules_source::load(&settings).map_err(|error| unusable(error, rules.is_some()))?;
             let mut coverage = Coverage::new(&loaded.table);
             for (file, cases) in &set {
                 let ran = cases
@@ -88,7 +98,7 @@ impl Test {
                     .map(|case| run(&case.value, case.referenced.line(), &loaded.table, &mut coverage));
                 files.push(RanFile { file: file.clone(), ran: ran.collect() });
             }
-            tried.push(Tried::of(&rules, &coverage));
+            tried.push(Tried::of(&settings.file, &coverage));
         }
         if let Some(junit) = &self.junit {
             let unwritable =
@@ -105,12 +115,10 @@ impl Test {
         }
     }
 
-    fn rules_of(&self, file: &Path, cases: &Cases, vars: &Vars) -> Result<PathBuf, CommandError> {
-        match (&self.rules, &cases.rules) {
-            (Some(rules), _) => Ok(rules.clone()),
-            (None, Some(rules)) => Ok(file.parent().unwrap_or(Path::new("")).join(rules)),
-            (None, None) => Ok(settings(None, vars)?.file),
-        }
+    /// The rules that somebody named for this file; else the variables say which.
+    fn rules_of(&self, file: &Path, cases: &Cases) -> Option<PathBuf> {
+        let beside = |rules| file.parent().unwrap_or(Path::new("")).join(rules);
+        self.rules.clone().or_else(|| cases.rules.as_ref().map(beside))
     }
 
     fn show(&self, files: &[RanFile], tried: &[Tried]) -> Result<(), CommandError> {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use common::revocation::FeedEvent;
+use jose::ParsedAccessToken;
 use reqwest::StatusCode;
 use reqwest::header::{ACCEPT, CONTENT_TYPE};
 use tokio::time::{Instant, sleep, timeout};
@@ -31,6 +32,10 @@ pub(super) struct Feed {
     pub(super) http: reqwest::Client,
     pub(super) url: Url,
     pub(super) token: FeedToken,
+    /// Whose tokens are judged here.
+    pub(super) issuer: String,
+    /// Whether it has been told that our own token names another one.
+    pub(super) strange_issuer_told: bool,
     /// For the head of an answer, and for a token.
     pub(super) deadline: Duration,
     pub(super) jitter: Jitter,
@@ -107,7 +112,11 @@ fn tell(failure: &FeedFailure, failures_before: u32) {
 
 impl Feed {
     /// Opens the feed and reads it to its end, which the other side tells.
-    async fn read(&self, reading: &mut Reading<'_>, issued: &mut Option<Issued>) -> Result<(), FeedFailure> {
+    async fn read(
+        &mut self,
+        reading: &mut Reading<'_>,
+        issued: &mut Option<Issued>,
+    ) -> Result<(), FeedFailure> {
         let opened = timeout(self.deadline, self.open(reading.cursor.as_deref(), issued)).await;
         let mut answer = opened.map_err(|_| FeedFailure::Deadline)??;
         self.metrics.feed_opened();
@@ -125,11 +134,12 @@ impl Feed {
     }
 
     async fn open(
-        &self,
+        &mut self,
         cursor: Option<&str>,
         issued: &mut Option<Issued>,
     ) -> Result<reqwest::Response, FeedFailure> {
         let token = self.token.get(&self.http, issued).await?;
+        self.compare_issuer(token.expose());
         let mut request = self.http.get(self.url.clone()).bearer_auth(token.expose());
         request = request.header(ACCEPT, "text/event-stream");
         if let Some(cursor) = cursor {
@@ -147,6 +157,25 @@ impl Feed {
             Err(FeedFailure::ContentType)
         }
     }
+
+    /// Our own token is of the issuer whose tokens we are to judge, or `MIA_JWT_ISSUER` is wrong. Told once: it would be as
+    /// wrong the next time.
+    fn compare_issuer(&mut self, token: &str) {
+        if let Some(named) = another_issuer(token, &self.issuer).filter(|_| !self.strange_issuer_told) {
+            self.strange_issuer_told = true;
+            tracing::error!(
+                "MIA_JWT_ISSUER is {}, but the token for the revocation feed names the issuer {named}: tokens of that \
+                 issuer are not judged here; set MIA_JWT_ISSUER as client-credentials has it",
+                self.issuer
+            );
+        }
+    }
+}
+
+/// The issuer that a token names, if it is not the one that is expected. Nothing is verified: it is for a message.
+fn another_issuer(token: &str, expected: &str) -> Option<String> {
+    let parsed = ParsedAccessToken::parse(token).ok()?;
+    parsed.issuer().filter(|named| *named != expected).map(str::to_owned)
 }
 
 /// One opened feed.

@@ -108,6 +108,8 @@ impl Local {
             http,
             url: settings.feed_url.clone(),
             token: settings.feed_token.clone(),
+            issuer: settings.issuer.clone(),
+            strange_issuer_told: false,
             deadline,
             jitter: Jitter::new(RandomState::new().build_hasher().finish()),
             metrics: Arc::clone(&metrics),

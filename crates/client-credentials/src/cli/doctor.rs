@@ -10,8 +10,9 @@ use serde_json::{Value, json};
 use service_kit::Vars;
 use service_kit::health::local_authority;
 
-use super::{CommandError, Connection};
+use super::{CommandError, Connection, data_dir};
 use crate::generated_file::is_open_to_others;
+use crate::signing_keys::generated_files;
 use service_kit::management::{Management, ManagementError};
 use service_kit::output::{Column, Format};
 
@@ -31,7 +32,9 @@ const COLUMNS: [Column; 3] =
 pub(super) async fn run(connection: &Connection, vars: &Vars) -> Result<(), CommandError> {
     let management = connection.open(vars)?;
     let mut findings = vec![listener(&management).await];
-    findings.extend(management.token_file().map(token_file));
+    findings.extend(management.token_file().map(|path| private_file("management token", path)));
+    let key_files = generated_files(&data_dir(vars).map_err(ManagementError::Variable)?);
+    findings.extend(key_files.iter().map(|path| private_file("signing key file", path)));
     if findings.iter().all(|finding| finding.well) {
         findings.push(store(&management).await);
         findings.push(signing_keys(&management).await);
@@ -58,8 +61,7 @@ async fn listener(management: &Management) -> Finding {
     }
 }
 
-fn token_file(path: &Path) -> Finding {
-    let check = "management token";
+fn private_file(check: &'static str, path: &Path) -> Finding {
     if is_open_to_others(path) {
         unwell(check, format!("others on this machine may read it: chmod 600 {}", path.display()))
     } else {

@@ -49,11 +49,13 @@ struct Connection {
 const WHEREABOUTS: Whereabouts = Whereabouts {
     default_port: Some("3001"),
     token_variable: "BOOTSTRAP_TOKEN",
-    default_token_file: |vars| {
-        let folder = vars.text("DATA_DIR")?.map_or_else(|| "./data".to_owned(), |path| path.to_string());
-        Ok(Some(PathBuf::from(folder).join("bootstrap-token")))
-    },
+    default_token_file: |vars| Ok(Some(data_dir(vars)?.join("bootstrap-token"))),
 };
+
+/// Where the service of this environment keeps its files.
+fn data_dir(vars: &Vars) -> Result<PathBuf, String> {
+    Ok(vars.text("DATA_DIR")?.map_or_else(|| PathBuf::from("./data"), |path| PathBuf::from(path.as_str())))
+}
 
 /// Why a command did not do what it was asked.
 #[derive(Debug, thiserror::Error)]

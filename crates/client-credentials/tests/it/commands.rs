@@ -65,3 +65,35 @@ fn a_signing_key_that_others_may_read_is_told_at_the_start_and_by_the_doctor() {
         assert!(log.contains("others on this machine may read a key that signs tokens: chmod 600"), "{log}");
     });
 }
+
+#[test]
+fn the_doctor_goes_on_after_a_failed_check_and_says_what_it_could_not_check() {
+    run(async {
+        let folder = tempfile::tempdir().unwrap();
+        let running = Running::start(folder.path()).await;
+        let well = command(&running, folder.path(), &["doctor", "--output", "json"]);
+        let checks = |output: &Output| -> Vec<String> {
+            verdicts(output).into_iter().map(|(check, _)| check).collect()
+        };
+        assert_eq!(well.status.code(), Some(0));
+
+        chmod(&folder.path().join("bootstrap-token"), 0o644);
+        let open = command(&running, folder.path(), &["doctor", "--output", "json"]);
+        assert_eq!((open.status.code(), checks(&open)), (Some(1), checks(&well)));
+        let others = verdicts(&open).into_iter().filter(|(check, _)| check != "management token");
+        assert!(others.clone().count() >= 5 && others.clone().all(|(_, verdict)| verdict == "ok"));
+
+        let deaf = ["doctor", "--output", "json", "--url", "http://127.0.0.1:1"];
+        let deaf = command(&running, folder.path(), &deaf);
+        assert_eq!((deaf.status.code(), checks(&deaf)), (Some(1), checks(&well)));
+        for (check, expected) in [
+            ("management listener", "FAILED"),
+            ("store", "not checked"),
+            ("signing keys", "not checked"),
+            ("published keys", "ok"),
+            ("discovery", "ok"),
+        ] {
+            assert_eq!(verdict(&deaf, check), expected, "{check}");
+        }
+    });
+}

@@ -10,7 +10,7 @@ use super::client_credentials::{AddKey, CancelSecret, OfClient, RetireKey, Rotat
 use super::import::Import;
 use super::{CommandError, Connection};
 use service_kit::management::Management;
-use service_kit::output::Column;
+use service_kit::output::{Column, visible};
 
 /// What can be done with clients.
 #[derive(Debug, Subcommand)]
@@ -228,19 +228,27 @@ async fn every_page(management: &Management, filter: &[(&str, &str)]) -> Result<
     }
 }
 
-/// The list after a change.
-type Changed = fn(&[Value], &[String]) -> Vec<Value>;
+/// The list after a change, or the item that it cannot be made with.
+type Changed = fn(&[Value], &[String]) -> Result<Vec<Value>, String>;
 
 impl Change {
-    /// Reads, changes and writes with the version that was read: a change of somebody else in between is not undone.
+    /// Reads, changes and writes with the version that was read: a change of somebody else in between is not undone. All
+    /// of it is done or nothing.
     async fn run(self, vars: &Vars, changed: Changed) -> Result<(), CommandError> {
         let management = self.connection.open(vars)?;
         let client = management.get(&["clients", &self.client], &[]).await?;
         let list = |name: &str| client.get(name).and_then(Value::as_array).cloned().unwrap_or_default();
         let mut patch = Map::new();
-        for (name, items) in [("permissions", &self.permissions), ("audience", &self.audiences)] {
+        let changes =
+            [("permissions", "permission", &self.permissions), ("audience", "audience", &self.audiences)];
+        for (name, kind, items) in changes {
             if !items.is_empty() {
-                patch.insert(name.to_owned(), Value::Array(changed(&list(name), items)));
+                let changed = changed(&list(name), items).map_err(|item| CommandError::NotThere {
+                    client: self.client.clone(),
+                    kind,
+                    item: visible(&item),
+                })?;
+                patch.insert(name.to_owned(), Value::Array(changed));
             }
         }
         let version = client.get("version").and_then(Value::as_u64);
@@ -249,18 +257,22 @@ impl Change {
     }
 }
 
-fn with(list: &[Value], items: &[String]) -> Vec<Value> {
+fn with(list: &[Value], items: &[String]) -> Result<Vec<Value>, String> {
     let mut list = list.to_vec();
     for item in items {
         if !list.iter().any(|known| known == item) {
             list.push(json!(item));
         }
     }
-    list
+    Ok(list)
 }
 
-fn without(list: &[Value], items: &[String]) -> Vec<Value> {
-    list.iter().filter(|known| !items.iter().any(|item| *known == item)).cloned().collect()
+/// Fails with the first item that is not there: it may be misspelt, and the one that was meant would stay.
+fn without(list: &[Value], items: &[String]) -> Result<Vec<Value>, String> {
+    match items.iter().find(|item| !list.iter().any(|known| known == *item)) {
+        Some(missing) => Err(missing.clone()),
+        None => Ok(list.iter().filter(|known| !items.iter().any(|item| *known == item)).cloned().collect()),
+    }
 }
 
 pub(super) fn read_json(path: &Path) -> Result<Value, CommandError> {
@@ -280,7 +292,8 @@ mod tests {
     fn granting_adds_what_is_not_there_and_revoking_removes_what_is() {
         let list = [json!("a"), json!("b")];
         let items = ["b", "c"].map(str::to_owned);
-        assert_eq!(with(&list, &items), [json!("a"), json!("b"), json!("c")]);
-        assert_eq!(without(&list, &items), [json!("a")]);
+        assert_eq!(with(&list, &items).unwrap(), [json!("a"), json!("b"), json!("c")]);
+        assert_eq!(without(&list, &items[..1]).unwrap(), [json!("a")]);
+        assert_eq!(without(&list, &items), Err("c".to_owned()));
     }
 }

@@ -77,6 +77,9 @@ enum CommandError {
          `client-credentials clients rotate-secret {client} --grace 0`"
     )]
     SecretLost { client: String, reason: std::io::Error },
+    /// It shall be taken from a client that does not have it.
+    #[error("{client} has no {kind} \"{item}\": nothing was revoked")]
+    NotThere { client: String, kind: &'static str, item: String },
     /// There is more or less than one thing it could mean.
     #[error("{0}")]
     Undecided(String),

@@ -25,6 +25,10 @@ fn json(output: &Output) -> Value {
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
 fn chmod(path: &Path, mode: u32) {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
 }
@@ -95,5 +99,35 @@ fn the_doctor_goes_on_after_a_failed_check_and_says_what_it_could_not_check() {
         ] {
             assert_eq!(verdict(&deaf, check), expected, "{check}");
         }
+    });
+}
+
+#[test]
+fn who_revokes_what_is_not_there_is_told_and_nothing_is_revoked() {
+    run(async {
+        let folder = tempfile::tempdir().unwrap();
+        let running = Running::start(folder.path()).await;
+        let command = |arguments: &[&str]| {
+            let arguments = [arguments, &["--output", "json"]].concat();
+            self::command(&running, folder.path(), &arguments)
+        };
+        let made = json(&command(&["clients", "create", "c", "--permission", "a", "--audience", "b"]));
+        let id = made["client_id"].as_str().unwrap();
+        for (arguments, missing) in [
+            (&["a", "nothere"][..], "has no permission \"nothere\""),
+            (&["a", "--audience", "nobody"], "has no audience \"nobody\""),
+        ] {
+            let refused = command(&[&["clients", "revoke", id], arguments].concat());
+            let said = said(&refused);
+            assert!(refused.status.code() == Some(1) && said.contains(missing), "{said}");
+            assert!(refused.stdout.is_empty());
+            let listed = json(&command(&["clients", "list"]));
+            assert_eq!(listed["clients"][0]["permissions"], serde_json::json!(["a"]));
+        }
+        let revoked = command(&["clients", "revoke", id, "a", "--audience", "b"]);
+        assert_eq!(
+            (revoked.status.code(), &json(&revoked)["permissions"]),
+            (Some(0), &serde_json::json!([]))
+        );
     });
 }

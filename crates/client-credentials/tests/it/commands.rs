@@ -131,3 +131,18 @@ fn who_revokes_what_is_not_there_is_told_and_nothing_is_revoked() {
         );
     });
 }
+
+#[test]
+fn the_table_of_keys_shows_no_end_of_an_active_one_and_json_what_the_service_says() {
+    run(async {
+        let folder = tempfile::tempdir().unwrap();
+        let running = Running::start(folder.path()).await;
+        let table = command(&running, folder.path(), &["keys", "list"]);
+        let table = String::from_utf8_lossy(&table.stdout).into_owned();
+        let lines: Vec<&str> = table.lines().map(str::trim).collect();
+        assert!(lines[0].ends_with("GOOD UNTIL") && lines[1].contains("active"), "{table}");
+        assert_eq!(lines[1].split_whitespace().last(), Some("-"), "{table}");
+        let listed = json(&command(&running, folder.path(), &["keys", "list", "--output", "json"]));
+        assert!(listed["keys"][0]["goneAt"].is_i64(), "{listed}");
+    });
+}

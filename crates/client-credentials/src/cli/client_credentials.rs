@@ -6,7 +6,7 @@ use clap::Args;
 use serde_json::{Map, Value, json};
 use service_kit::Vars;
 
-use super::clients::read_json;
+use super::clients::read_jwk;
 use super::{CommandError, Connection};
 use service_kit::output::Column;
 
@@ -135,7 +135,7 @@ impl AddKey {
     pub(super) async fn run(self, vars: &Vars) -> Result<(), CommandError> {
         let management = self.connection.open(vars)?;
         let mut body = grace(self.grace);
-        body.insert("public_key".to_owned(), read_json(&self.file)?);
+        body.insert("public_key".to_owned(), read_jwk(&self.file)?);
         let added = management.post(&["clients", &self.client, "keys"], &Value::Object(body)).await?;
         Ok(self.connection.output.show(&added, &[&added], &KEYS)?)
     }

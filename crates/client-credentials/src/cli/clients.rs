@@ -1,5 +1,6 @@
 //! `client-credentials clients …`: who may get tokens, and what is in them.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
@@ -125,6 +126,9 @@ const COLUMNS: [Column; 7] = [
     Column::text("PERMISSIONS", "/permissions"),
     Column::text("AUDIENCES", "/audience"),
 ];
+/// For who has the key in another form.
+const WANTED: &str =
+    r#"A public key is wanted as JWK, a JSON object such as {"kty":"RSA","n":"…","e":"AQAB"}"#;
 const CREATED: [Column; 2] =
     [Column::text("client_id", "/client_id"), Column::text("client_secret", "/client_secret")];
 
@@ -160,7 +164,7 @@ impl Create {
         members
             .extend(optional.into_iter().filter_map(|(name, value)| Some((name.to_owned(), json!(value?)))));
         if let Some(path) = &self.public_key {
-            members.insert("public_key".to_owned(), read_json(path)?);
+            members.insert("public_key".to_owned(), read_jwk(path)?);
         }
         let created = management.post(&["clients"], &Value::Object(members)).await?;
         let shown = self.connection.output.show_one(&created, &CREATED);
@@ -275,18 +279,34 @@ fn without(list: &[Value], items: &[String]) -> Result<Vec<Value>, String> {
     }
 }
 
-pub(super) fn read_json(path: &Path) -> Result<Value, CommandError> {
-    let text = std::fs::read_to_string(path).map_err(|error| unusable(path, &error))?;
-    serde_json::from_str(&text).map_err(|error| unusable(path, &error))
-}
-
-fn unusable(path: &Path, reason: &dyn std::error::Error) -> CommandError {
-    CommandError::File { path: path.to_owned(), reason: reason.to_string() }
+/// The public key in a file of the operator.
+pub(super) fn read_jwk(path: &Path) -> Result<Value, CommandError> {
+    let unusable = |reason: String| CommandError::File { path: path.to_owned(), reason };
+    let text = fs::read_to_string(path).map_err(|error| unusable(error.to_string()))?;
+    if text.trim_start().starts_with("-----BEGIN") {
+        return Err(unusable(format!("it is PEM. {WANTED}")));
+    }
+    serde_json::from_str(&text).map_err(|error| unusable(format!("it is no JSON ({error}). {WANTED}")))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_has_the_key_in_another_form_is_told_which_one_is_wanted() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        for (text, found) in [
+            ("-----BEGIN PUBLIC KEY-----\nMIIB\n-----END PUBLIC KEY-----\n", "it is PEM. "),
+            ("ssh-rsa AAAA", "it is no JSON ("),
+        ] {
+            fs::write(file.path(), text).unwrap();
+            let told = read_jwk(file.path()).unwrap_err().to_string();
+            assert!(told.contains(found) && told.contains("wanted as JWK, a JSON object"), "{told}");
+        }
+        fs::write(file.path(), r#"{"kty":"RSA"}"#).unwrap();
+        assert_eq!(read_jwk(file.path()).unwrap(), json!({"kty": "RSA"}));
+    }
 
     #[test]
     fn granting_adds_what_is_not_there_and_revoking_removes_what_is() {

@@ -47,6 +47,8 @@ struct Connection {
 
 /// The bootstrap token opens everything.
 const WHEREABOUTS: Whereabouts = Whereabouts {
+    service: "client-credentials",
+    landmark: &["keys"],
     default_port: Some("3001"),
     token_variable: "BOOTSTRAP_TOKEN",
     default_token_file: |vars| Ok(Some(data_dir(vars)?.join("bootstrap-token"))),

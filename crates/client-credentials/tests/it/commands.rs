@@ -146,3 +146,36 @@ fn the_table_of_keys_shows_no_end_of_an_active_one_and_json_what_the_service_say
         assert!(listed["keys"][0]["goneAt"].is_i64(), "{listed}");
     });
 }
+
+#[test]
+fn what_is_not_the_management_listener_is_called_so() {
+    run(async {
+        let folder = tempfile::tempdir().unwrap();
+        let standard = Running::start(folder.path()).await;
+        let key = folder.path().join("signing-key.pem");
+        let other = tempfile::tempdir().unwrap();
+        let drop_in = [
+            ("PROFILE", "drop-in"),
+            ("PRIVATE_RSA_KEY_FILE_PATH", key.to_str().unwrap()),
+            ("PRIVATE_RSA_KEY_ID", "k"),
+            ("CLIENT_ID_HASH_SALT", "a-salt-of-sixteen-characters"),
+            ("MIA_JWT_EXPIRES_IN", "3600"),
+        ];
+        let drop_in = Running::start_with(other.path(), &drop_in).await;
+        for running in [&standard, &drop_in] {
+            let public = format!("http://{}/", running.public.address());
+            let expected =
+                format!("this is not the management listener of client-credentials: {public} answers 40");
+            for arguments in [&["clients", "list"][..], &["clients", "delete", "nobody"], &["keys", "list"]] {
+                let refused = command(&standard, folder.path(), &[arguments, &["--url", &public]].concat());
+                let said = said(&refused);
+                assert!(
+                    refused.status.code() == Some(1) && said.contains(&expected),
+                    "{arguments:?}: {said}"
+                );
+            }
+        }
+        let missing = command(&standard, folder.path(), &["clients", "delete", "nobody"]);
+        assert!(said(&missing).contains("no client has this id"), "{}", said(&missing));
+    });
+}

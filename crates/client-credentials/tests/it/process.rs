@@ -32,7 +32,7 @@ impl Running {
         Self::start_with(folder, &[]).await
     }
 
-    async fn start_with(folder: &Path, variables: &[(&str, &str)]) -> Self {
+    pub(crate) async fn start_with(folder: &Path, variables: &[(&str, &str)]) -> Self {
         let management = ReservedPort::new();
         let (public, process) = Process::start_on_free_port(|port| {
             let mut command = binary();

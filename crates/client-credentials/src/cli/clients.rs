@@ -136,7 +136,10 @@ pub(super) async fn run(command: Command, vars: &Vars) -> Result<(), CommandErro
     match command {
         Command::Create(create) => create.run(vars).await,
         Command::List(list) => list.run(vars).await,
-        Command::Grant(change) => change.run(vars, with).await,
+        Command::Grant(change) => {
+            without_blanks(&change.permissions)?;
+            change.run(vars, with).await
+        }
         Command::Revoke(change) => change.run(vars, without).await,
         Command::State(change) => change.run(vars).await,
         Command::RevokeTokens(one) => one.revoke_tokens(vars).await,
@@ -151,8 +154,18 @@ pub(super) async fn run(command: Command, vars: &Vars) -> Result<(), CommandErro
     }
 }
 
+/// A scope could not name a permission with a blank (RFC 6749 §3.3); mostly somebody quoted several. One that is there
+/// already can be revoked.
+fn without_blanks(permissions: &[String]) -> Result<(), CommandError> {
+    match permissions.iter().find(|permission| permission.contains(char::is_whitespace)) {
+        Some(permission) => Err(CommandError::Blank(visible(permission))),
+        None => Ok(()),
+    }
+}
+
 impl Create {
     async fn run(self, vars: &Vars) -> Result<(), CommandError> {
+        without_blanks(&self.permissions)?;
         let management = self.connection.open(vars)?;
         let mut members = Map::from_iter([
             ("client_name".to_owned(), json!(self.name)),
@@ -306,6 +319,20 @@ mod tests {
         }
         fs::write(file.path(), r#"{"kty":"RSA"}"#).unwrap();
         assert_eq!(read_jwk(file.path()).unwrap(), json!({"kty": "RSA"}));
+    }
+
+    #[test]
+    fn no_permission_is_given_that_a_scope_could_not_name() {
+        let told = |permissions: &[&str]| {
+            let permissions: Vec<String> =
+                permissions.iter().map(|&permission| permission.to_owned()).collect();
+            without_blanks(&permissions).map_err(|error| error.to_string())
+        };
+        assert_eq!(told(&["read:orders", "write:orders"]), Ok(()));
+        for blank in ["read:orders write:orders", " read", "a\tb"] {
+            let told = told(&["good", blank]).unwrap_err();
+            assert!(told.ends_with("give each permission as an argument of its own"), "{told}");
+        }
     }
 
     #[test]

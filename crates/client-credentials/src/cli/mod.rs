@@ -79,6 +79,10 @@ enum CommandError {
          `client-credentials clients rotate-secret {client} --grace 0`"
     )]
     SecretLost { client: String, reason: std::io::Error },
+    #[error(
+        "\"{0}\" has a blank, and no scope could name it: give each permission as an argument of its own"
+    )]
+    Blank(String),
     /// It shall be taken from a client that does not have it.
     #[error("{client} has no {kind} \"{item}\": nothing was revoked")]
     NotThere { client: String, kind: &'static str, item: String },
@@ -113,7 +117,8 @@ pub(crate) fn run(arguments: &clap::ArgMatches, vars: &Vars) -> Option<Result<()
 impl From<CommandError> for CommandFailure {
     fn from(error: CommandError) -> Self {
         match error {
-            CommandError::Management(ManagementError::Url(_) | ManagementError::Variable(_)) => {
+            CommandError::Blank(_)
+            | CommandError::Management(ManagementError::Url(_) | ManagementError::Variable(_)) => {
                 Self::Usage(error.to_string())
             }
             error => Self::Failed(error.to_string()),

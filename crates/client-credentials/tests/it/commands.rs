@@ -179,3 +179,23 @@ fn what_is_not_the_management_listener_is_called_so() {
         assert!(said(&missing).contains("no client has this id"), "{}", said(&missing));
     });
 }
+
+#[test]
+fn a_permission_with_a_blank_is_wrong_use() {
+    run(async {
+        let folder = tempfile::tempdir().unwrap();
+        let running = Running::start(folder.path()).await;
+        for arguments in [
+            &["clients", "create", "c", "--permission", "a b"][..],
+            &["clients", "create", "c", "--permission", "a", "--permission", "a b"],
+            &["clients", "grant", "nobody", "a", "a b"],
+        ] {
+            let refused = command(&running, folder.path(), arguments);
+            let said = said(&refused);
+            assert_eq!(refused.status.code(), Some(64), "{said}");
+            assert!(said.contains("give each permission as an argument of its own"), "{said}");
+        }
+        let listed = json(&command(&running, folder.path(), &["clients", "list", "--output", "json"]));
+        assert_eq!(listed["clients"], serde_json::json!([]));
+    });
+}

@@ -199,3 +199,19 @@ fn a_permission_with_a_blank_is_wrong_use() {
         assert_eq!(listed["clients"], serde_json::json!([]));
     });
 }
+
+#[test]
+fn a_grace_is_0_or_more_seconds() {
+    for arguments in [
+        &["clients", "rotate-secret", "id", "--grace", "-5"][..],
+        &["clients", "rotate-secret", "id", "--grace=-5"],
+        &["clients", "rotate-secret", "id", "--grace", "1.5"],
+        &["clients", "add-key", "id", "file", "--grace", "-5"],
+        &["clients", "retire-key", "id", "kid", "--grace", "-5"],
+    ] {
+        let refused = binary().args(arguments).output().unwrap();
+        let said = said(&refused);
+        assert_eq!(refused.status.code(), Some(64), "{said}");
+        assert!(said.contains("0 or more seconds") && !said.contains("-- -5"), "{said}");
+    }
+}

@@ -36,7 +36,7 @@ use crate::audit::Audit;
 use crate::cli;
 use crate::client_keys::{AddressPolicy, KeySetFetcher, PublishedKeys};
 use crate::config::{Config, JwksUriSettings, Mongodb, RegistrationMode, TokenSettings, issuer_url};
-use crate::generated_file::{GeneratedFile, is_open_to_others, read_or_create};
+use crate::generated_file::{GeneratedFile, read_or_create, warn_if_open_to_others};
 use crate::http;
 use crate::http::openapi::Documents;
 use crate::http::well_known::Discovery;
@@ -224,6 +224,9 @@ impl ClientCredentials {
         let bootstrap_token = bootstrap_token(&config, &*random)?;
         let pepper = pepper(&config, &*stores.deployment, &*random).await?;
         let signing_keys = signing_keys(&config, &stores, &*random, clock.now()).await?;
+        for path in signing_keys::generated_files(&config.data_dir) {
+            warn_if_open_to_others(&path, "a key that signs tokens");
+        }
         let version = config.service_version.unwrap_or_else(|| service_kit::VERSION.to_owned());
         let metrics = Metrics::new(Self::NAME, &version, clock.now());
         let revocations = Revocations::follow(
@@ -374,9 +377,7 @@ fn bootstrap_token(config: &Config, random: &dyn Random) -> Result<Secret, Start
         )));
     }
     tracing::info!(path = %path.display(), created = file.created, "the management token is in this file");
-    if is_open_to_others(&path) {
-        tracing::warn!(path = %path.display(), "others on this machine may read the management token: chmod 600");
-    }
+    warn_if_open_to_others(&path, "the management token");
     Ok(text.to_owned().into())
 }
 

@@ -45,6 +45,13 @@ pub(crate) fn is_open_to_others(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o077 != 0)
 }
 
+/// Says in the log that others may read `what`, if they may.
+pub(crate) fn warn_if_open_to_others(path: &Path, what: &str) {
+    if is_open_to_others(path) {
+        tracing::warn!(path = %path.display(), "others on this machine may read {what}: chmod 600");
+    }
+}
+
 /// Writes a file of another name to its end, then gives it its name, which fails if somebody was faster. The other name
 /// is random: containers that share a volume have equal process ids.
 fn create(path: &Path, directory: &Path, random: &dyn Random, content: &[u8]) -> io::Result<bool> {

@@ -19,6 +19,10 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// and `MANAGEMENT_PORT`.
 #[derive(Debug, Clone, Copy)]
 pub struct Whereabouts {
+    /// The name of the service.
+    pub service: &'static str,
+    /// A path that this listener always has, whatever it answers there, and another one has not.
+    pub landmark: &'static [&'static str],
     /// If `MANAGEMENT_PORT` is not set; without it, there is no listener then.
     pub default_port: Option<&'static str>,
     /// Holds the token, or names its file with `_FILE` behind it.
@@ -33,6 +37,8 @@ pub struct Management {
     token: Zeroizing<String>,
     /// Where the token was, if it was in a file.
     token_file: Option<PathBuf>,
+    service: &'static str,
+    landmark: &'static [&'static str],
     http: reqwest::Client,
 }
 
@@ -52,6 +58,11 @@ pub enum ManagementError {
         "{url} does not answer ({reason}): is the service running, and is --url its management listener?"
     )]
     Unreachable { url: String, reason: String },
+    #[error(
+        "this is not the management listener of {service}: {url} answers {status}. Name it with --url: it is at \
+         MANAGEMENT_HOST and MANAGEMENT_PORT of the service"
+    )]
+    NotTheListener { service: &'static str, url: String, status: StatusCode },
     #[error("the service refuses the management token: see --token-file")]
     Unauthorized,
     #[error("the service says no ({status}): {sentence}")]
@@ -77,7 +88,8 @@ impl Management {
             .timeout(PATIENCE)
             .build()
             .map_err(|error| unreachable(&base, &error))?;
-        Ok(Self { base, token, token_file, http })
+        let Whereabouts { service, landmark, .. } = *whereabouts;
+        Ok(Self { base, token, token_file, service, landmark, http })
     }
 
     /// Where the listener is.
@@ -154,10 +166,20 @@ impl Management {
         Ok(self.http.request(method, url).header(AUTHORIZATION, bearer).header(ACCEPT, "application/json"))
     }
 
+    /// Whether somebody else answers here: the listener lacks a client, say, but not its landmark.
+    async fn landmark_is_missing(&self) -> bool {
+        let Ok(request) = self.request(Method::GET, self.landmark, &[]) else { return false };
+        request.send().await.is_ok_and(|answer| lacks(answer.status()))
+    }
+
     /// The answer; an empty one is null.
     async fn send(&self, request: RequestBuilder) -> Result<Value, ManagementError> {
         let answer = request.send().await.map_err(|error| unreachable(&self.base, &error))?;
         let status = answer.status();
+        if lacks(status) && self.landmark_is_missing().await {
+            let url = self.base.to_string();
+            return Err(ManagementError::NotTheListener { service: self.service, url, status });
+        }
         let text = answer.text().await.map_err(|error| unreachable(&self.base, &error))?;
         if status == StatusCode::UNAUTHORIZED {
             return Err(ManagementError::Unauthorized);
@@ -175,6 +197,11 @@ impl Management {
             sentence: sentence.unwrap_or("it does not say why").to_owned(),
         })
     }
+}
+
+/// Whether the answer says that nothing is there, or nothing that can be asked so.
+fn lacks(status: StatusCode) -> bool {
+    matches!(status, StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED)
 }
 
 fn listener(whereabouts: &Whereabouts, url: Option<&str>, vars: &Vars) -> Result<Url, ManagementError> {

@@ -38,8 +38,13 @@ pub(super) struct Explain {
     asked: Asked,
 }
 
-const WHEREABOUTS: Whereabouts =
-    Whereabouts { default_port: None, token_variable: "MANAGEMENT_TOKEN", default_token_file: |_| Ok(None) };
+const WHEREABOUTS: Whereabouts = Whereabouts {
+    service: "authorization-service",
+    landmark: &["-", "rules"],
+    default_port: None,
+    token_variable: "MANAGEMENT_TOKEN",
+    default_token_file: |_| Ok(None),
+};
 
 impl Explain {
     pub(super) fn run(&self, vars: &Vars) -> Result<(), CommandError> {

@@ -6,7 +6,7 @@ use clap::Args;
 use serde_json::{Map, Value, json};
 use service_kit::Vars;
 
-use super::clients::read_json;
+use super::clients::read_jwk;
 use super::{CommandError, Connection};
 use service_kit::output::Column;
 
@@ -23,7 +23,7 @@ pub(super) struct RotateSecret {
     /// Its client_id
     client: String,
     /// How long the secrets before it go on, in seconds; 0 after a leak [default: a day]
-    #[arg(long, value_name = "SECONDS")]
+    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true, value_parser = seconds)]
     grace: Option<u32>,
     #[command(flatten)]
     connection: Connection,
@@ -49,7 +49,7 @@ pub(super) struct AddKey {
     /// A file with the public key as JWK
     file: PathBuf,
     /// How long the keys before it go on, in seconds [default: for ever]
-    #[arg(long, value_name = "SECONDS")]
+    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true, value_parser = seconds)]
     grace: Option<u32>,
     #[command(flatten)]
     connection: Connection,
@@ -62,7 +62,7 @@ pub(super) struct RetireKey {
     /// The kid of the key, as `keys` shows it
     kid: String,
     /// How long it goes on, in seconds [default: not at all]
-    #[arg(long, value_name = "SECONDS")]
+    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true, value_parser = seconds)]
     grace: Option<u32>,
     #[command(flatten)]
     connection: Connection,
@@ -135,7 +135,7 @@ impl AddKey {
     pub(super) async fn run(self, vars: &Vars) -> Result<(), CommandError> {
         let management = self.connection.open(vars)?;
         let mut body = grace(self.grace);
-        body.insert("public_key".to_owned(), read_json(&self.file)?);
+        body.insert("public_key".to_owned(), read_jwk(&self.file)?);
         let added = management.post(&["clients", &self.client, "keys"], &Value::Object(body)).await?;
         Ok(self.connection.output.show(&added, &[&added], &KEYS)?)
     }
@@ -153,6 +153,11 @@ impl RetireKey {
         }
         Ok(())
     }
+}
+
+/// Takes negative numbers to refuse them: as arguments of another kind they would be told wrongly.
+fn seconds(text: &str) -> Result<u32, String> {
+    text.parse().map_err(|_| "it takes 0 or more seconds, a whole number".to_owned())
 }
 
 fn grace(seconds: Option<u32>) -> Map<String, Value> {

@@ -1,5 +1,6 @@
 //! `client-credentials clients …`: who may get tokens, and what is in them.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
@@ -10,7 +11,7 @@ use super::client_credentials::{AddKey, CancelSecret, OfClient, RetireKey, Rotat
 use super::import::Import;
 use super::{CommandError, Connection};
 use service_kit::management::Management;
-use service_kit::output::Column;
+use service_kit::output::{Column, visible};
 
 /// What can be done with clients.
 #[derive(Debug, Subcommand)]
@@ -125,6 +126,9 @@ const COLUMNS: [Column; 7] = [
     Column::text("PERMISSIONS", "/permissions"),
     Column::text("AUDIENCES", "/audience"),
 ];
+/// For who has the key in another form.
+const WANTED: &str =
+    r#"A public key is wanted as JWK, a JSON object such as {"kty":"RSA","n":"…","e":"AQAB"}"#;
 const CREATED: [Column; 2] =
     [Column::text("client_id", "/client_id"), Column::text("client_secret", "/client_secret")];
 
@@ -132,7 +136,10 @@ pub(super) async fn run(command: Command, vars: &Vars) -> Result<(), CommandErro
     match command {
         Command::Create(create) => create.run(vars).await,
         Command::List(list) => list.run(vars).await,
-        Command::Grant(change) => change.run(vars, with).await,
+        Command::Grant(change) => {
+            without_blanks(&change.permissions)?;
+            change.run(vars, with).await
+        }
         Command::Revoke(change) => change.run(vars, without).await,
         Command::State(change) => change.run(vars).await,
         Command::RevokeTokens(one) => one.revoke_tokens(vars).await,
@@ -147,8 +154,18 @@ pub(super) async fn run(command: Command, vars: &Vars) -> Result<(), CommandErro
     }
 }
 
+/// A scope could not name a permission with a blank (RFC 6749 §3.3); mostly somebody quoted several. One that is there
+/// already can be revoked.
+fn without_blanks(permissions: &[String]) -> Result<(), CommandError> {
+    match permissions.iter().find(|permission| permission.contains(char::is_whitespace)) {
+        Some(permission) => Err(CommandError::Blank(visible(permission))),
+        None => Ok(()),
+    }
+}
+
 impl Create {
     async fn run(self, vars: &Vars) -> Result<(), CommandError> {
+        without_blanks(&self.permissions)?;
         let management = self.connection.open(vars)?;
         let mut members = Map::from_iter([
             ("client_name".to_owned(), json!(self.name)),
@@ -160,7 +177,7 @@ impl Create {
         members
             .extend(optional.into_iter().filter_map(|(name, value)| Some((name.to_owned(), json!(value?)))));
         if let Some(path) = &self.public_key {
-            members.insert("public_key".to_owned(), read_json(path)?);
+            members.insert("public_key".to_owned(), read_jwk(path)?);
         }
         let created = management.post(&["clients"], &Value::Object(members)).await?;
         let shown = self.connection.output.show_one(&created, &CREATED);
@@ -228,19 +245,27 @@ async fn every_page(management: &Management, filter: &[(&str, &str)]) -> Result<
     }
 }
 
-/// The list after a change.
-type Changed = fn(&[Value], &[String]) -> Vec<Value>;
+/// The list after a change, or the item that it cannot be made with.
+type Changed = fn(&[Value], &[String]) -> Result<Vec<Value>, String>;
 
 impl Change {
-    /// Reads, changes and writes with the version that was read: a change of somebody else in between is not undone.
+    /// Reads, changes and writes with the version that was read: a change of somebody else in between is not undone. All
+    /// of it is done or nothing.
     async fn run(self, vars: &Vars, changed: Changed) -> Result<(), CommandError> {
         let management = self.connection.open(vars)?;
         let client = management.get(&["clients", &self.client], &[]).await?;
         let list = |name: &str| client.get(name).and_then(Value::as_array).cloned().unwrap_or_default();
         let mut patch = Map::new();
-        for (name, items) in [("permissions", &self.permissions), ("audience", &self.audiences)] {
+        let changes =
+            [("permissions", "permission", &self.permissions), ("audience", "audience", &self.audiences)];
+        for (name, kind, items) in changes {
             if !items.is_empty() {
-                patch.insert(name.to_owned(), Value::Array(changed(&list(name), items)));
+                let changed = changed(&list(name), items).map_err(|item| CommandError::NotThere {
+                    client: self.client.clone(),
+                    kind,
+                    item: visible(&item),
+                })?;
+                patch.insert(name.to_owned(), Value::Array(changed));
             }
         }
         let version = client.get("version").and_then(Value::as_u64);
@@ -249,27 +274,32 @@ impl Change {
     }
 }
 
-fn with(list: &[Value], items: &[String]) -> Vec<Value> {
+fn with(list: &[Value], items: &[String]) -> Result<Vec<Value>, String> {
     let mut list = list.to_vec();
     for item in items {
         if !list.iter().any(|known| known == item) {
             list.push(json!(item));
         }
     }
-    list
+    Ok(list)
 }
 
-fn without(list: &[Value], items: &[String]) -> Vec<Value> {
-    list.iter().filter(|known| !items.iter().any(|item| *known == item)).cloned().collect()
+/// Fails with the first item that is not there: it may be misspelt, and the one that was meant would stay.
+fn without(list: &[Value], items: &[String]) -> Result<Vec<Value>, String> {
+    match items.iter().find(|item| !list.iter().any(|known| known == *item)) {
+        Some(missing) => Err(missing.clone()),
+        None => Ok(list.iter().filter(|known| !items.iter().any(|item| *known == item)).cloned().collect()),
+    }
 }
 
-pub(super) fn read_json(path: &Path) -> Result<Value, CommandError> {
-    let text = std::fs::read_to_string(path).map_err(|error| unusable(path, &error))?;
-    serde_json::from_str(&text).map_err(|error| unusable(path, &error))
-}
-
-fn unusable(path: &Path, reason: &dyn std::error::Error) -> CommandError {
-    CommandError::File { path: path.to_owned(), reason: reason.to_string() }
+/// The public key in a file of the operator.
+pub(super) fn read_jwk(path: &Path) -> Result<Value, CommandError> {
+    let unusable = |reason: String| CommandError::File { path: path.to_owned(), reason };
+    let text = fs::read_to_string(path).map_err(|error| unusable(error.to_string()))?;
+    if text.trim_start().starts_with("-----BEGIN") {
+        return Err(unusable(format!("it is PEM. {WANTED}")));
+    }
+    serde_json::from_str(&text).map_err(|error| unusable(format!("it is no JSON ({error}). {WANTED}")))
 }
 
 #[cfg(test)]
@@ -277,10 +307,40 @@ mod tests {
     use super::*;
 
     #[test]
+    fn who_has_the_key_in_another_form_is_told_which_one_is_wanted() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        for (text, found) in [
+            ("-----BEGIN PUBLIC KEY-----\nMIIB\n-----END PUBLIC KEY-----\n", "it is PEM. "),
+            ("ssh-rsa AAAA", "it is no JSON ("),
+        ] {
+            fs::write(file.path(), text).unwrap();
+            let told = read_jwk(file.path()).unwrap_err().to_string();
+            assert!(told.contains(found) && told.contains("wanted as JWK, a JSON object"), "{told}");
+        }
+        fs::write(file.path(), r#"{"kty":"RSA"}"#).unwrap();
+        assert_eq!(read_jwk(file.path()).unwrap(), json!({"kty": "RSA"}));
+    }
+
+    #[test]
+    fn no_permission_is_given_that_a_scope_could_not_name() {
+        let told = |permissions: &[&str]| {
+            let permissions: Vec<String> =
+                permissions.iter().map(|&permission| permission.to_owned()).collect();
+            without_blanks(&permissions).map_err(|error| error.to_string())
+        };
+        assert_eq!(told(&["read:orders", "write:orders"]), Ok(()));
+        for blank in ["read:orders write:orders", " read", "a\tb"] {
+            let told = told(&["good", blank]).unwrap_err();
+            assert!(told.ends_with("give each permission as an argument of its own"), "{told}");
+        }
+    }
+
+    #[test]
     fn granting_adds_what_is_not_there_and_revoking_removes_what_is() {
         let list = [json!("a"), json!("b")];
         let items = ["b", "c"].map(str::to_owned);
-        assert_eq!(with(&list, &items), [json!("a"), json!("b"), json!("c")]);
-        assert_eq!(without(&list, &items), [json!("a")]);
+        assert_eq!(with(&list, &items).unwrap(), [json!("a"), json!("b"), json!("c")]);
+        assert_eq!(without(&list, &items[..1]).unwrap(), [json!("a")]);
+        assert_eq!(without(&list, &items), Err("c".to_owned()));
     }
 }

@@ -10,8 +10,9 @@ use serde_json::{Value, json};
 use service_kit::Vars;
 use service_kit::health::local_authority;
 
-use super::{CommandError, Connection};
+use super::{CommandError, Connection, data_dir};
 use crate::generated_file::is_open_to_others;
+use crate::signing_keys::generated_files;
 use service_kit::management::{Management, ManagementError};
 use service_kit::output::{Column, Format};
 
@@ -20,9 +21,17 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// What was found.
 struct Finding {
     check: &'static str,
-    well: bool,
+    verdict: Verdict,
     /// What is so, or what to do.
     sentence: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    Well,
+    Failed,
+    /// Something else has to be put right before.
+    NotChecked,
 }
 
 const COLUMNS: [Column; 3] =
@@ -30,15 +39,21 @@ const COLUMNS: [Column; 3] =
 
 pub(super) async fn run(connection: &Connection, vars: &Vars) -> Result<(), CommandError> {
     let management = connection.open(vars)?;
-    let mut findings = vec![listener(&management).await];
-    findings.extend(management.token_file().map(token_file));
-    if findings.iter().all(|finding| finding.well) {
+    let listener = listener(&management).await;
+    let listens = listener.verdict == Verdict::Well;
+    let mut findings = vec![listener];
+    findings.extend(management.token_file().map(|path| private_file("management token", path)));
+    let key_files = generated_files(&data_dir(vars).map_err(ManagementError::Variable)?);
+    findings.extend(key_files.iter().map(|path| private_file("signing key file", path)));
+    if listens {
         findings.push(store(&management).await);
         findings.push(signing_keys(&management).await);
-        findings.extend(public_side(vars).await);
+    } else {
+        findings.extend(["store", "signing keys"].map(|check| not_checked(check, "management listener")));
     }
+    findings.extend(public_side(vars).await);
     show(&findings, connection.output)?;
-    match findings.iter().filter(|finding| !finding.well).count() {
+    match findings.iter().filter(|finding| finding.verdict == Verdict::Failed).count() {
         0 => Ok(()),
         count => Err(CommandError::Unwell(count)),
     }
@@ -58,8 +73,7 @@ async fn listener(management: &Management) -> Finding {
     }
 }
 
-fn token_file(path: &Path) -> Finding {
-    let check = "management token";
+fn private_file(check: &'static str, path: &Path) -> Finding {
     if is_open_to_others(path) {
         unwell(check, format!("others on this machine may read it: chmod 600 {}", path.display()))
     } else {
@@ -116,11 +130,11 @@ async fn public_side(vars: &Vars) -> Vec<Finding> {
             ),
         ),
     };
-    let mut findings = vec![keys];
-    if jwks.is_ok() {
-        findings.push(discovery(&base, text("MIA_JWT_ISSUER")).await);
-    }
-    findings
+    let discovery = match jwks {
+        Ok(_) => discovery(&base, text("MIA_JWT_ISSUER")).await,
+        Err(_) => not_checked("discovery", "published keys"),
+    };
+    vec![keys, discovery]
 }
 
 async fn discovery(base: &str, issuer: Option<String>) -> Finding {
@@ -158,16 +172,26 @@ async fn fetch(url: &str) -> Result<Value, String> {
 }
 
 fn well(check: &'static str, sentence: impl fmt::Display) -> Finding {
-    Finding { check, well: true, sentence: sentence.to_string() }
+    Finding { check, verdict: Verdict::Well, sentence: sentence.to_string() }
 }
 
 fn unwell(check: &'static str, sentence: impl fmt::Display) -> Finding {
-    Finding { check, well: false, sentence: sentence.to_string() }
+    Finding { check, verdict: Verdict::Failed, sentence: sentence.to_string() }
+}
+
+/// It cannot be asked as long as `before` fails.
+fn not_checked(check: &'static str, before: &str) -> Finding {
+    let sentence = format!("put the {before} right, and run this again");
+    Finding { check, verdict: Verdict::NotChecked, sentence }
 }
 
 impl Finding {
     fn json(&self) -> Value {
-        let verdict = if self.well { "ok" } else { "FAILED" };
+        let verdict = match self.verdict {
+            Verdict::Well => "ok",
+            Verdict::Failed => "FAILED",
+            Verdict::NotChecked => "not checked",
+        };
         json!({ "verdict": verdict, "check": self.check, "finding": self.sentence })
     }
 }

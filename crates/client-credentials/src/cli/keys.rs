@@ -72,7 +72,7 @@ pub(super) async fn run(command: Command, vars: &Vars) -> Result<(), CommandErro
     match command {
         Command::List(List { connection }) => {
             let answer = connection.open(vars)?.get(&["keys"], &[]).await?;
-            Ok(connection.output.show(&answer, &listed(&answer), &COLUMNS)?)
+            show(&connection, &answer, &listed(&answer))
         }
         Command::Generate(Generate { algorithm, connection }) => {
             let management = connection.open(vars)?;
@@ -82,15 +82,32 @@ pub(super) async fn run(command: Command, vars: &Vars) -> Result<(), CommandErro
                 None => configured()?.map_or_else(|| "RS256".to_owned(), |text| text.trim().to_owned()),
             };
             let key = management.post(&["keys"], &json!({ "algorithm": algorithm })).await?;
-            Ok(connection.output.show(&key, &[&key], &COLUMNS)?)
+            show(&connection, &key, &[&key])
         }
         Command::Rotate(rotate) => rotate.run(vars).await,
         Command::Retire(Retire { kid, immediately, connection }) => {
             let body = json!({ "immediately": immediately });
             let key = connection.open(vars)?.post(&["keys", &kid, "retire"], &body).await?;
-            Ok(connection.output.show(&key, &[&key], &COLUMNS)?)
+            show(&connection, &key, &[&key])
         }
     }
+}
+
+fn show(connection: &Connection, answer: &Value, keys: &[&Value]) -> Result<(), CommandError> {
+    let rows: Vec<Value> = keys.iter().map(|key| row(key)).collect();
+    let rows: Vec<&Value> = rows.iter().collect();
+    Ok(connection.output.show(answer, &rows, &COLUMNS)?)
+}
+
+/// The key as a person reads it. That of a single replica is good as long as the replica is there, and `goneAt`, which
+/// counts from when it was last seen, moves on: while it is active, an end would only frighten.
+fn row(key: &Value) -> Value {
+    let mut row = key.clone();
+    let is_active = row.get("state").is_some_and(|state| state == "active");
+    if let (true, Some(members)) = (is_active, row.as_object_mut()) {
+        members.remove("goneAt");
+    }
+    row
 }
 
 impl Rotate {
@@ -108,7 +125,7 @@ impl Rotate {
         };
         let body = json!({ "immediately": self.immediately });
         let key = management.post(&["keys", &kid, "activate"], &body).await?;
-        self.connection.output.show(&key, &[&key], &COLUMNS)?;
+        show(&self.connection, &key, &[&key])?;
         for sentence in what_goes_on(&listed(&management.get(&["keys"], &[]).await?), &key, self.immediately)
         {
             eprintln!("{sentence}");
@@ -177,6 +194,13 @@ mod tests {
         assert!(next_of(&[&active]).unwrap_err().contains("keys generate"));
         let several = next_of(&[&next, &other]).unwrap_err();
         assert!(several.ends_with("name the one that shall sign, a (ES256) or b (ES256)"), "{several}");
+    }
+
+    #[test]
+    fn a_key_that_is_active_has_no_end() {
+        let key = |state: &str| json!({"kid": "k", "state": state, "goneAt": 1_795_296_147_000_i64});
+        assert_eq!(row(&key("active")).get("goneAt"), None);
+        assert_eq!(row(&key("retiring")), key("retiring"));
     }
 
     #[test]

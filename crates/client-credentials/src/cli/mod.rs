@@ -47,13 +47,17 @@ struct Connection {
 
 /// The bootstrap token opens everything.
 const WHEREABOUTS: Whereabouts = Whereabouts {
+    service: "client-credentials",
+    landmark: &["keys"],
     default_port: Some("3001"),
     token_variable: "BOOTSTRAP_TOKEN",
-    default_token_file: |vars| {
-        let folder = vars.text("DATA_DIR")?.map_or_else(|| "./data".to_owned(), |path| path.to_string());
-        Ok(Some(PathBuf::from(folder).join("bootstrap-token")))
-    },
+    default_token_file: |vars| Ok(Some(data_dir(vars)?.join("bootstrap-token"))),
 };
+
+/// Where the service of this environment keeps its files.
+fn data_dir(vars: &Vars) -> Result<PathBuf, String> {
+    Ok(vars.text("DATA_DIR")?.map_or_else(|| PathBuf::from("./data"), |path| PathBuf::from(path.as_str())))
+}
 
 /// Why a command did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -75,6 +79,13 @@ enum CommandError {
          `client-credentials clients rotate-secret {client} --grace 0`"
     )]
     SecretLost { client: String, reason: std::io::Error },
+    #[error(
+        "\"{0}\" has a blank, and no scope could name it: give each permission as an argument of its own"
+    )]
+    Blank(String),
+    /// It shall be taken from a client that does not have it.
+    #[error("{client} has no {kind} \"{item}\": nothing was revoked")]
+    NotThere { client: String, kind: &'static str, item: String },
     /// There is more or less than one thing it could mean.
     #[error("{0}")]
     Undecided(String),
@@ -106,7 +117,8 @@ pub(crate) fn run(arguments: &clap::ArgMatches, vars: &Vars) -> Option<Result<()
 impl From<CommandError> for CommandFailure {
     fn from(error: CommandError) -> Self {
         match error {
-            CommandError::Management(ManagementError::Url(_) | ManagementError::Variable(_)) => {
+            CommandError::Blank(_)
+            | CommandError::Management(ManagementError::Url(_) | ManagementError::Variable(_)) => {
                 Self::Usage(error.to_string())
             }
             error => Self::Failed(error.to_string()),

@@ -14,12 +14,23 @@ use crate::generated_file::read_or_create;
 
 /// Where the key of this replica is, or would be: a file for each algorithm, because no key has two (RFC 8725 §3.1).
 pub(crate) fn key_file(source: &SigningKeySource, data_dir: &Path) -> PathBuf {
-    let generated = || match source.algorithm {
+    source.file.clone().unwrap_or_else(|| generated_file(source.algorithm, data_dir))
+}
+
+fn generated_file(algorithm: Algorithm, data_dir: &Path) -> PathBuf {
+    match algorithm {
         // Its name from before there were others.
         Algorithm::Rs256 => data_dir.join("signing-key.pem"),
         other => data_dir.join(format!("signing-key-{}.pem", other.name().to_lowercase())),
-    };
-    source.file.clone().unwrap_or_else(generated)
+    }
+}
+
+/// The key files in `data_dir` that this service made at some time, for looking at who may read them. The operator's file,
+/// PRIVATE_RSA_KEY_FILE_PATH, is not among them: secrets are often mounted readable by all of the container, and cannot
+/// be changed there.
+pub(crate) fn generated_files(data_dir: &Path) -> Vec<PathBuf> {
+    let files = Algorithm::OF_ACCESS_TOKENS.map(|algorithm| generated_file(algorithm, data_dir));
+    files.into_iter().filter(|path| path.exists()).collect()
 }
 
 /// The key in the operator's file, or in one in `data_dir` that is made if it is missing.

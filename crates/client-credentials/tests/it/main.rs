@@ -14,6 +14,7 @@ mod client_keys;
 mod client_secret_post;
 mod client_secrets;
 mod clients;
+mod commands;
 mod conformance;
 mod described;
 mod discovery;

@@ -14,25 +14,25 @@ use testkit::process::{Process, Ready};
 
 use crate::service::{Answer, FORM, GRANT, JSON, basic, call, form_with};
 
-fn binary() -> Command {
+pub(crate) fn binary() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_client-credentials"));
     command.env_clear();
     command
 }
 
 /// The binary on its defaults, but for ports and folder.
-struct Running {
-    public: ReservedPort,
-    management: ReservedPort,
-    process: Process,
+pub(crate) struct Running {
+    pub(crate) public: ReservedPort,
+    pub(crate) management: ReservedPort,
+    pub(crate) process: Process,
 }
 
 impl Running {
-    async fn start(folder: &Path) -> Self {
+    pub(crate) async fn start(folder: &Path) -> Self {
         Self::start_with(folder, &[]).await
     }
 
-    async fn start_with(folder: &Path, variables: &[(&str, &str)]) -> Self {
+    pub(crate) async fn start_with(folder: &Path, variables: &[(&str, &str)]) -> Self {
         let management = ReservedPort::new();
         let (public, process) = Process::start_on_free_port(|port| {
             let mut command = binary();
@@ -56,7 +56,7 @@ impl Running {
     }
 }
 
-fn run<T>(test: impl Future<Output = T>) -> T {
+pub(crate) fn run<T>(test: impl Future<Output = T>) -> T {
     actix_web::rt::System::new().block_on(test)
 }
 

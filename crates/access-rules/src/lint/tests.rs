@@ -118,6 +118,16 @@ fn what_is_too_much_to_look_at_is_told() {
 }
 
 /// A file as large as may be is looked at in a time that a person waits.
+/// Few keys, and each matches most paths: found from outside to take minutes.
+#[test]
+fn deep_keys_that_overlap_are_told_not_to_be_looked_at() {
+    let rule = r#"{"GET": {"authorization": {"expression": "groups.a", "public": false}}}"#;
+    let keys = (1..=59).flat_map(|depth| ["/a", "/:p"].map(|segment| segment.repeat(depth)));
+    let keys: Vec<String> = keys.map(|key| format!(r#""{key}": {rule}"#)).collect();
+    let told = told(&format!("{{{}}}", keys.join(",")));
+    assert!(told.starts_with("note [not-checked] ") && told.lines().count() == 1, "{told}");
+}
+
 #[test]
 fn ten_thousand_routes_are_looked_at() {
     let routes: Vec<String> = (0..10_000)

@@ -7,6 +7,9 @@ use super::letter_case;
 use super::rule::Route;
 use super::tree::Node;
 
+/// What one path usually costs to look at: its length in bytes, for itself and for each key that matches it.
+const USUAL_COST: usize = 200;
+
 /// A path that stands for others.
 #[derive(Debug)]
 pub(super) struct Representative<'t> {
@@ -15,11 +18,12 @@ pub(super) struct Representative<'t> {
     pub(super) routes: Vec<&'t Route>,
 }
 
-/// The paths, each without and with a slash at the end; `None` if there are more than `limit`. They spell literals as the
+/// The paths, each without and with a slash at the end; `None` if there are more than `limit`, or they cost more to look
+/// at than so many usually do. They spell literals as the
 /// keys do: what letter case adds is another reading's business.
 pub(super) fn paths(root: &Node, limit: usize) -> Option<Vec<Representative<'_>>> {
     let another = segment_that_is_no_literal(root);
-    let mut search = Search { another, matching: vec![root], found: Vec::new(), limit };
+    let mut search = Search { another, matching: vec![root], found: Vec::new(), cost: 0, limit };
     search.add("/")?;
     search.below(&[root], &mut String::new())?;
     Some(search.found)
@@ -36,6 +40,7 @@ struct Search<'t> {
     /// The nodes that match the path, and those that match the beginning of it.
     matching: Vec<&'t Node>,
     found: Vec<Representative<'t>>,
+    cost: usize,
     limit: usize,
 }
 
@@ -86,9 +91,12 @@ impl<'t> Search<'t> {
     }
 
     fn add(&mut self, path: &str) -> Option<()> {
-        let routes = self.matching.iter().flat_map(|node| node.routes()).collect();
+        let routes: Vec<&Route> = self.matching.iter().flat_map(|node| node.routes()).collect();
+        let cost = path.len().saturating_mul(routes.len().saturating_add(1));
+        self.cost = self.cost.saturating_add(cost);
         self.found.push(Representative { path: path.to_owned(), routes });
-        (self.found.len() <= self.limit).then_some(())
+        let is_bounded = self.found.len() <= self.limit && self.cost <= self.limit.saturating_mul(USUAL_COST);
+        is_bounded.then_some(())
     }
 }
 

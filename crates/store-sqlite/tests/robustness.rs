@@ -14,7 +14,7 @@ use credentials::replay::{ReplayGuard, UseId};
 use credentials::store::DeploymentStore;
 use rusqlite::Connection;
 use store_sqlite::{OpenError, SqliteStore};
-use testkit::contract::outage::{METHODS, methods_that_answer};
+use testkit::contract::outage::{assert_that_all_answer, assert_that_none_answers};
 use testkit::{FakeClock, client, client_id};
 
 fn open(directory: &Path) -> Result<SqliteStore, OpenError> {
@@ -158,7 +158,7 @@ mod on_sqlite {
             if replace {
                 fs::write(file(directory.path()), "").unwrap();
             }
-            assert_eq!(methods_that_answer(&store).await, Vec::<&str>::new(), "replaced: {replace}");
+            assert_that_none_answers(&store).await;
         }
     }
 
@@ -166,9 +166,9 @@ mod on_sqlite {
     async fn a_closed_store_answers_nothing() {
         let directory = tempfile::tempdir().unwrap();
         let store = open(directory.path()).unwrap();
-        assert_eq!(methods_that_answer(&store).await.len(), METHODS);
+        assert_that_all_answer(&store).await;
         store.clone().close();
-        assert_eq!(methods_that_answer(&store).await, Vec::<&str>::new());
+        assert_that_none_answers(&store).await;
         store.close();
     }
 

@@ -8,7 +8,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 
 use crate::port::ReservedPort;
 
@@ -136,9 +136,15 @@ impl Process {
         self.signal(Signal::HUP);
     }
 
-    /// Stops it where it is (SIGSTOP): connections stay open and nothing answers.
+    /// Stops it where it is (SIGSTOP): connections stay open and nothing answers. Returns when all its threads stand
+    /// still, or when it has ended.
     pub fn pause(&self) {
         self.signal(Signal::STOP);
+        if let Some(pid) = pid(self.child.id()) {
+            let stopped_or_ended = WaitIdOptions::STOPPED | WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+            // An error means that its end was seen already.
+            let _ = waitid(WaitId::Pid(pid), stopped_or_ended);
+        }
     }
 
     /// Lets it go on (SIGCONT).

@@ -16,11 +16,40 @@ use super::Store;
 use crate::clients::{client, client_id, public_key};
 
 /// Methods of all ports.
-pub const METHODS: usize = 30;
+const METHODS: usize = 30;
 
-/// Asks every method of every port at the same time. Returns the names of those that did not answer `Unavailable`: a
-/// working store gives all of them, a broken one none.
-pub async fn methods_that_answer(store: &impl Store) -> Vec<&'static str> {
+/// Has a store that works.
+///
+/// # Panics
+/// If a method of a port answers `Unavailable`, with the names and reasons of all that do.
+pub async fn assert_that_all_answer(store: &impl Store) {
+    let unavailable = unavailable(store).await;
+    assert!(unavailable.is_empty(), "{unavailable:#?}");
+}
+
+/// Has a store that cannot work.
+///
+/// # Panics
+/// If a method of a port answers anything but `Unavailable`, with the names and answers of all that do.
+pub async fn assert_that_none_answers(store: &impl Store) {
+    let mut answering = answers(store).await;
+    answering.retain(|(_, answer)| !is_unavailable(answer));
+    assert!(answering.is_empty(), "{answering:#?}");
+}
+
+/// The methods that answer `Unavailable` when all are asked at the same time.
+pub async fn unavailable(store: &impl Store) -> Vec<(&'static str, Result<(), StoreError>)> {
+    let mut answers = answers(store).await;
+    answers.retain(|(_, answer)| is_unavailable(answer));
+    answers
+}
+
+fn is_unavailable(answer: &Result<(), StoreError>) -> bool {
+    matches!(answer, Err(StoreError::Unavailable(_)))
+}
+
+/// What every method of every port answers when all are asked at the same time.
+async fn answers(store: &impl Store) -> Vec<(&'static str, Result<(), StoreError>)> {
     let id = client_id("outage");
     let owner = Pepper::new(vec![1]).lookup(&id);
     let moment = Timestamp::from_unix_seconds(1_795_291_200);
@@ -69,12 +98,7 @@ pub async fn methods_that_answer(store: &impl Store) -> Vec<&'static str> {
         ("replace_key_ring", store.replace_key_ring(&ring, 0).map(done).boxed()),
         ("agree", store.agree("outage", b"value").map(done).boxed()),
     ];
-    let answers = calls.map(|(name, call)| call.map(move |answer| (name, answer)));
-    join_all(answers)
-        .await
-        .into_iter()
-        .filter_map(|(name, answer)| (!matches!(answer, Err(StoreError::Unavailable(_)))).then_some(name))
-        .collect()
+    join_all(calls.map(|(name, call)| call.map(move |answer| (name, answer)))).await
 }
 
 fn event(at: Timestamp) -> AuditEvent {

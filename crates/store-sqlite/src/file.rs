@@ -77,6 +77,8 @@ fn connect(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
     connection.busy_handler(Some(wait))?;
     // Plans never depend on the values bound. Else SQLite compiles the statement anew for each value.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    // A container has no place for temporary files, and a copy of our pages belongs nowhere else.
+    connection.pragma_update(None, "temp_store", "memory")?;
     // KiB of pages kept in memory; the operating system caches the file anyway.
     connection.pragma_update(None, "cache_size", -1000)?;
     Ok(connection)

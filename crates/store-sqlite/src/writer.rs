@@ -244,7 +244,10 @@ fn forget_ended(connection: &Connection, now: Timestamp) -> rusqlite::Result<()>
 
 #[cfg(test)]
 mod tests {
-    use testkit::FakeClock;
+    use std::fs;
+
+    use credentials::replay::UseId;
+    use testkit::{FakeClock, client_id};
 
     use super::*;
     use crate::file;
@@ -297,6 +300,30 @@ mod tests {
             [true, false, false, true]
         );
         assert_eq!(names(&thread), "a b");
+    }
+
+    /// A root file system that nobody may write to has no place for any (docs/operations.md).
+    #[test]
+    fn what_has_ended_is_removed_without_a_temporary_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let connection = thread(&directory).connection;
+        let of_the_use = |number: u32| UseId::of(&client_id("client"), &number.to_string());
+        connection.execute_batch("BEGIN").unwrap();
+        for number in 0..20_000 {
+            let one = of_the_use(number);
+            let values = rusqlite::params![one.as_bytes(), 0];
+            connection.execute("INSERT INTO used_assertions VALUES (?, ?)", values).unwrap();
+        }
+        connection.execute_batch("COMMIT; BEGIN; SAVEPOINT job").unwrap();
+        forget_ended(&connection, Timestamp::from_unix_seconds(1_000_000)).unwrap();
+        let left: i64 =
+            connection.query_row("SELECT count(*) FROM used_assertions", (), |row| row.get(0)).unwrap();
+        assert!(left < 19_000, "{left}");
+        let open = fs::read_dir("/proc/self/fd")
+            .unwrap()
+            .filter_map(|entry| fs::read_link(entry.unwrap().path()).ok());
+        let temporary: Vec<_> = open.filter(|path| path.to_string_lossy().ends_with(" (deleted)")).collect();
+        assert!(temporary.is_empty(), "{temporary:?}");
     }
 
     #[test]

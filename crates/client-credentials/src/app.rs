@@ -256,6 +256,14 @@ impl ClientCredentials {
         let imported = stores.secrets.any_imported().await.map_err(|error| {
             StartError::new(format!("it cannot be read whether imported secrets are left: {error}"))
         })?;
+        if imported.is_some() && config.pepper.is_none() {
+            tracing::warn!(
+                "clients were imported, and CLIENT_ID_HASH_SALT is not set: from its first use on, an imported secret is kept under \
+                 a key that is in the same store, so that whoever gets a copy of the store can guess what somebody thought up. \
+                 Rotate such secrets; see \"Secrets from elsewhere\" in docs/security.md"
+            );
+        }
+        let imported_secrets = ImportedSecrets::new(imported.as_ref(), clock.now());
         let key_checks = KeyChecks::default();
         let fetcher = key_set_fetcher(&config.jwks_uri, &config.tokens.issuer)?;
         let published_keys = PublishedKeys::new(
@@ -277,7 +285,7 @@ impl ClientCredentials {
             signing_keys,
             revocations,
             key_checks,
-            imported_secrets: ImportedSecrets::new(imported.as_ref()),
+            imported_secrets,
             published_keys,
             limits: Limits::new(&config.rate_limits),
             trusted_proxies: config.trusted_proxies,

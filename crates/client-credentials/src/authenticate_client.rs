@@ -19,7 +19,7 @@ use crate::presented_secret::{Attempt, Verdict};
 use crate::rate_limit::LimitReached;
 use crate::slow_work::Busy;
 use crate::source::Source;
-use crate::token_places::{NoPlace, Place};
+use crate::token_places::{NoPlace, TokenPlace};
 
 /// How often the use of a credential is noted: a request costs no write.
 pub(crate) const NOTE_USE_SECONDS: i64 = 300;
@@ -138,12 +138,13 @@ pub async fn run(
     deps: &Deps,
     credential: PresentedCredential,
     client_id: Option<&str>,
-    place: &mut Place,
+    place: &mut TokenPlace,
     now: Timestamp,
 ) -> Result<Authenticated, AuthenticateClientError> {
     match credential {
         PresentedCredential::Secret { method, client_id: id, secret, source } => {
-            let outcome = client_with_secret(deps, method, &id, &secret, source, client_id, now).await;
+            let presented = (id.as_str(), secret.as_str());
+            let outcome = client_with_secret(deps, method, presented, source, client_id, place, now).await;
             let client = outcome.map_err(|error| count_wrong_secret(deps, error, &id, source, now))?;
             Ok(Authenticated { client, assertion: None, kid: None })
         }
@@ -176,10 +177,10 @@ impl Authenticated {
 async fn client_with_secret(
     deps: &Deps,
     method: AuthMethod,
-    id: &str,
-    secret: &str,
+    (id, secret): (&str, &str),
     source: Source,
     client_id: Option<&str>,
+    place: &mut TokenPlace,
     now: Timestamp,
 ) -> Result<Client, AuthenticateClientError> {
     let hash = deps.pepper.hash(secret);
@@ -193,7 +194,7 @@ async fn client_with_secret(
     })
     .await?;
     let attempt = Attempt { client: &id, owner: &owner, secret, hash: &hash, source, now };
-    let verdict = attempt.check(deps, &secrets).await?;
+    let verdict = attempt.check(deps, &secrets, place).await?;
     let client = client.ok_or(CredentialDefect::UnknownClient)?;
     if client.auth_method != method {
         return Err(CredentialDefect::WrongMethod.into());
@@ -264,7 +265,7 @@ async fn client_with_assertion(
     jws: &Jws,
     source: Source,
     client_id: Option<&str>,
-    place: &mut Place,
+    place: &mut TokenPlace,
     now: Timestamp,
 ) -> Result<Authenticated, AuthenticateClientError> {
     let id = assertion::claimed_client(jws).map_err(AssertionRefusal::from)?;

@@ -9,11 +9,10 @@ use credentials::client::{Client, ClientId};
 use crate::Deps;
 use crate::authenticate_client::{self, AuthenticateClientError, PresentedCredential};
 use crate::describe_token::{self, DescribeTokenError};
-use crate::token_places::Place;
+use crate::token_places::TokenPlace;
 use crate::token_rights;
 
 /// A question about a token.
-#[derive(Debug)]
 pub struct TokenQuestion {
     pub credential: PresentedCredential,
     /// The `client_id` parameter: if given, it must name the client that authenticates.
@@ -42,7 +41,7 @@ pub enum IntrospectTokenError {
 pub async fn run(
     deps: &Deps,
     question: TokenQuestion,
-    place: &mut Place,
+    place: &mut TokenPlace,
 ) -> Result<Option<AccessTokenClaims>, IntrospectTokenError> {
     let now = deps.clock.now();
     let client_id = question.client_id.as_deref();
@@ -94,4 +93,10 @@ async fn owner_obtains_tokens(
     }
     let Ok(owner) = ClientId::parse(&claims.sub) else { return Ok(false) };
     Ok(deps.stores.clients.find(&owner).await?.is_some_and(|owner| owner.may_obtain_tokens()))
+}
+
+impl std::fmt::Debug for TokenQuestion {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("TokenQuestion(..)")
+    }
 }

@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 use crate::Deps;
 use crate::authenticate_client::{self, AuthenticateClientError, NOTE_USE_SECONDS, PresentedCredential};
 use crate::signing_keys::NoSigner;
-use crate::token_places::Place;
+use crate::token_places::TokenPlace;
 
 const NOTE_LOGIN_SECONDS: i64 = 3600;
 
@@ -63,22 +63,25 @@ pub enum IssueTokenError {
 pub async fn run(
     deps: &Deps,
     request: TokenRequest,
-    place: &mut Place,
+    place: &mut TokenPlace,
 ) -> Result<IssuedToken, IssueTokenError> {
     let now = deps.clock.now();
+    // Before anything is waited for: what is revoked meanwhile is not outrun, and takes this token along (T-TOK-04).
+    let claimed = request.credential.claimed_client();
+    let issued_after = claimed.and_then(|claimed| deps.revocations.all_until(&claimed));
     let client_id = request.client_id.as_deref();
     let mut authenticated = authenticate_client::run(deps, request.credential, client_id, place, now).await?;
     let mut grant_request = GrantRequest {
         audiences: request.audiences,
         resources: request.resources,
         scope: request.scope,
+        issued_after,
         ..GrantRequest::default()
     };
     if let Some(assertion) = &mut authenticated.assertion {
         grant_request.audiences.append(&mut assertion.requested_audiences);
         grant_request.custom_claims = std::mem::take(&mut assertion.custom_claims);
     }
-    grant_request.issued_after = deps.revocations.all_until(&authenticated.client.id);
     let policy = grant_policy(deps);
     let claims =
         grant::access_token_claims(&authenticated.client, grant_request, &policy, now, &*deps.random)?;

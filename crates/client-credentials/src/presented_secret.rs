@@ -14,6 +14,7 @@ use crate::Deps;
 use crate::authenticate_client::{self, AuthenticateClientError, CredentialDefect, NOTE_USE_SECONDS};
 use crate::imported_secrets;
 use crate::source::Source;
+use crate::token_places::TokenPlace;
 
 /// A secret that somebody presents for a client, which may not exist.
 #[derive(Clone, Copy)]
@@ -38,7 +39,8 @@ pub(crate) enum Verdict {
 }
 
 impl Attempt<'_> {
-    /// Compares the secret with those of the client, which were read just now.
+    /// Compares the secret with those of the client, which were read just now. `place` is given back while slow hashes are
+    /// waited for: whoever has secrets of ours waits for nobody (ADR 11).
     ///
     /// # Errors
     /// [`AuthenticateClientError`] if it was not looked at.
@@ -46,6 +48,7 @@ impl Attempt<'_> {
         &self,
         deps: &Deps,
         secrets: &[StoredSecret],
+        place: &mut TokenPlace,
     ) -> Result<Verdict, AuthenticateClientError> {
         if let Some(right) = self.among(deps, secrets)? {
             return Ok(right);
@@ -55,6 +58,15 @@ impl Attempt<'_> {
         }
         let Some(decoy) = deps.imported_secrets.decoy() else { return Ok(Verdict::Wrong) };
         self.may_guess(deps)?;
+        place.outside(self.check_imported(deps, decoy)).await?
+    }
+
+    /// Computes the imported hashes of the client, or `decoy` if it has none.
+    async fn check_imported(
+        &self,
+        deps: &Deps,
+        decoy: ImportedHash,
+    ) -> Result<Verdict, AuthenticateClientError> {
         let place = deps.imported_secrets.place().await?;
         // Meanwhile others may have used up the budget, or the right secret.
         let secrets = deps.stores.secrets.find(self.owner).await?;
@@ -66,6 +78,9 @@ impl Attempt<'_> {
         let imported: Vec<ImportedHash> = live.filter_map(|secret| secret.hash.imported()).collect();
         if imported.is_empty() {
             imported_secrets::verify(place, vec![decoy], self.secret).await;
+            if let Err(error) = deps.imported_secrets.look_again(&*deps.stores.secrets, self.now).await {
+                tracing::warn!(error.message = %error, "it could not be read whether imported secrets are left");
+            }
             return Ok(Verdict::Wrong);
         }
         let found = imported_secrets::verify(place, imported, self.secret).await;

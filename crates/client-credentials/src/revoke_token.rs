@@ -1,5 +1,5 @@
 //! The order of the steps of `POST /oauth/revoke` (RFC 7009): authenticate, read the token, ask whether the client may
-//! revoke it, use the assertion up, revoke.
+//! revoke it, use the assertion up; then it is revoked.
 
 use common::AccessTokenClaims;
 use credentials::StoreError;
@@ -10,13 +10,13 @@ use crate::authenticate_client::{self, AuthenticateClientError};
 use crate::describe_token::{self, DescribeTokenError};
 use crate::introspect_token::TokenQuestion;
 use crate::revocations::RevokeError;
-use crate::token_places::Place;
+use crate::token_places::TokenPlace;
 use crate::token_rights;
 
-/// A token that is revoked.
+/// A token that is about to be revoked.
 #[derive(Debug)]
-pub struct RevokedToken {
-    /// The client that wanted it.
+pub struct RevocableToken {
+    /// The client that wants it, and may.
     pub by: ClientId,
     pub claims: AccessTokenClaims,
 }
@@ -36,15 +36,15 @@ pub enum RevokeTokenError {
     Revoke(#[from] RevokeError),
 }
 
-/// Revokes a token. One that is not valid is as good as revoked (RFC 7009 §2.2): then there was nothing to revoke.
+/// The token that is to be revoked. One that is not valid is as good as revoked (RFC 7009 §2.2): `None`.
 ///
 /// # Errors
 /// [`RevokeTokenError`].
-pub async fn run(
+pub async fn prepare(
     deps: &Deps,
     question: TokenQuestion,
-    place: &mut Place,
-) -> Result<Option<RevokedToken>, RevokeTokenError> {
+    place: &mut TokenPlace,
+) -> Result<Option<RevocableToken>, RevokeTokenError> {
     let now = deps.clock.now();
     let client_id = question.client_id.as_deref();
     let authenticated = authenticate_client::run(deps, question.credential, client_id, place, now).await?;
@@ -59,7 +59,15 @@ pub async fn run(
         return Err(RevokeTokenError::NotTheirs);
     }
     let client = authenticated.spend(deps).await?;
-    let Some(claims) = claims else { return Ok(None) };
-    deps.revocations.revoke_token(&claims).await?;
-    Ok(Some(RevokedToken { by: client.id, claims }))
+    Ok(claims.map(|claims| RevocableToken { by: client.id, claims }))
+}
+
+impl RevocableToken {
+    /// Revokes it, on every replica.
+    ///
+    /// # Errors
+    /// [`RevokeTokenError::Revoke`].
+    pub async fn revoke(&self, deps: &Deps) -> Result<(), RevokeTokenError> {
+        Ok(deps.revocations.revoke_token(&self.claims).await?)
+    }
 }

@@ -11,7 +11,7 @@ pub struct TokenPlaces(Rc<Cell<u32>>);
 
 /// A place, until it is dropped.
 #[derive(Debug)]
-pub struct Place {
+pub struct TokenPlace {
     /// `None` where there are no places to count.
     places: Option<TokenPlaces>,
     held: bool,
@@ -30,7 +30,7 @@ impl TokenPlaces {
     }
 }
 
-impl Place {
+impl TokenPlace {
     /// One of `places`; where there are none to count, nobody is sent away.
     ///
     /// # Errors
@@ -70,7 +70,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for TokenPlace {
     fn drop(&mut self) {
         self.leave();
     }
@@ -83,7 +83,7 @@ mod tests {
     #[test]
     fn r_16_places_come_back() {
         let places = TokenPlaces::new(2);
-        let take = || Place::take(Some(places.clone()));
+        let take = || TokenPlace::take(Some(places.clone()));
         let taken = [take(), take()];
         assert!(taken.iter().all(Result::is_ok));
         assert_eq!(take().unwrap_err(), NoPlace);
@@ -94,7 +94,7 @@ mod tests {
     #[tokio::test]
     async fn r_16_who_waits_for_others_holds_none() {
         let places = TokenPlaces::new(1);
-        let take = || Place::take(Some(places.clone()));
+        let take = || TokenPlace::take(Some(places.clone()));
         let mut place = take().unwrap();
         let other = place.outside(async { take() }).await;
         assert_eq!(other.unwrap_err(), NoPlace, "it was taken meanwhile");

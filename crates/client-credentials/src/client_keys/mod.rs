@@ -22,7 +22,7 @@ use serde_json::{Map, Value};
 use crate::Deps;
 use crate::slow_work::Busy;
 use crate::source::Source;
-use crate::token_places::{NoPlace, Place};
+use crate::token_places::{NoPlace, TokenPlace};
 
 pub use address::{AddressPolicy, Network};
 pub use fetch::KeySetFetcher;
@@ -188,7 +188,7 @@ pub async fn verify(
     client: &Client,
     jws: &Jws,
     source: Source,
-    place: &mut Place,
+    place: &mut TokenPlace,
     now: Timestamp,
 ) -> Result<Option<String>, VerifyError> {
     let algorithm = client.assertion_algorithm.as_deref();

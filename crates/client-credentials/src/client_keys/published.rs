@@ -21,7 +21,7 @@ use super::slots::{Asker, FetchSlots, Standing};
 use crate::key_checks::KeyChecks;
 use crate::slow_work::Busy;
 use crate::source::Source;
-use crate::token_places::{NoPlace, Place};
+use crate::token_places::{NoPlace, TokenPlace};
 
 /// So long a set is as good as new.
 const FRESH_SECONDS: i64 = 5 * 60;
@@ -157,7 +157,7 @@ impl PublishedKeys {
         client: &Client,
         uri: &str,
         source: Source,
-        place: &mut Place,
+        place: &mut TokenPlace,
         wanted: impl Fn(&[PublicKey]) -> bool,
     ) -> Result<Published, NoKeys> {
         let publication = self.publication(client, uri);

@@ -1,7 +1,7 @@
 //! `GET /audit`, and what gets there.
 
 use std::io::Write;
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -9,6 +9,7 @@ use client_credentials::http::MANAGEMENT;
 use common::Clock;
 use serde_json::{Value, json};
 
+use crate::failing_stores::Switch;
 use crate::service::{BOOTSTRAP_TOKEN, FORM, GRANT, JSON, Service, basic, call, jwt_part};
 
 fn events(service: &Service, query: &str) -> Vec<Value> {
@@ -114,42 +115,83 @@ fn r_22_an_initial_access_token_has_an_event_when_it_is_made_used_and_ended() {
     }
 }
 
-/// A connection that is closed while there is something to read on it is reset, and the server drops what it was doing.
+/// Sends a request, and resets the connection when the store was asked once more. The store answers when the guard is
+/// dropped.
+fn leave_before_the_answer(address: SocketAddr, request: &str, store: &Switch) {
+    let before = store.calls();
+    let gate = store.hold();
+    let mut connection = TcpStream::connect(address).unwrap();
+    // What is closed while there is something to read on it is reset, and the server drops what it was doing.
+    connection.write_all(b"GET /-/healthz HTTP/1.1\r\nHost: auth\r\n\r\n").unwrap();
+    connection.peek(&mut [0]).unwrap();
+    connection.write_all(request.as_bytes()).unwrap();
+    while store.calls() == before {
+        thread::yield_now();
+    }
+    drop(connection);
+    // Every worker takes some of these, and so has seen the reset.
+    for _ in 0..64 {
+        assert_eq!(call(address, "GET", "/-/healthz", &[], "").status, 200);
+    }
+    drop(gate);
+}
+
+fn request(head: &str, authorization: &str, form: &str) -> String {
+    let length = form.len();
+    format!(
+        "{head} HTTP/1.1\r\nHost: auth\r\nAuthorization: {authorization}\r\n\
+         Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {length}\r\n\r\n{form}"
+    )
+}
+
+fn eventually(what: &str, holds: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !holds() {
+        assert!(start.elapsed() < Duration::from_secs(20), "{what}");
+        thread::yield_now();
+    }
+}
+
 #[test]
 fn r_22_t_reg_11_who_leaves_before_the_answer_keeps_nothing_out_of_the_log() {
     let service = Service::standard(&[]);
-    let client = service.register(&json!({"client_name": "c"})).json();
-    let id = client["client_id"].as_str().unwrap();
-    let token = client["registration_access_token"].as_str().unwrap();
-    let made = service.basic_client(&json!({})).id;
+    let registered = service.register(&json!({"client_name": "c"})).json();
+    let id = registered["client_id"].as_str().unwrap();
+    let registration = format!("Bearer {}", registered["registration_access_token"].as_str().unwrap());
+    let made = service.basic_client(&json!({}));
+    let form = format!("token={}", service.token_of(&made));
     actions(&service, "");
-    for (address, target, token) in [
-        (service.public, format!("/register/{id}"), token),
-        (service.management, format!("/clients/{made}"), BOOTSTRAP_TOKEN),
+    for (address, head, authorization, form, action, client) in [
+        (service.public, format!("DELETE /register/{id}"), registration, "", "client.deleted", id),
+        (service.public, "POST /oauth/revoke".to_owned(), made.basic(), &*form, "token.revoked", &*made.id),
+        (
+            service.management,
+            format!("DELETE /clients/{}", made.id),
+            format!("Bearer {BOOTSTRAP_TOKEN}"),
+            "",
+            "client.deleted",
+            &*made.id,
+        ),
     ] {
-        let before = service.stores.audit.calls();
-        let gate = service.stores.audit.hold();
-        let mut connection = TcpStream::connect(address).unwrap();
-        connection.write_all(b"GET /-/healthz HTTP/1.1\r\nHost: auth\r\n\r\n").unwrap();
-        connection.peek(&mut [0]).unwrap();
-        let authorization = format!("Authorization: Bearer {token}");
-        write!(connection, "DELETE {target} HTTP/1.1\r\nHost: auth\r\n{authorization}\r\n\r\n").unwrap();
-        while service.stores.audit.calls() == before {
-            thread::yield_now();
-        }
-        drop(connection);
-        // Every worker takes some of these, and so has seen the reset.
-        for _ in 0..64 {
-            assert_eq!(call(address, "GET", "/-/healthz", &[], "").status, 200);
-        }
-        drop(gate);
-        let client = target.rsplit('/').next().unwrap();
-        let query = format!("?action=client.deleted&client={client}");
-        let start = Instant::now();
-        while events(&service, &query).is_empty() {
-            assert!(start.elapsed() < Duration::from_secs(20), "no event of {target}");
-        }
+        leave_before_the_answer(address, &request(&head, &authorization, form), &service.stores.audit);
+        let query = format!("?action={action}&client={client}");
+        eventually(&head, || !events(&service, &query).is_empty());
     }
+}
+
+/// Else a guess would cost nothing but a connection.
+#[test]
+fn c_6749_06_t_bru_01_who_leaves_before_the_answer_has_guessed_all_the_same() {
+    let service = Service::standard(&[]);
+    let client = service.basic_client(&json!({}));
+    let guess = request("POST /oauth/token", &basic(&client.id, "guess"), GRANT);
+    for _ in 0..10 {
+        leave_before_the_answer(service.public, &guess, &service.stores.secrets);
+    }
+    let query = format!("?action=token.refused&client={}", client.id);
+    eventually("all of them are told of", || events(&service, &query).len() == 10);
+    let next = service.token(&[("Authorization", &basic(&client.id, "guess"))], GRANT);
+    assert_eq!(next.status, 429, "the budget is used up");
 }
 
 #[test]

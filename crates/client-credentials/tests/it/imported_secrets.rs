@@ -179,6 +179,51 @@ fn t_bru_05_hashing_has_few_places_and_whoever_finds_none_is_sent_away() {
 }
 
 #[test]
+fn r_16_t_bru_05_who_waits_for_a_slow_hash_holds_up_nobody_with_secrets_of_ours() {
+    let service = Service::standard(&[("MAX_TOKEN_REQUESTS", "1")]);
+    with_hash(&service, "orders", BCRYPT);
+    let ordinary = service.basic_client(&json!({}));
+    // The first look at a client's secrets is before there is a place for the hash, the second in it.
+    let gate = service.stores.secrets.hold_every_second();
+    let before = service.stores.secrets.calls();
+    let (address, basic) = (service.public, basic("orders", SECRET));
+    let waiting = thread::spawn(move || {
+        call(address, "POST", "/oauth/token", &[FORM, ("Authorization", &*basic)], GRANT)
+    });
+    while service.stores.secrets.calls() < before + 2 {
+        thread::yield_now();
+    }
+    // Every worker takes some of these.
+    for _ in 0..16 {
+        assert_eq!(status(&service, &ordinary.id, &ordinary.secret), 200);
+        // Another call, so that the next look is again one that is let in.
+        service.basic_client(&json!({}));
+        assert!((service.stores.secrets.calls() - before).is_multiple_of(2));
+    }
+    drop(gate);
+    assert_eq!(waiting.join().unwrap().status, 200);
+}
+
+#[test]
+fn t_bru_05_when_the_last_imported_hash_is_gone_nothing_is_computed_in_its_place() {
+    let service = Service::standard(&[]);
+    with_hash(&service, "orders", BCRYPT);
+    assert_eq!(status(&service, "orders", SECRET), 200, "the last one is ours now");
+    let looks = || {
+        let before = service.stores.secrets.calls();
+        ask(&service, "nobody", "guess", "1.1.1.1");
+        service.stores.secrets.calls() - before
+    };
+    assert_eq!(looks(), 2, "that is not known yet");
+    service.clock.advance_seconds(3600);
+    assert_eq!(looks(), 3, "and whether any are left");
+    assert_eq!(looks(), 1);
+    with_hash(&service, "others", HYDRA);
+    ask(&service, "others", "guess", "1.1.1.1");
+    assert_eq!(looks(), 2);
+}
+
+#[test]
 fn t_tim_03_who_was_imported_is_refused_like_everybody() {
     let service = Service::standard(&[]);
     with_hash(&service, "orders", BCRYPT);

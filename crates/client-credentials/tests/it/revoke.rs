@@ -6,7 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::json;
 
-use crate::service::{Answer, BasicClient, FORM, GRANT, Service, form_with};
+use crate::service::{Answer, BasicClient, FORM, GRANT, Service, call, form_with};
 
 const PATH: &str = "/oauth/revoke";
 
@@ -43,6 +43,25 @@ fn c_7009_02_t_tok_04_a_revoked_token_is_refused_at_once() {
         assert_eq!(service.token(&[("Authorization", &client.basic())], GRANT).status, 200);
         assert_eq!(revoke(&service, &client, &token), answer, "again");
     }
+}
+
+#[test]
+fn t_tok_04_what_is_revoked_while_a_token_is_on_its_way_takes_it_along() {
+    let service = Service::standard(&[]);
+    let client = service.basic_client(&json!({}));
+    let before = service.stores.secrets.calls();
+    let gate = service.stores.secrets.hold();
+    let (address, basic) = (service.public, client.basic());
+    let asking = std::thread::spawn(move || {
+        call(address, "POST", "/oauth/token", &[FORM, ("Authorization", &*basic)], GRANT)
+    });
+    eventually("the client is looked up", || service.stores.secrets.calls() > before);
+    let path = format!("/clients/{}/revoke-tokens", client.id);
+    assert_eq!(service.manage("POST", &path, None).status, 204);
+    drop(gate);
+    let answer = asking.join().unwrap().json();
+    assert_eq!(service.tokeninfo(answer["access_token"].as_str().unwrap()).status, 401);
+    assert_eq!(service.tokeninfo(&service.token_of(&client)).status, 200, "later ones are good");
 }
 
 #[test]

@@ -11,7 +11,8 @@ use zeroize::Zeroizing;
 use super::ImportedHash;
 use crate::client::ClientId;
 
-/// The key of the hashes: without it, a stolen store cannot even be searched. Shared by all replicas.
+/// The key of the hashes: without it, a stolen store cannot even be searched. Shared by all replicas. Where no operator sets
+/// one it is made once and kept in the store: that protects secrets of 48 random letters by their length alone.
 #[derive(Clone)]
 pub struct Pepper(Zeroizing<Vec<u8>>);
 

@@ -14,7 +14,7 @@ use crate::http::error::Refusal;
 use crate::http::source;
 use crate::introspect_token::TokenQuestion;
 use crate::source::TrustedProxies;
-use crate::token_places::{NoPlace, Place, TokenPlaces};
+use crate::token_places::{NoPlace, TokenPlace, TokenPlaces};
 
 /// Parameters that must not be in the query, where logs and histories keep them (C-6749-05).
 const NEVER_IN_QUERY: [&str; 7] = [
@@ -63,8 +63,8 @@ pub(super) async fn form(request: &HttpRequest, payload: Payload) -> Result<Form
 ///
 /// # Errors
 /// [`NoPlace`].
-pub(super) fn place(request: &HttpRequest) -> Result<Place, NoPlace> {
-    Place::take(request.app_data::<TokenPlaces>().cloned())
+pub(super) fn place(request: &HttpRequest) -> Result<TokenPlace, NoPlace> {
+    TokenPlace::take(request.app_data::<TokenPlaces>().cloned())
 }
 
 /// The one credential of a request; the log line names the client it claims to come from.

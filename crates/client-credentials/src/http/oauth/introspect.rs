@@ -4,6 +4,7 @@ use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use common::AccessTokenClaims;
 use serde_json::{Value, json};
+use service_kit::to_the_end::to_the_end;
 
 use super::client_request;
 use crate::Deps;
@@ -13,14 +14,17 @@ use crate::metrics::IntrospectionOutcome;
 
 /// Answers what a token is worth, or that it is not active.
 pub async fn post(request: HttpRequest, payload: Payload, deps: Data<Deps>) -> HttpResponse {
-    let outcome = introspect(&request, payload, &deps).await;
-    deps.metrics.introspection(match &outcome {
-        Ok(Some(_)) => IntrospectionOutcome::Active,
-        Ok(None) => IntrospectionOutcome::Inactive,
-        Err(_) => IntrospectionOutcome::Refused,
-    });
-    let answer = outcome.map(|claims| HttpResponse::Ok().json(body(claims.as_ref())));
-    respond(&request, &deps, answer)
+    to_the_end(async move {
+        let outcome = introspect(&request, payload, &deps).await;
+        deps.metrics.introspection(match &outcome {
+            Ok(Some(_)) => IntrospectionOutcome::Active,
+            Ok(None) => IntrospectionOutcome::Inactive,
+            Err(_) => IntrospectionOutcome::Refused,
+        });
+        let answer = outcome.map(|claims| HttpResponse::Ok().json(body(claims.as_ref())));
+        respond(&request, &deps, answer)
+    })
+    .await
 }
 
 async fn introspect(

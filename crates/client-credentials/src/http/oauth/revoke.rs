@@ -4,17 +4,21 @@ use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use credentials::audit::{Actor, AuditAction};
 use credentials::client::ClientId;
+use service_kit::to_the_end::to_the_end;
 
 use super::client_request;
 use crate::Deps;
 use crate::http::audit::{self, Happened};
 use crate::http::error::{Refusal, respond};
-use crate::revoke_token::{self, RevokedToken};
+use crate::revoke_token;
 
 /// Revokes a token.
 pub async fn post(request: HttpRequest, payload: Payload, deps: Data<Deps>) -> HttpResponse {
-    let outcome = revoke(&request, payload, &deps).await;
-    respond(&request, &deps, outcome)
+    to_the_end(async move {
+        let outcome = revoke(&request, payload, &deps).await;
+        respond(&request, &deps, outcome)
+    })
+    .await
 }
 
 async fn revoke(request: &HttpRequest, payload: Payload, deps: &Deps) -> Result<HttpResponse, Refusal> {
@@ -22,13 +26,13 @@ async fn revoke(request: &HttpRequest, payload: Payload, deps: &Deps) -> Result<
     let mut place = client_request::place(request)?;
     // token_type_hint is not looked at: there is one kind of token (RFC 7009 §2.1).
     let question = client_request::token_question(request, &form)?;
-    if let Some(RevokedToken { by, claims }) = revoke_token::run(deps, question, &mut place).await? {
+    if let Some(token) = revoke_token::prepare(deps, question, &mut place).await? {
+        audit::acting(request, Actor::Client { id: token.by.clone() });
+        let owner = ClientId::parse(&token.claims.sub).ok();
+        let (action, client) = (AuditAction::TokenRevoked, owner.as_ref());
+        let happened = Happened { action, client, subject: Some(&token.claims.jti), reason: None };
+        audit::around(request, deps, happened, token.revoke(deps)).await?;
         deps.metrics.tokens_revoked.inc();
-        audit::acting(request, Actor::Client { id: by });
-        let owner = ClientId::parse(&claims.sub).ok();
-        let action = AuditAction::TokenRevoked;
-        let happened = Happened { action, client: owner.as_ref(), subject: Some(&claims.jti), reason: None };
-        audit::note(request, deps, happened);
     }
     // Nothing that tells a token that was revoked now from one that was not valid before (RFC 7009 §2.2).
     Ok(HttpResponse::Ok().finish())

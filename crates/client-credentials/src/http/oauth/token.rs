@@ -8,6 +8,7 @@ use credentials::client::ClientId;
 use credentials::form::Form;
 use credentials::scope;
 use serde::Serialize;
+use service_kit::to_the_end::to_the_end;
 
 use super::client_request::{self, ClientRequestDefect};
 use crate::Deps;
@@ -44,20 +45,27 @@ struct TokenAnswer<'token> {
 
 /// Issues a token.
 pub async fn post(request: HttpRequest, payload: Payload, deps: Data<Deps>) -> HttpResponse {
-    // Whom it claims to come from, once that can be read.
-    let mut claimed = None;
-    let outcome = issue(&request, payload, &deps, &mut claimed).await;
-    if let Err(refusal) = &outcome {
-        let reason = reason(refusal);
-        deps.metrics.token_refused(reason);
-        // A flood of wrong secrets has its own event, once a minute.
-        if reason != TOO_MANY_WRONG_SECRETS {
-            let (action, client) = (AuditAction::TokenRefused, claimed.as_ref());
-            let happened = Happened { action, client, subject: None, reason: Some(reason) };
-            audit::note(&request, &deps, happened);
+    // Else whoever leaves in time is never counted, and guesses as often as they like.
+    to_the_end(async move {
+        // Whom it claims to come from, once that can be read.
+        let mut claimed = None;
+        let outcome = issue(&request, payload, &deps, &mut claimed).await;
+        if let Err(refusal) = &outcome {
+            note_refusal(&request, &deps, refusal, claimed.as_ref());
         }
+        respond(&request, &deps, outcome)
+    })
+    .await
+}
+
+fn note_refusal(request: &HttpRequest, deps: &Deps, refusal: &Refusal, client: Option<&ClientId>) {
+    let reason = reason(refusal);
+    deps.metrics.token_refused(reason);
+    // A flood of wrong secrets has its own event, once a minute.
+    if reason != TOO_MANY_WRONG_SECRETS {
+        let action = AuditAction::TokenRefused;
+        audit::note(request, deps, Happened { action, client, subject: None, reason: Some(reason) });
     }
-    respond(&request, &deps, outcome)
 }
 
 async fn issue(

@@ -84,6 +84,46 @@ impl From<VerifyError> for AuthenticateClientError {
     }
 }
 
+impl AuthenticateClientError {
+    /// Whether the client that it is about exists. Else its id may be anything.
+    #[must_use]
+    pub fn is_of_a_known_client(&self) -> bool {
+        match self {
+            Self::Credential(defect) | Self::TooManyWrongSecrets { defect, .. } => {
+                defect.is_of_a_known_client()
+            }
+            Self::Assertion(refusal) => refusal.is_of_a_known_client(),
+            Self::KeysUnknown(_) => true,
+            Self::NoPlace(_) | Self::Busy(_) | Self::Store(_) => false,
+        }
+    }
+}
+
+impl CredentialDefect {
+    const fn is_of_a_known_client(self) -> bool {
+        matches!(self, Self::WrongMethod | Self::WrongSecret | Self::NotPublic)
+    }
+}
+
+impl AssertionRefusal {
+    const fn is_of_a_known_client(&self) -> bool {
+        match self {
+            Self::UnknownType | Self::OtherClientId | Self::UnknownClient => false,
+            Self::WrongMethod
+            | Self::Invalid(_)
+            | Self::Signature(_)
+            | Self::NotPublic
+            | Self::UsedBefore => true,
+        }
+    }
+}
+
+/// What is told of an id that no client has: enough to find the mistake, and too little of a secret.
+pub(crate) fn beginning(id: &ClientId) -> String {
+    const TOLD: usize = 8;
+    id.as_str().get(..TOLD).map_or_else(|| id.to_string(), |beginning| format!("{beginning}…"))
+}
+
 /// What is wrong with a secret, or with the lack of one. For the log: the caller is not told which (T-TIM-03).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum CredentialDefect {
@@ -239,15 +279,18 @@ pub(crate) fn too_many_wrong_secrets(
     now: Timestamp,
 ) -> AuthenticateClientError {
     deps.metrics.limited(reached);
+    let known = defect.is_of_a_known_client();
     if deps.limits.is_worth_telling(&(id, source), now) {
-        tracing::warn!(client.id = id, source = %source, limit = reached.limit, "too many wrong secrets");
+        let client = ClientId::parse(id).ok();
+        let told = client.as_ref().map(|id| if known { id.to_string() } else { beginning(id) });
+        tracing::warn!(client.id = told, source = %source, limit = reached.limit, "too many wrong secrets");
         match EventId::generate(now, &*deps.random) {
             Ok(event) => deps.audit.note(AuditEvent {
                 id: event,
                 at: now,
                 action: AuditAction::WrongSecretsLimited,
                 actor: Actor::Anybody,
-                client: ClientId::parse(id).ok(),
+                client: client.filter(|_| known),
                 subject: Some(reached.limit.to_owned()),
                 reason: None,
                 request_id: None,

@@ -5,6 +5,7 @@ pub mod audit;
 mod bearer;
 pub mod clients;
 mod error;
+mod even_time;
 mod json_body;
 pub mod keys;
 mod management_auth;

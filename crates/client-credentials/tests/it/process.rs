@@ -114,6 +114,13 @@ fn t_log_02_lines_name_the_client_and_the_reason_and_hold_no_secret() {
             let form = format!("{GRANT}&client_id={post_id}&client_secret={secret}");
             service.post("/oauth/token", &[FORM], &form);
         }
+        // Id and secret in each other's place, more often than the budget of wrong secrets allows.
+        let swapped = basic(secret, id);
+        for _ in 0..11 {
+            service.post("/oauth/token", &[FORM, ("Authorization", &swapped)], GRANT);
+        }
+        let form = format!("{GRANT}&client_id={post_secret}&client_secret={post_id}");
+        service.post("/oauth/introspect", &[FORM], &form);
         let bearer = format!("Bearer {token}");
         call(service.public.address(), "GET", "/tokeninfo", &[("Authorization", &bearer)], "");
         service.post(
@@ -122,10 +129,15 @@ fn t_log_02_lines_name_the_client_and_the_reason_and_hold_no_secret() {
             r#"{"client_name":"c","public_key":{"kty":"RSA","d":"hunter2-private"}}"#,
         );
 
+        let bootstrap = std::fs::read_to_string(folder.path().join("bootstrap-token")).unwrap();
+        let operator = format!("Bearer {bootstrap}");
+        let audit =
+            call(service.management.address(), "GET", "/audit", &[("Authorization", &operator)], "").body;
+        assert!(audit.contains("wrong_secrets.limited"), "{audit}");
         let Running { mut process, .. } = service;
         process.terminate().await;
         let log = process.stdout() + &process.stderr();
-        let bootstrap = std::fs::read_to_string(folder.path().join("bootstrap-token")).unwrap();
+        let told = format!("{log}{audit}");
         for (what, canary) in [
             ("client secret", secret),
             ("client secret in the body", post_secret),
@@ -136,7 +148,7 @@ fn t_log_02_lines_name_the_client_and_the_reason_and_hold_no_secret() {
             ("wrong secret", "hunter2"),
             ("management token", &bootstrap),
         ] {
-            assert!(!log.contains(canary), "the log holds the {what}");
+            assert!(!told.contains(canary), "the log holds the {what}");
         }
         let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         let reasons: Vec<_> = lines
@@ -144,6 +156,8 @@ fn t_log_02_lines_name_the_client_and_the_reason_and_hold_no_secret() {
             .filter(|line| line["msg"] == "request completed" && line["url"]["path"] != "/register")
             .map(|line| (line["client"]["id"].as_str(), line["decision"]["reason"].as_str()))
             .collect();
+        let (reasons, rest) = reasons.split_at(6);
+        let (swapped_ones, rest) = rest.split_at(12);
         assert_eq!(
             reasons,
             [
@@ -153,9 +167,17 @@ fn t_log_02_lines_name_the_client_and_the_reason_and_hold_no_secret() {
                 (Some(id), Some("wrong_method")),
                 (Some(post_id), None),
                 (Some(post_id), Some("wrong_secret")),
-                (Some(id), None),
             ]
         );
+        let beginning = format!("{}…", &secret[..8]);
+        assert_eq!(swapped_ones.len(), 12);
+        assert_eq!(
+            swapped_ones[0],
+            (Some(&*beginning), Some("unknown_client")),
+            "enough to find the mistake"
+        );
+        assert_eq!(swapped_ones[10], (Some(&*beginning), Some("too_many_wrong_secrets")));
+        assert_eq!(rest, [(Some(id), None), (None, None)], "tokeninfo, and the audit log");
     });
 }
 

@@ -116,6 +116,21 @@ pub(super) enum Refusal {
     AdministerKeys(#[from] AdministerKeysError),
 }
 
+impl Refusal {
+    /// Whether the client that authenticated, or did not, exists.
+    pub(super) fn is_of_a_known_client(&self) -> bool {
+        match self {
+            Self::AuthenticateClient(error)
+            | Self::IssueToken(IssueTokenError::Authenticate(error))
+            | Self::IntrospectToken(IntrospectTokenError::Authenticate(error))
+            | Self::RevokeToken(RevokeTokenError::Authenticate(error)) => error.is_of_a_known_client(),
+            Self::IssueToken(_) | Self::IntrospectToken(_) | Self::RevokeToken(_) => true,
+            // Whatever else is wrong is found before anybody is looked up.
+            _ => false,
+        }
+    }
+}
+
 /// The response of an endpoint; a refusal is logged and put into its form.
 pub(super) fn respond(
     request: &HttpRequest,

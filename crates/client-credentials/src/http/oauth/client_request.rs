@@ -1,16 +1,17 @@
 //! Requests with which a client authenticates itself (RFC 6749 §2.3): a form in the body, and one credential. The same
 //! at every endpoint, so that none is a way around another (T-BRU-04).
 
-use actix_web::HttpRequest;
 use actix_web::web::{Data, Payload};
+use actix_web::{HttpMessage, HttpRequest, HttpResponse};
+use credentials::client::ClientId;
 use credentials::form::{Form, FormDefect};
 use service_kit::access_log::annotate;
 use service_kit::body;
 
 use super::presented_credential;
 use crate::Deps;
-use crate::authenticate_client::PresentedCredential;
-use crate::http::error::Refusal;
+use crate::authenticate_client::{PresentedCredential, beginning};
+use crate::http::error::{self, Refusal};
 use crate::http::source;
 use crate::introspect_token::TokenQuestion;
 use crate::source::TrustedProxies;
@@ -67,7 +68,34 @@ pub(super) fn place(request: &HttpRequest) -> Result<TokenPlace, NoPlace> {
     TokenPlace::take(request.app_data::<TokenPlaces>().cloned())
 }
 
-/// The one credential of a request; the log line names the client it claims to come from.
+/// Whom a request claims to come from.
+struct Claimed(ClientId);
+
+/// The response of an endpoint where clients authenticate. Its log line names the client, if there is one: of what may be
+/// anything, a secret in the place of the id for instance, only the beginning (T-LOG-02).
+pub(super) fn respond(
+    request: &HttpRequest,
+    deps: &Deps,
+    outcome: Result<HttpResponse, Refusal>,
+) -> HttpResponse {
+    let known = outcome.as_ref().err().is_none_or(Refusal::is_of_a_known_client);
+    let claimed = request.extensions_mut().remove::<Claimed>();
+    if let Some(Claimed(client)) = claimed {
+        annotate(request, |line| {
+            line.client_id = Some(if known { client.into() } else { beginning(&client) })
+        });
+    }
+    error::respond(request, deps, outcome)
+}
+
+/// The client that `refusal` is told of, if it is one.
+pub(super) fn refused_client(request: &HttpRequest, refusal: &Refusal) -> Option<ClientId> {
+    let extensions = request.extensions();
+    let Claimed(client) = extensions.get::<Claimed>()?;
+    refusal.is_of_a_known_client().then(|| client.clone())
+}
+
+/// The one credential of a request.
 ///
 /// # Errors
 /// [`ClientRequestDefect`] if there are several, or half of one.
@@ -81,7 +109,7 @@ pub(super) fn credential(
     );
     let credential = presented_credential::find(request.headers(), form, source)?;
     if let Some(client) = credential.claimed_client() {
-        annotate(request, |line| line.client_id = Some(client.into()));
+        request.extensions_mut().insert(Claimed(client));
     }
     Ok(credential)
 }

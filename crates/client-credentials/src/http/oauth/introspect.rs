@@ -8,13 +8,14 @@ use service_kit::to_the_end::to_the_end;
 
 use super::client_request;
 use crate::Deps;
-use crate::http::error::{Refusal, respond};
+use crate::http::error::Refusal;
+use crate::http::even_time::at_an_even_time;
 use crate::introspect_token;
 use crate::metrics::IntrospectionOutcome;
 
 /// Answers what a token is worth, or that it is not active.
 pub async fn post(request: HttpRequest, payload: Payload, deps: Data<Deps>) -> HttpResponse {
-    to_the_end(async move {
+    to_the_end(at_an_even_time(async move {
         let outcome = introspect(&request, payload, &deps).await;
         deps.metrics.introspection(match &outcome {
             Ok(Some(_)) => IntrospectionOutcome::Active,
@@ -22,8 +23,8 @@ pub async fn post(request: HttpRequest, payload: Payload, deps: Data<Deps>) -> H
             Err(_) => IntrospectionOutcome::Refused,
         });
         let answer = outcome.map(|claims| HttpResponse::Ok().json(body(claims.as_ref())));
-        respond(&request, &deps, answer)
-    })
+        client_request::respond(&request, &deps, answer)
+    }))
     .await
 }
 

@@ -9,15 +9,16 @@ use service_kit::to_the_end::to_the_end;
 use super::client_request;
 use crate::Deps;
 use crate::http::audit::{self, Happened};
-use crate::http::error::{Refusal, respond};
+use crate::http::error::Refusal;
+use crate::http::even_time::at_an_even_time;
 use crate::revoke_token;
 
 /// Revokes a token.
 pub async fn post(request: HttpRequest, payload: Payload, deps: Data<Deps>) -> HttpResponse {
-    to_the_end(async move {
+    to_the_end(at_an_even_time(async move {
         let outcome = revoke(&request, payload, &deps).await;
-        respond(&request, &deps, outcome)
-    })
+        client_request::respond(&request, &deps, outcome)
+    }))
     .await
 }
 

@@ -4,7 +4,6 @@ use actix_web::http::header::PRAGMA;
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use credentials::audit::{Actor, AuditAction};
-use credentials::client::ClientId;
 use credentials::form::Form;
 use credentials::scope;
 use serde::Serialize;
@@ -13,7 +12,8 @@ use service_kit::to_the_end::to_the_end;
 use super::client_request::{self, ClientRequestDefect};
 use crate::Deps;
 use crate::http::audit::{self, Happened};
-use crate::http::error::{Refusal, TOO_MANY_WRONG_SECRETS, reason, respond};
+use crate::http::error::{Refusal, TOO_MANY_WRONG_SECRETS, reason};
+use crate::http::even_time::at_an_even_time;
 use crate::issue_token::{self, TokenRequest};
 
 /// The one grant (RFC 6749 §4.4).
@@ -46,38 +46,31 @@ struct TokenAnswer<'token> {
 /// Issues a token.
 pub async fn post(request: HttpRequest, payload: Payload, deps: Data<Deps>) -> HttpResponse {
     // Else whoever leaves in time is never counted, and guesses as often as they like.
-    to_the_end(async move {
-        // Whom it claims to come from, once that can be read.
-        let mut claimed = None;
-        let outcome = issue(&request, payload, &deps, &mut claimed).await;
+    to_the_end(at_an_even_time(async move {
+        let outcome = issue(&request, payload, &deps).await;
         if let Err(refusal) = &outcome {
-            note_refusal(&request, &deps, refusal, claimed.as_ref());
+            note_refusal(&request, &deps, refusal);
         }
-        respond(&request, &deps, outcome)
-    })
+        client_request::respond(&request, &deps, outcome)
+    }))
     .await
 }
 
-fn note_refusal(request: &HttpRequest, deps: &Deps, refusal: &Refusal, client: Option<&ClientId>) {
+fn note_refusal(request: &HttpRequest, deps: &Deps, refusal: &Refusal) {
     let reason = reason(refusal);
     deps.metrics.token_refused(reason);
     // A flood of wrong secrets has its own event, once a minute.
     if reason != TOO_MANY_WRONG_SECRETS {
-        let action = AuditAction::TokenRefused;
+        let client = client_request::refused_client(request, refusal);
+        let (action, client) = (AuditAction::TokenRefused, client.as_ref());
         audit::note(request, deps, Happened { action, client, subject: None, reason: Some(reason) });
     }
 }
 
-async fn issue(
-    request: &HttpRequest,
-    payload: Payload,
-    deps: &Deps,
-    claimed: &mut Option<ClientId>,
-) -> Result<HttpResponse, Refusal> {
+async fn issue(request: &HttpRequest, payload: Payload, deps: &Deps) -> Result<HttpResponse, Refusal> {
     let form = client_request::form(request, payload).await?;
     let mut place = client_request::place(request)?;
     let token_request = read(request, &form)?;
-    *claimed = token_request.credential.claimed_client();
     let issued = issue_token::run(deps, token_request, &mut place).await?;
     deps.metrics.token_issued(issued.method);
     audit::acting(request, Actor::Client { id: issued.client.clone() });

@@ -14,30 +14,34 @@ use crate::Deps;
 use crate::http::audit::{self, Happened};
 use crate::http::bearer::{self, WrongToken};
 use crate::http::error::{Refusal, respond};
+use crate::http::even_time::at_an_even_time;
 use crate::http::{json_body, source};
 use crate::manage_registration;
 
 /// Tells what is registered. Never the secret: it is stored as a hash (C-7592-03).
 pub async fn get(request: HttpRequest, deps: Data<Deps>) -> HttpResponse {
-    let outcome = find(&request, &deps).await;
-    respond(&request, &deps, outcome)
-}
-
-/// Puts another description in its place.
-pub async fn put(request: HttpRequest, payload: Payload, deps: Data<Deps>) -> HttpResponse {
-    to_the_end(async move {
-        let outcome = replace(&request, payload, &deps).await;
+    at_an_even_time(async move {
+        let outcome = find(&request, &deps).await;
         respond(&request, &deps, outcome)
     })
     .await
 }
 
+/// Puts another description in its place.
+pub async fn put(request: HttpRequest, payload: Payload, deps: Data<Deps>) -> HttpResponse {
+    to_the_end(at_an_even_time(async move {
+        let outcome = replace(&request, payload, &deps).await;
+        respond(&request, &deps, outcome)
+    }))
+    .await
+}
+
 /// Forgets the client.
 pub async fn delete(request: HttpRequest, deps: Data<Deps>) -> HttpResponse {
-    to_the_end(async move {
+    to_the_end(at_an_even_time(async move {
         let outcome = remove(&request, &deps).await;
         respond(&request, &deps, outcome)
-    })
+    }))
     .await
 }
 

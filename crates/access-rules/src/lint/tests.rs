@@ -1,6 +1,6 @@
 //! What the lint says, and where.
 
-use super::lint;
+use super::{idle_entries, lint};
 use crate::path::RepeatedSlashes;
 use crate::rules_file::load_rules;
 
@@ -117,7 +117,6 @@ fn what_is_too_much_to_look_at_is_told() {
     assert!(twins.starts_with("note [not-checked] auth.json:1:") && twins.contains("letter case"), "{twins}");
 }
 
-/// A file as large as may be is looked at in a time that a person waits.
 /// Few keys, and each matches most paths: found from outside to take minutes.
 #[test]
 fn deep_keys_that_overlap_are_told_not_to_be_looked_at() {
@@ -128,6 +127,39 @@ fn deep_keys_that_overlap_are_told_not_to_be_looked_at() {
     assert!(told.starts_with("note [not-checked] ") && told.lines().count() == 1, "{told}");
 }
 
+/// A file of rules that each mention as many names as can be looked at. Of the root and a rule below it each set of the names
+/// is compared.
+fn rules_of_fifteen_names(keys: impl Iterator<Item = String>) -> String {
+    let names: Vec<String> = (0..15).map(|name| format!("groups.g{name}")).collect();
+    let rule = |operator: &str| {
+        format!(
+            r#"{{"ALL": {{"authorization": {{"expression": "{}", "public": false}}}}}}"#,
+            names.join(operator)
+        )
+    };
+    let rules = keys.map(|key| format!(r#""{key}": {}"#, rule(" || ")));
+    format!(r#"{{"/": {}, {}}}"#, rule(" && "), rules.collect::<Vec<_>>().join(", "))
+}
+
+/// Found from outside to take twenty seconds.
+#[test]
+fn rules_of_many_names_are_compared_in_a_time_that_a_person_waits() {
+    let file = rules_of_fifteen_names((0..320).map(|number| format!("/a{number}")));
+    let start = std::time::Instant::now();
+    assert_eq!(told(&file), "");
+    assert!(start.elapsed() < std::time::Duration::from_secs(10), "{:?}", start.elapsed());
+}
+
+#[test]
+fn rules_that_cost_too_much_to_compare_are_told() {
+    let file = rules_of_fifteen_names((0..10).map(|number| format!("/a{number}")));
+    let loaded = load_rules("auth.json", file.as_bytes(), RepeatedSlashes::Refuse).unwrap();
+    let comparing_one = (1 << 15) / 64 * 32;
+    let found = |left| idle_entries(&loaded.table, left).map(|idle| idle.len());
+    assert_eq!((found(9 * 2 * comparing_one), found(10 * 2 * comparing_one)), (None, Some(0)));
+}
+
+/// A file as large as may be is looked at in a time that a person waits.
 #[test]
 fn ten_thousand_routes_are_looked_at() {
     let routes: Vec<String> = (0..10_000)

@@ -27,11 +27,11 @@ struct Effect<'t> {
 
 impl RouteTable {
     /// The entries that could be taken out, one at a time; `same` says whether two entries decide the same. `None` if
-    /// there are more than `limit` kinds of paths, or keys that differ in letter case only.
+    /// there are more than `limit` kinds of paths, keys that differ in letter case only, or entries of which `same` cannot say.
     pub(crate) fn idle_entries(
         &self,
         limit: usize,
-        mut same: impl FnMut(&Entry, &Entry) -> bool,
+        mut same: impl FnMut(&Entry, &Entry) -> Option<bool>,
     ) -> Option<Vec<(&Entry, Idle<'_>)>> {
         if representatives::has_letter_case_twins(&self.root) {
             return None;
@@ -54,7 +54,7 @@ impl RouteTable {
                     }
                     match governed(Some(entry)) {
                         Some(other) if std::ptr::eq(other, governing) => {}
-                        Some(other) if same(governing, other) => {
+                        Some(other) if same(governing, other)? => {
                             if !effect.instead.iter().any(|known| std::ptr::eq(*known, other)) {
                                 effect.instead.push(other);
                             }

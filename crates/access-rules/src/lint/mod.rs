@@ -19,6 +19,9 @@ const MAX_PATHS: usize = 100_000;
 /// Most that comparing the rules of overlapping keys may cost, as [`Worlds::cost`] counts: less than a second.
 const MAX_COMPARING: usize = 1_000_000_000;
 
+/// Most segments of keys that a look-up of one path may visit before it is told: 50 µs for one reading of the path.
+const MAX_VISITED: usize = 1_000;
+
 /// All findings in a file, those of [`crate::load_rules`] included, in the order of the file. `file` names it.
 #[must_use]
 pub fn lint(file: &str, loaded: &LoadedRules) -> Vec<Finding> {
@@ -66,6 +69,15 @@ pub fn lint(file: &str, loaded: &LoadedRules) -> Vec<Finding> {
                            many names in rules of keys that overlap, or paths that differ in letter case only";
             finding(rule, String::new(), Severity::Note, FindingKind::NotChecked, message.to_owned())
         })),
+    }
+    let crowded = loaded.table.most_crowded_path(MAX_PATHS).filter(|(_, visited)| *visited > MAX_VISITED);
+    let first = loaded.table.rules().min_by_key(|rule| (rule.position.line, rule.position.column));
+    if let (Some((path, visited)), Some(rule)) = (crowded, first) {
+        let message = format!(
+            "a request for `{path}` is compared with {visited} places in the keys, because so many overlap there with their \
+             parameters: who asks for such paths costs the service time for each of them"
+        );
+        findings.push(finding(rule, String::new(), Severity::Warning, FindingKind::Overlapping, message));
     }
     findings.sort_by(|one, other| {
         let place = |finding: &Finding| (finding.line, finding.column, finding.expression_column);

@@ -127,6 +127,22 @@ fn deep_keys_that_overlap_are_told_not_to_be_looked_at() {
     assert!(told.starts_with("note [not-checked] ") && told.lines().count() == 1, "{told}");
 }
 
+/// Parameters in the same places of so many keys that one path is looked up at a thousand of them.
+#[test]
+fn keys_that_make_looking_up_expensive_are_told() {
+    let segment =
+        |key: usize, at: usize| if key >> at & 1 == 1 { format!("/x{at}") } else { "/:p".to_owned() };
+    let keys = (0..1 << 9).map(|key| (0..9).map(|at| segment(key, at)).collect::<String>());
+    let rules = keys.map(|key| {
+        format!(r#""{key}": {{"GET": {{"authorization": {{"expression": "groups.a", "public": false}}}}}}"#)
+    });
+    let told = told(&format!("{{{}}}", rules.collect::<Vec<_>>().join(",")));
+    let expected = "warning [overlapping] auth.json:1:74: a request for `/x0/x1/x2/x3/x4/x5/x6/x7/x8` is compared with 1023 places \
+                    in the keys, because so many overlap there with their parameters: who asks for such paths costs the service \
+                    time for each of them";
+    assert_eq!(told.lines().find(|line| line.contains("overlapping")), Some(expected));
+}
+
 /// A file of rules that each mention as many names as can be looked at. Of the root and a rule below it each set of the names
 /// is compared.
 fn rules_of_fifteen_names(keys: impl Iterator<Item = String>) -> String {

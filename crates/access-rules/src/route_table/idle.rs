@@ -26,6 +26,11 @@ struct Effect<'t> {
 }
 
 impl RouteTable {
+    /// A path whose look-up may visit more of the keys' segments than any other's, and how many; of the first `limit` kinds of paths.
+    pub(crate) fn most_crowded_path(&self, limit: usize) -> Option<(String, usize)> {
+        representatives::most_crowded(&self.root, limit).map(|found| (found.path, found.nodes))
+    }
+
     /// The entries that could be taken out, one at a time; `same` says whether two entries decide the same. `None` if
     /// there are more than `limit` kinds of paths, keys that differ in letter case only, or entries of which `same` cannot say.
     pub(crate) fn idle_entries(

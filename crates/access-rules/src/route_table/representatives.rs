@@ -16,17 +16,25 @@ pub(super) struct Representative<'t> {
     pub(super) path: String,
     /// Every key that matches it, exactly or as a parent.
     pub(super) routes: Vec<&'t Route>,
+    /// How many nodes a look-up of it may visit.
+    pub(super) nodes: usize,
 }
 
 /// The paths, each without and with a slash at the end; `None` if there are more than `limit`, or they cost more to look
 /// at than so many usually do. They spell literals as the
 /// keys do: what letter case adds is another reading's business.
 pub(super) fn paths(root: &Node, limit: usize) -> Option<Vec<Representative<'_>>> {
-    let another = segment_that_is_no_literal(root);
-    let mut search = Search { another, matching: vec![root], found: Vec::new(), cost: 0, limit };
-    search.add("/")?;
-    search.below(&[root], &mut String::new())?;
+    let mut search = Search::new(root, limit);
+    search.run(root)?;
     Some(search.found)
+}
+
+/// The first path that is looked up at most nodes, of those that come before `limit`.
+pub(super) fn most_crowded(root: &Node, limit: usize) -> Option<Representative<'_>> {
+    let mut search = Search::new(root, limit);
+    // What was found before the limit is told all the same.
+    let _all = search.run(root);
+    search.found.into_iter().min_by_key(|found| std::cmp::Reverse(found.nodes))
 }
 
 /// Whether two keys differ in letter case only. Then one path cannot stand for the other spelling.
@@ -45,6 +53,16 @@ struct Search<'t> {
 }
 
 impl<'t> Search<'t> {
+    fn new(root: &'t Node, limit: usize) -> Self {
+        let another = segment_that_is_no_literal(root);
+        Self { another, matching: vec![root], found: Vec::new(), cost: 0, limit }
+    }
+
+    fn run(&mut self, root: &'t Node) -> Option<()> {
+        self.add("/")?;
+        self.below(&[root], &mut String::new())
+    }
+
     /// All continuations of a path whose last segment matches these nodes.
     fn below(&mut self, nodes: &[&'t Node], path: &mut String) -> Option<()> {
         let length = path.len();
@@ -94,7 +112,7 @@ impl<'t> Search<'t> {
         let routes: Vec<&Route> = self.matching.iter().flat_map(|node| node.routes()).collect();
         let cost = path.len().saturating_mul(routes.len().saturating_add(1));
         self.cost = self.cost.saturating_add(cost);
-        self.found.push(Representative { path: path.to_owned(), routes });
+        self.found.push(Representative { path: path.to_owned(), routes, nodes: self.matching.len() });
         let is_bounded = self.found.len() <= self.limit && self.cost <= self.limit.saturating_mul(USUAL_COST);
         is_bounded.then_some(())
     }

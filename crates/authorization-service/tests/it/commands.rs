@@ -234,9 +234,13 @@ fn test_files_are_read_strictly_as_yaml_or_json() {
     let folder = Folder::with(&files);
     for (file, code, told) in [
         ("json.json", 0, ""),
-        ("typed.yaml", 1, "expects"),
+        (
+            "typed.yaml",
+            1,
+            "typed.yaml cannot be used: line 7, column 5: there is no member `expects`: write one of `name`, ",
+        ),
         ("reason.yaml", 1, "line 9: `reason` is one of "),
-        ("twice.yaml", 1, "expect"),
+        ("twice.yaml", 1, "line 8, column 5: `expect` stands twice in this object: keep one"),
         ("empty.yaml", 1, "empty.yaml cannot be used"),
         ("caseless.yaml", 1, "caseless.yaml cannot be used: there is no case in it"),
         ("none.yaml", 1, "none.yaml cannot be used"),

@@ -127,6 +127,22 @@ fn deep_keys_that_overlap_are_told_not_to_be_looked_at() {
     assert!(told.starts_with("note [not-checked] ") && told.lines().count() == 1, "{told}");
 }
 
+/// Only `GET /a//x` would tell the two apart, and it is refused: found by a property.
+#[test]
+fn what_only_repeated_slashes_could_reach_is_looked_at_where_they_are_taken() {
+    let rule = |public: bool| format!(r#"{{"authorization": {{"expression": "true", "public": {public}}}}}"#);
+    let (all, open) = (rule(false), rule(true));
+    let file = format!(
+        r#"{{"/": {{"ALL": {all}}}, "/:p": {{"ALL": {all}}}, "/a": {{"GET": {open}}}, "/a/:p/": {{"ALL": {all}}}}}"#
+    );
+    let is_told = |repeated_slashes| {
+        let loaded = load_rules("auth.json", file.as_bytes(), repeated_slashes).unwrap();
+        lint("auth.json", &loaded).iter().any(|finding| finding.place == "/:p → ALL")
+    };
+    assert!(is_told(RepeatedSlashes::Refuse));
+    assert!(!is_told(RepeatedSlashes::Merge));
+}
+
 /// Parameters in the same places of so many keys that one path is looked up at a thousand of them.
 #[test]
 fn keys_that_make_looking_up_expensive_are_told() {

@@ -42,7 +42,8 @@ impl RouteTable {
             return None;
         }
         let mut effects: HashMap<*const Entry, Effect<'_>> = HashMap::new();
-        for representative in representatives::paths(&self.root, limit)? {
+        let repeated_slashes = self.matching.paths.repeated_slashes;
+        for representative in representatives::paths(&self.root, repeated_slashes, limit)? {
             for method in Method::ALL {
                 let governed =
                     |without| self.walk(&representative.path, method, Spelling::Exact, without).entry();

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use super::letter_case;
 use super::rule::Route;
 use super::tree::Node;
+use crate::path::RepeatedSlashes;
 
 /// What one path usually costs to look at: its length in bytes, for itself and for each key that matches it.
 const USUAL_COST: usize = 200;
@@ -22,16 +23,20 @@ pub(super) struct Representative<'t> {
 
 /// The paths, each without and with a slash at the end; `None` if there are more than `limit`, or they cost more to look
 /// at than so many usually do. They spell literals as the
-/// keys do: what letter case adds is another reading's business.
-pub(super) fn paths(root: &Node, limit: usize) -> Option<Vec<Representative<'_>>> {
-    let mut search = Search::new(root, limit);
+/// keys do: what letter case adds is another reading's business. Empty segments are in them where requests may have some.
+pub(super) fn paths(
+    root: &Node,
+    repeated_slashes: RepeatedSlashes,
+    limit: usize,
+) -> Option<Vec<Representative<'_>>> {
+    let mut search = Search::new(root, repeated_slashes, limit);
     search.run(root)?;
     Some(search.found)
 }
 
 /// The first path that is looked up at most nodes, of those that come before `limit`.
 pub(super) fn most_crowded(root: &Node, limit: usize) -> Option<Representative<'_>> {
-    let mut search = Search::new(root, limit);
+    let mut search = Search::new(root, RepeatedSlashes::Refuse, limit);
     // What was found before the limit is told all the same.
     let _all = search.run(root);
     search.found.into_iter().min_by_key(|found| std::cmp::Reverse(found.nodes))
@@ -45,6 +50,7 @@ pub(super) fn has_letter_case_twins(root: &Node) -> bool {
 
 struct Search<'t> {
     another: String,
+    repeated_slashes: RepeatedSlashes,
     /// The nodes that match the path, and those that match the beginning of it.
     matching: Vec<&'t Node>,
     found: Vec<Representative<'t>>,
@@ -53,9 +59,9 @@ struct Search<'t> {
 }
 
 impl<'t> Search<'t> {
-    fn new(root: &'t Node, limit: usize) -> Self {
+    fn new(root: &'t Node, repeated_slashes: RepeatedSlashes, limit: usize) -> Self {
         let another = segment_that_is_no_literal(root);
-        Self { another, matching: vec![root], found: Vec::new(), cost: 0, limit }
+        Self { another, repeated_slashes, matching: vec![root], found: Vec::new(), cost: 0, limit }
     }
 
     fn run(&mut self, root: &'t Node) -> Option<()> {
@@ -84,10 +90,12 @@ impl<'t> Search<'t> {
         } else {
             self.at(&parameters, path)?;
             // No key matches an empty segment: what lies below one has parents and nothing else.
-            path.truncate(length);
-            path.push_str("//");
-            path.push_str(&self.another);
-            self.add_both(path)?;
+            if self.repeated_slashes != RepeatedSlashes::Refuse {
+                path.truncate(length);
+                path.push_str("//");
+                path.push_str(&self.another);
+                self.add_both(path)?;
+            }
         }
         path.truncate(length);
         Some(())

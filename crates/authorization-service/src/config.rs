@@ -44,7 +44,7 @@ variables! {
         /// Address of the management listener. Keep it away from the internet.
         management_host: String = "127.0.0.1",
         /// Bearer token of at least 32 characters for what the management listener shows of callers: `/decisions` and `/shadows`. Nobody
-        /// may ask for that if unset.
+        /// may ask for that if unset. Needs `MANAGEMENT_PORT`.
         management_token: Option<LongSecret>,
         /// Denials that can be asked for by their id, 0 to 100000. The oldest are forgotten first, and those beyond 16 MiB.
         decisions_kept: Count<0, 100_000> = "1000",
@@ -265,6 +265,13 @@ fn check_together(vars: &Vars, problems: &mut Problems) {
     let (public, management) = (alone::<u16>(vars, "http_port"), alone::<u16>(vars, "management_port"));
     if management.is_some_and(|port| port != 0) && public == management {
         problems.note("MANAGEMENT_PORT", "must differ from HTTP_PORT: metrics never share the public port");
+    }
+    if is_set("MANAGEMENT_TOKEN") && !is_set("MANAGEMENT_PORT") {
+        problems.note(
+            "MANAGEMENT_PORT",
+            "is required when MANAGEMENT_TOKEN is set: without it there is no listener that would take that token\n\
+             Set a port that no gateway routes, for instance 3001, or unset MANAGEMENT_TOKEN.",
+        );
     }
     let grpc = alone::<u16>(vars, "grpc_port");
     if grpc.is_some_and(|port| port != 0) && (grpc == public || grpc == management) {
@@ -503,6 +510,15 @@ mod tests {
         assert!(text.contains("must be true when GRPC_PORT is set"), "{text}");
         assert!(read(&[URL, ("GRPC_PORT", "3002")]).is_ok());
         assert!(read(&[URL, loose]).is_ok());
+    }
+
+    #[test]
+    fn a_management_token_needs_the_listener_that_takes_it() {
+        let token = ("MANAGEMENT_TOKEN", "0123456789abcdef0123456789abcdef");
+        let text = read(&[URL, token]).unwrap_err();
+        assert!(text.contains("MANAGEMENT_PORT") && text.contains("when MANAGEMENT_TOKEN is set"), "{text}");
+        assert!(read(&[URL, token, ("MANAGEMENT_PORT", "3001")]).is_ok());
+        assert!(read(&[URL, ("MANAGEMENT_TOKEN", "")]).is_ok());
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Operands of `&&` and `||` that make no difference: without them the expression has the same value for everybody.
 
 use super::Expression;
-use super::ast::{Literal, Node};
+use super::ast::{Kind, Literal, Node};
 use super::worlds::{Truth, Worlds};
 
 /// A part of an expression that could be left out.
@@ -18,9 +18,8 @@ pub(crate) struct Redundant {
 impl Expression {
     /// What could be left out, all of it at once. Of two clauses that stand for each other the later one is named.
     pub(crate) fn redundant(&self, worlds: &Worlds) -> Vec<Redundant> {
-        let whole = worlds.truth(self);
-        let mut search = Search { root: &self.root, worlds, whole, gone: Vec::new(), duplicates: Vec::new() };
-        search.run();
+        let mut search = Search { worlds, gone: Vec::new(), duplicates: Vec::new() };
+        search.run(&self.root);
         let Search { gone, duplicates, .. } = search;
         let mut found: Vec<Redundant> = gone
             .into_iter()
@@ -53,19 +52,17 @@ impl Expression {
 }
 
 struct Search<'a> {
-    root: &'a Node,
     worlds: &'a Worlds,
-    whole: Truth,
     gone: Vec<&'a Node>,
     duplicates: Vec<&'a Node>,
 }
 
 impl<'a> Search<'a> {
     /// Until nothing more can go: what goes inside can make something outside redundant.
-    fn run(&mut self) {
+    fn run(&mut self, root: &'a Node) {
         loop {
             let before = self.gone.len();
-            self.visit(self.root);
+            self.visit(root, &self.worlds.all(true));
             if self.gone.len() == before {
                 return;
             }
@@ -76,41 +73,83 @@ impl<'a> Search<'a> {
         self.gone.iter().any(|gone| std::ptr::eq(*gone, node))
     }
 
-    /// From the outside in, so that what is left out is named as a whole.
-    fn visit(&mut self, node: &'a Node) {
+    /// The value of a node without what is gone.
+    fn truth(&self, node: &Node) -> Truth {
+        self.worlds.truth_without(node, &self.gone)
+    }
+
+    /// From the outside in, so that what is left out is named as a whole. `matters` are the worlds in which another value of
+    /// this node would be another value of the whole. Returns the value that it has without what is gone.
+    fn visit(&mut self, node: &'a Node, matters: &Truth) -> Truth {
         match node {
-            Node::And(operands) | Node::Or(operands) => {
-                let mut left: Vec<&Node> = operands.iter().filter(|operand| !self.is_gone(operand)).collect();
-                for operand in left.clone().into_iter().rev() {
-                    if left.len() > 1 && self.makes_no_difference(operand) {
-                        left.retain(|other| !std::ptr::eq(*other, operand));
-                        self.gone.push(operand);
-                        if left.contains(&operand) {
-                            self.duplicates.push(operand);
-                        }
-                    }
+            Node::And(operands) | Node::Or(operands) => self.chain(node, operands, matters),
+            Node::Not(inner) => self.visit(inner, matters).not(),
+            Node::Compare { left, right, .. } => {
+                for side in [left, right].into_iter().filter(|side| side.kind() == Kind::Bool) {
+                    self.visit(side, matters);
                 }
-                left.into_iter().for_each(|operand| self.visit(operand));
+                self.truth(node)
             }
-            Node::Not(inner) => self.visit(inner),
-            Node::Compare { left, right, .. } | Node::In { needle: left, haystack: right } => {
-                self.visit(left);
-                self.visit(right);
+            Node::In { needle, haystack }
+                if let Node::Array(list) = &**haystack
+                    && needle.kind() == Kind::Bool =>
+            {
+                // A list of both values, or of neither, says the same of each.
+                let tells = list.contains(&Literal::Bool(true)) != list.contains(&Literal::Bool(false));
+                self.visit(needle, &self.worlds.all(tells).and(matters));
+                self.truth(node)
             }
-            Node::Literal(_)
+            Node::In { .. }
+            | Node::Literal(_)
             | Node::Array(_)
             | Node::ClientType
             | Node::IsBackoffice
             | Node::Set(_)
-            | Node::Member(..) => {}
+            | Node::Member(..) => self.truth(node),
         }
     }
 
-    fn makes_no_difference(&self, operand: &'a Node) -> bool {
-        let mut without = self.gone.clone();
-        without.push(operand);
-        self.worlds.truth_without(self.root, &without) == self.whole
+    /// An operand decides where the others leave it open: where all of them are true in `&&`, where none is in `||`.
+    fn chain(&mut self, node: &'a Node, operands: &'a [Node], matters: &Truth) -> Truth {
+        let is_or = matches!(node, Node::Or(_));
+        let open = |truth: Truth| if is_or { truth.not() } else { truth };
+        let left: Vec<_> = operands.iter().filter(|operand| !self.is_gone(operand)).collect();
+        let opened: Vec<_> = left.iter().map(|operand| open(self.truth(operand))).collect();
+        let mut before = running(matters.clone(), opened.iter());
+        let mut after = self.worlds.all(true);
+        let mut kept = Vec::new();
+        let mut count = left.len();
+        for (operand, opened) in left.into_iter().zip(&opened).rev() {
+            let decides = before.pop().unwrap_or_else(|| matters.clone()).and(&after);
+            if count > 1 && decides.and(&opened.clone().not()).never() {
+                count = count.saturating_sub(1);
+                self.gone.push(operand);
+                if operands.iter().any(|other| other == operand && !self.is_gone(other)) {
+                    self.duplicates.push(operand);
+                }
+            } else {
+                after = after.and(opened);
+                kept.push((operand, opened));
+            }
+        }
+        let mut after = running(self.worlds.all(true), kept.iter().map(|(_, opened)| *opened));
+        let mut before = self.worlds.all(true);
+        for (operand, _) in kept.into_iter().rev() {
+            let others = after.pop().unwrap_or_else(|| self.worlds.all(true)).and(&before);
+            before = before.and(&open(self.visit(operand, &others.and(matters))));
+        }
+        open(before)
     }
+}
+
+/// For each value, where `first` and all values before it hold.
+fn running<'t>(first: Truth, values: impl Iterator<Item = &'t Truth>) -> Vec<Truth> {
+    let mut all = first;
+    let before = values.map(|value| {
+        let next = all.clone().and(value);
+        std::mem::replace(&mut all, next)
+    });
+    before.collect()
 }
 
 /// How many operands stand before this node in the text.
@@ -193,14 +232,8 @@ mod tests {
                 let expression = Expression::from_root(node.clone());
                 worlds.iter().map(|world| expression.evaluate(&world.facts(), Some(&world.principal)).unwrap()).collect()
             };
-            let mut search = Search {
-                root: &expression.root,
-                worlds: &worlds,
-                whole: worlds.truth(&expression),
-                gone: Vec::new(),
-                duplicates: Vec::new(),
-            };
-            search.run();
+            let mut search = Search { worlds: &worlds, gone: Vec::new(), duplicates: Vec::new() };
+            search.run(&expression.root);
             let before = values(&expression.root);
             let left = pruned(&expression.root, &search.gone);
             prop_assert_eq!(&values(&left), &before, "{}", expression);

@@ -15,6 +15,15 @@ use super::evaluator::Facts;
 /// Most worlds that are looked at: sixteen names, or fewer names and some client types.
 pub(crate) const MAX_WORLDS: usize = 1 << 16;
 const BITS: usize = u64::BITS as usize;
+/// In which of the worlds of one word the first names are there. Any other name is there in all of them or in none.
+const NAMES_IN_A_WORD: [u64; 6] = [
+    0xAAAA_AAAA_AAAA_AAAA,
+    0xCCCC_CCCC_CCCC_CCCC,
+    0xF0F0_F0F0_F0F0_F0F0,
+    0xFF00_FF00_FF00_FF00,
+    0xFFFF_0000_FFFF_0000,
+    0xFFFF_FFFF_0000_0000,
+];
 
 /// The worlds of one or more expressions. World `i` has the name number `n` if bit `n` of `i` is set; what is left of
 /// `i` counts client types, then backoffice or not.
@@ -86,6 +95,15 @@ impl Worlds {
         self.count().unwrap_or(0)
     }
 
+    /// What it takes to find in which worlds these expressions hold.
+    pub(crate) fn cost(&self, expressions: &[&Expression]) -> usize {
+        let mut nodes: usize = 0;
+        for expression in expressions {
+            expression.root.visit(&mut |_| nodes = nodes.saturating_add(1));
+        }
+        nodes.saturating_mul(self.len().div_ceil(BITS))
+    }
+
     pub(super) fn names(&self) -> &[(UserSet, String)] {
         &self.names
     }
@@ -114,18 +132,18 @@ impl Worlds {
         caller | client_type << self.names.len()
     }
 
-    /// Which client type, and whether backoffice, in this world.
-    fn request(&self, world: usize) -> (&str, bool) {
-        let rest = world >> self.names.len();
-        let types = self.client_types.len();
-        let client_type = rest.checked_rem(types).and_then(|number| self.client_types.get(number));
-        let is_backoffice = rest.checked_div(types).and_then(|number| self.backoffice.get(number));
-        (client_type.map_or("", String::as_str), is_backoffice.copied().unwrap_or_default())
+    /// Which client type, and whether backoffice: in the order of the worlds, each for as many as there are callers.
+    fn requests(&self) -> impl Iterator<Item = (&str, bool)> {
+        let with_each_type = |is_backoffice: &bool| {
+            let is_backoffice = *is_backoffice;
+            self.client_types.iter().map(move |client_type| (client_type.as_str(), is_backoffice))
+        };
+        self.backoffice.iter().flat_map(with_each_type)
     }
 
     #[cfg(test)]
     pub(crate) fn world(&self, world: usize) -> World {
-        let (client_type, is_backoffice) = self.request(world);
+        let (client_type, is_backoffice) = self.requests().nth(world >> self.names.len()).unwrap();
         let mut principal = Principal { id: "somebody".to_owned(), ..Principal::default() };
         for (number, (set, name)) in self.names.iter().enumerate() {
             if world >> number & 1 == 1 {
@@ -166,28 +184,20 @@ impl Worlds {
                 Literal::Number(value) => *value != 0.0,
                 Literal::Text(text) => !text.is_empty(),
             }),
-            Node::ClientType => self.columns(|world| !self.request(world).0.is_empty()),
-            Node::IsBackoffice => self.columns(|world| self.request(world).1),
+            Node::ClientType => self.any_request(|client_type, _| !client_type.is_empty()),
+            Node::IsBackoffice => self.any_request(|_, is_backoffice| is_backoffice),
             Node::Set(set) => self.any_name(|own, _| own == *set),
             Node::Member(set, name) => self.any_name(|own, text| own == *set && *text == **name),
             Node::Not(inner) => self.truth_without(inner, without).not(),
             Node::And(operands) => left(operands).iter().fold(self.all(true), |all, one| all.and(one)),
-            Node::Or(operands) => {
-                left(operands).iter().fold(self.all(false), |any, one| any.zip(one, |a, b| a | b))
-            }
+            Node::Or(operands) => left(operands).iter().fold(self.all(false), |any, one| any.or(one)),
             Node::Compare { equal, left, right } => {
                 let same = self.equal(left, right, without);
                 if *equal { same } else { same.not() }
             }
             Node::In { needle, haystack } => match &**haystack {
                 Node::Set(set) => self.member(needle, *set),
-                Node::Array(elements) => elements
-                    .iter()
-                    .filter(|element| element.kind() == needle.kind())
-                    .fold(self.all(false), |any, element| {
-                        let one = self.equal(needle, &Node::Literal(element.clone()), without);
-                        any.zip(&one, |a, b| a | b)
-                    }),
+                Node::Array(elements) => self.element(needle, elements, without),
                 _ => self.all(false),
             },
             // No condition: such an expression is refused when it is parsed.
@@ -199,9 +209,9 @@ impl Worlds {
     fn equal(&self, left: &Node, right: &Node, without: &[&Node]) -> Truth {
         match (left, right) {
             (Node::Literal(left), Node::Literal(right)) => self.all(left == right),
-            _ if left.kind() == Kind::Text => self.columns(|world| {
-                text_of(left, self.request(world).0) == text_of(right, self.request(world).0)
-            }),
+            _ if left.kind() == Kind::Text => {
+                self.any_request(|client_type, _| text_of(left, client_type) == text_of(right, client_type))
+            }
             _ => {
                 let (left, right) = (self.truth_without(left, without), self.truth_without(right, without));
                 left.zip(&right, |a, b| a ^ b).not()
@@ -215,35 +225,66 @@ impl Worlds {
             Node::Array(wanted) => self.any_name(|own, text| {
                 own == set && wanted.iter().any(|name| matches!(name, Literal::Text(name) if **name == *text))
             }),
-            Node::ClientType => self.columns(|world| {
-                let client_type = self.request(world).0;
-                let mut names = self.names.iter().enumerate();
-                names.any(|(number, (own, name))| {
-                    *own == set && name == client_type && world >> number & 1 == 1
-                })
-            }),
+            Node::ClientType => {
+                let of_this_type = |name: &String| {
+                    let type_is = self.any_request(|client_type, _| client_type == name);
+                    self.any_name(|own, text| own == set && text == name).and(&type_is)
+                };
+                self.client_types.iter().map(of_this_type).fold(self.all(false), |any, one| any.or(&one))
+            }
+            _ => self.all(false),
+        }
+    }
+
+    /// Where a value is one of a list.
+    fn element(&self, needle: &Node, elements: &[Literal], without: &[&Node]) -> Truth {
+        match needle {
+            Node::ClientType => {
+                let listed: BTreeSet<String> = texts(elements).collect();
+                self.any_request(|client_type, _| listed.contains(client_type))
+            }
+            Node::Literal(literal) => self.all(elements.contains(literal)),
+            _ if needle.kind() == Kind::Bool => {
+                let holds = self.truth_without(needle, without);
+                let listed = |value| self.all(elements.contains(&Literal::Bool(value)));
+                holds.clone().and(&listed(true)).or(&holds.not().and(&listed(false)))
+            }
             _ => self.all(false),
         }
     }
 
     /// Where the caller has one of the chosen names.
     fn any_name(&self, chosen: impl Fn(UserSet, &str) -> bool) -> Truth {
-        let mask = self.names.iter().enumerate().filter(|(_, (set, name))| chosen(*set, name));
-        let mask = mask.fold(0_usize, |mask, (number, _)| mask | 1 << number);
-        self.columns(|world| world & mask != 0)
+        let chosen = self.names.iter().enumerate().filter(|(_, (set, name))| chosen(*set, name));
+        let mask = chosen.fold(0_usize, |mask, (number, _)| mask | 1 << number);
+        let in_a_word = NAMES_IN_A_WORD.iter().enumerate().filter(|(number, _)| mask >> number & 1 == 1);
+        let in_a_word = in_a_word.fold(0, |any, (_, worlds)| any | worlds);
+        let rest = mask >> NAMES_IN_A_WORD.len();
+        self.words(|number| if number & rest == 0 { in_a_word } else { u64::MAX })
     }
 
-    fn all(&self, value: bool) -> Truth {
-        self.columns(|_| value)
+    /// In the worlds of the requests that are chosen by client type and whether backoffice.
+    fn any_request(&self, chosen: impl Fn(&str, bool) -> bool) -> Truth {
+        let chosen: Vec<bool> =
+            self.requests().map(|(client_type, is_backoffice)| chosen(client_type, is_backoffice)).collect();
+        let callers = self.callers();
+        let of_one = if callers < BITS { (1_u64 << callers).wrapping_sub(1) } else { u64::MAX };
+        self.words(|number| {
+            let first = number.saturating_mul(BITS);
+            let starts = (0..BITS).step_by(callers);
+            let starts =
+                starts.filter(|start| chosen.get((first | start) >> self.names.len()) == Some(&true));
+            starts.fold(0, |word, start| word | of_one << start)
+        })
     }
 
-    fn columns(&self, holds: impl Fn(usize) -> bool) -> Truth {
+    pub(super) fn all(&self, value: bool) -> Truth {
+        self.words(|_| if value { u64::MAX } else { 0 })
+    }
+
+    fn words(&self, word: impl Fn(usize) -> u64) -> Truth {
         let worlds = self.len();
-        let word = |start: usize| {
-            let bits = (start..worlds.min(start.saturating_add(BITS))).enumerate();
-            bits.fold(0_u64, |word, (bit, world)| word | u64::from(holds(world)) << bit)
-        };
-        Truth { words: (0..worlds).step_by(BITS).map(word).collect(), worlds }
+        Truth { words: (0..worlds.div_ceil(BITS)).map(word).collect(), worlds }.cut()
     }
 }
 
@@ -270,6 +311,10 @@ impl Truth {
         self.zip(other, |one, other| one & other)
     }
 
+    fn or(self, other: &Self) -> Self {
+        self.zip(other, |one, other| one | other)
+    }
+
     fn zip(mut self, other: &Self, both: impl Fn(u64, u64) -> u64) -> Self {
         for (word, other) in self.words.iter_mut().zip(&other.words) {
             *word = both(*word, *other);
@@ -277,12 +322,16 @@ impl Truth {
         self
     }
 
-    fn not(mut self) -> Self {
-        let mut left = self.worlds;
-        for word in &mut self.words {
-            let used = if left < BITS { (1_u64 << left).wrapping_sub(1) } else { u64::MAX };
-            *word = !*word & used;
-            left = left.saturating_sub(BITS);
+    pub(super) fn not(mut self) -> Self {
+        self.words.iter_mut().for_each(|word| *word = !*word);
+        self.cut()
+    }
+
+    /// Without the bits beyond the last world.
+    fn cut(mut self) -> Self {
+        let used = self.worlds % BITS;
+        if let Some(last) = self.words.last_mut().filter(|_| used > 0) {
+            *last &= (1_u64 << used).wrapping_sub(1);
         }
         self
     }

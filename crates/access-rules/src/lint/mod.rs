@@ -16,6 +16,12 @@ use crate::rules_file::{Finding, FindingKind, LoadedRules, Severity};
 /// Most kinds of paths that are compared: some 20,000 routes.
 const MAX_PATHS: usize = 100_000;
 
+/// Most that comparing the rules of overlapping keys may cost, as [`Worlds::cost`] counts: less than a second.
+const MAX_COMPARING: usize = 1_000_000_000;
+
+/// Most segments of keys that a look-up of one path may visit before it is told: 50 µs for one reading of the path.
+const MAX_VISITED: usize = 1_000;
+
 /// All findings in a file, those of [`crate::load_rules`] included, in the order of the file. `file` names it.
 #[must_use]
 pub fn lint(file: &str, loaded: &LoadedRules) -> Vec<Finding> {
@@ -52,17 +58,26 @@ pub fn lint(file: &str, loaded: &LoadedRules) -> Vec<Finding> {
             ));
         }
     }
-    match idle_entries(&loaded.table) {
+    match idle_entries(&loaded.table, MAX_COMPARING) {
         Some(idle) => findings.extend(idle.into_iter().filter_map(|(entry, idle)| {
             let rule = entry.rules().next()?;
             let (severity, kind, message) = about(&idle);
             Some(finding(rule, format!("{} → {}", rule.key, rule.verb), severity, kind, message))
         })),
         None => findings.extend(loaded.table.rules().next().map(|rule| {
-            let message = "not checked for rules that others make pointless: there are too many kinds of paths, or \
-                           paths that differ in letter case only";
+            let message = "not checked for rules that others make pointless: there are too many kinds of paths, too \
+                           many names in rules of keys that overlap, or paths that differ in letter case only";
             finding(rule, String::new(), Severity::Note, FindingKind::NotChecked, message.to_owned())
         })),
+    }
+    let crowded = loaded.table.most_crowded_path(MAX_PATHS).filter(|(_, visited)| *visited > MAX_VISITED);
+    let first = loaded.table.rules().min_by_key(|rule| (rule.position.line, rule.position.column));
+    if let (Some((path, visited)), Some(rule)) = (crowded, first) {
+        let message = format!(
+            "a request for `{path}` is compared with {visited} places in the keys, because so many overlap there with their \
+             parameters: who asks for such paths costs the service time for each of them"
+        );
+        findings.push(finding(rule, String::new(), Severity::Warning, FindingKind::Overlapping, message));
     }
     findings.sort_by(|one, other| {
         let place = |finding: &Finding| (finding.line, finding.column, finding.expression_column);
@@ -71,21 +86,30 @@ pub fn lint(file: &str, loaded: &LoadedRules) -> Vec<Finding> {
     findings
 }
 
-/// The entries that could be taken out, without those that hold no rule: they are told already.
-fn idle_entries(table: &RouteTable) -> Option<Vec<(&Entry, Idle<'_>)>> {
+/// The entries that could be taken out, without those that hold no rule: they are told already. `None` if it costs more than
+/// `left` to find out.
+fn idle_entries(table: &RouteTable, mut left: usize) -> Option<Vec<(&Entry, Idle<'_>)>> {
     let mut known = HashMap::new();
     table.idle_entries(MAX_PATHS, |one, other| {
         let pair = (std::ptr::from_ref(one), std::ptr::from_ref(other));
-        *known.entry(pair).or_insert_with(|| {
-            [false, true].iter().all(|backoffice| match (one.rule(*backoffice), other.rule(*backoffice)) {
-                (Some(one), Some(other)) => decide_alike(
-                    (&one.expression, one.public),
-                    (&other.expression, other.public),
-                    *backoffice,
-                ),
+        if let Some(alike) = known.get(&pair) {
+            return Some(*alike);
+        }
+        let mut alike = true;
+        for backoffice in [false, true] {
+            alike &= match (one.rule(backoffice), other.rule(backoffice)) {
+                (Some(one), Some(other)) => {
+                    let expressions = [&one.expression, &other.expression];
+                    let worlds = Worlds::of(&expressions, &[backoffice]);
+                    left = left.checked_sub(worlds.map_or(0, |worlds| worlds.cost(&expressions)))?;
+                    let [first, second] = expressions;
+                    decide_alike((first, one.public), (second, other.public), backoffice)
+                }
                 (one, other) => one.is_none() && other.is_none(),
-            })
-        })
+            };
+        }
+        known.insert(pair, alike);
+        Some(alike)
     })
 }
 

@@ -1,6 +1,6 @@
 //! What the lint says, and where.
 
-use super::lint;
+use super::{idle_entries, lint};
 use crate::path::RepeatedSlashes;
 use crate::rules_file::load_rules;
 
@@ -117,7 +117,6 @@ fn what_is_too_much_to_look_at_is_told() {
     assert!(twins.starts_with("note [not-checked] auth.json:1:") && twins.contains("letter case"), "{twins}");
 }
 
-/// A file as large as may be is looked at in a time that a person waits.
 /// Few keys, and each matches most paths: found from outside to take minutes.
 #[test]
 fn deep_keys_that_overlap_are_told_not_to_be_looked_at() {
@@ -128,6 +127,71 @@ fn deep_keys_that_overlap_are_told_not_to_be_looked_at() {
     assert!(told.starts_with("note [not-checked] ") && told.lines().count() == 1, "{told}");
 }
 
+/// Only `GET /a//x` would tell the two apart, and it is refused: found by a property.
+#[test]
+fn what_only_repeated_slashes_could_reach_is_looked_at_where_they_are_taken() {
+    let rule = |public: bool| format!(r#"{{"authorization": {{"expression": "true", "public": {public}}}}}"#);
+    let (all, open) = (rule(false), rule(true));
+    let file = format!(
+        r#"{{"/": {{"ALL": {all}}}, "/:p": {{"ALL": {all}}}, "/a": {{"GET": {open}}}, "/a/:p/": {{"ALL": {all}}}}}"#
+    );
+    let is_told = |repeated_slashes| {
+        let loaded = load_rules("auth.json", file.as_bytes(), repeated_slashes).unwrap();
+        lint("auth.json", &loaded).iter().any(|finding| finding.place == "/:p → ALL")
+    };
+    assert!(is_told(RepeatedSlashes::Refuse));
+    assert!(!is_told(RepeatedSlashes::Merge));
+}
+
+/// Parameters in the same places of so many keys that one path is looked up at a thousand of them.
+#[test]
+fn keys_that_make_looking_up_expensive_are_told() {
+    let segment =
+        |key: usize, at: usize| if key >> at & 1 == 1 { format!("/x{at}") } else { "/:p".to_owned() };
+    let keys = (0..1 << 9).map(|key| (0..9).map(|at| segment(key, at)).collect::<String>());
+    let rules = keys.map(|key| {
+        format!(r#""{key}": {{"GET": {{"authorization": {{"expression": "groups.a", "public": false}}}}}}"#)
+    });
+    let told = told(&format!("{{{}}}", rules.collect::<Vec<_>>().join(",")));
+    let expected = "warning [overlapping] auth.json:1:74: a request for `/x0/x1/x2/x3/x4/x5/x6/x7/x8` is compared with 1023 places \
+                    in the keys, because so many overlap there with their parameters: who asks for such paths costs the service \
+                    time for each of them";
+    assert_eq!(told.lines().find(|line| line.contains("overlapping")), Some(expected));
+}
+
+/// A file of rules that each mention as many names as can be looked at. Of the root and a rule below it each set of the names
+/// is compared.
+fn rules_of_fifteen_names(keys: impl Iterator<Item = String>) -> String {
+    let names: Vec<String> = (0..15).map(|name| format!("groups.g{name}")).collect();
+    let rule = |operator: &str| {
+        format!(
+            r#"{{"ALL": {{"authorization": {{"expression": "{}", "public": false}}}}}}"#,
+            names.join(operator)
+        )
+    };
+    let rules = keys.map(|key| format!(r#""{key}": {}"#, rule(" || ")));
+    format!(r#"{{"/": {}, {}}}"#, rule(" && "), rules.collect::<Vec<_>>().join(", "))
+}
+
+/// Found from outside to take twenty seconds.
+#[test]
+fn rules_of_many_names_are_compared_in_a_time_that_a_person_waits() {
+    let file = rules_of_fifteen_names((0..320).map(|number| format!("/a{number}")));
+    let start = std::time::Instant::now();
+    assert_eq!(told(&file), "");
+    assert!(start.elapsed() < std::time::Duration::from_secs(10), "{:?}", start.elapsed());
+}
+
+#[test]
+fn rules_that_cost_too_much_to_compare_are_told() {
+    let file = rules_of_fifteen_names((0..10).map(|number| format!("/a{number}")));
+    let loaded = load_rules("auth.json", file.as_bytes(), RepeatedSlashes::Refuse).unwrap();
+    let comparing_one = (1 << 15) / 64 * 32;
+    let found = |left| idle_entries(&loaded.table, left).map(|idle| idle.len());
+    assert_eq!((found(9 * 2 * comparing_one), found(10 * 2 * comparing_one)), (None, Some(0)));
+}
+
+/// A file as large as may be is looked at in a time that a person waits.
 #[test]
 fn ten_thousand_routes_are_looked_at() {
     let routes: Vec<String> = (0..10_000)

@@ -26,18 +26,24 @@ struct Effect<'t> {
 }
 
 impl RouteTable {
+    /// A path whose look-up may visit more of the keys' segments than any other's, and how many; of the first `limit` kinds of paths.
+    pub(crate) fn most_crowded_path(&self, limit: usize) -> Option<(String, usize)> {
+        representatives::most_crowded(&self.root, limit).map(|found| (found.path, found.nodes))
+    }
+
     /// The entries that could be taken out, one at a time; `same` says whether two entries decide the same. `None` if
-    /// there are more than `limit` kinds of paths, or keys that differ in letter case only.
+    /// there are more than `limit` kinds of paths, keys that differ in letter case only, or entries of which `same` cannot say.
     pub(crate) fn idle_entries(
         &self,
         limit: usize,
-        mut same: impl FnMut(&Entry, &Entry) -> bool,
+        mut same: impl FnMut(&Entry, &Entry) -> Option<bool>,
     ) -> Option<Vec<(&Entry, Idle<'_>)>> {
         if representatives::has_letter_case_twins(&self.root) {
             return None;
         }
         let mut effects: HashMap<*const Entry, Effect<'_>> = HashMap::new();
-        for representative in representatives::paths(&self.root, limit)? {
+        let repeated_slashes = self.matching.paths.repeated_slashes;
+        for representative in representatives::paths(&self.root, repeated_slashes, limit)? {
             for method in Method::ALL {
                 let governed =
                     |without| self.walk(&representative.path, method, Spelling::Exact, without).entry();
@@ -54,7 +60,7 @@ impl RouteTable {
                     }
                     match governed(Some(entry)) {
                         Some(other) if std::ptr::eq(other, governing) => {}
-                        Some(other) if same(governing, other) => {
+                        Some(other) if same(governing, other)? => {
                             if !effect.instead.iter().any(|known| std::ptr::eq(*known, other)) {
                                 effect.instead.push(other);
                             }

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use super::letter_case;
 use super::rule::Route;
 use super::tree::Node;
+use crate::path::RepeatedSlashes;
 
 /// What one path usually costs to look at: its length in bytes, for itself and for each key that matches it.
 const USUAL_COST: usize = 200;
@@ -16,17 +17,29 @@ pub(super) struct Representative<'t> {
     pub(super) path: String,
     /// Every key that matches it, exactly or as a parent.
     pub(super) routes: Vec<&'t Route>,
+    /// How many nodes a look-up of it may visit.
+    pub(super) nodes: usize,
 }
 
 /// The paths, each without and with a slash at the end; `None` if there are more than `limit`, or they cost more to look
 /// at than so many usually do. They spell literals as the
-/// keys do: what letter case adds is another reading's business.
-pub(super) fn paths(root: &Node, limit: usize) -> Option<Vec<Representative<'_>>> {
-    let another = segment_that_is_no_literal(root);
-    let mut search = Search { another, matching: vec![root], found: Vec::new(), cost: 0, limit };
-    search.add("/")?;
-    search.below(&[root], &mut String::new())?;
+/// keys do: what letter case adds is another reading's business. Empty segments are in them where requests may have some.
+pub(super) fn paths(
+    root: &Node,
+    repeated_slashes: RepeatedSlashes,
+    limit: usize,
+) -> Option<Vec<Representative<'_>>> {
+    let mut search = Search::new(root, repeated_slashes, limit);
+    search.run(root)?;
     Some(search.found)
+}
+
+/// The first path that is looked up at most nodes, of those that come before `limit`.
+pub(super) fn most_crowded(root: &Node, limit: usize) -> Option<Representative<'_>> {
+    let mut search = Search::new(root, RepeatedSlashes::Refuse, limit);
+    // What was found before the limit is told all the same.
+    let _all = search.run(root);
+    search.found.into_iter().min_by_key(|found| std::cmp::Reverse(found.nodes))
 }
 
 /// Whether two keys differ in letter case only. Then one path cannot stand for the other spelling.
@@ -37,6 +50,7 @@ pub(super) fn has_letter_case_twins(root: &Node) -> bool {
 
 struct Search<'t> {
     another: String,
+    repeated_slashes: RepeatedSlashes,
     /// The nodes that match the path, and those that match the beginning of it.
     matching: Vec<&'t Node>,
     found: Vec<Representative<'t>>,
@@ -45,6 +59,16 @@ struct Search<'t> {
 }
 
 impl<'t> Search<'t> {
+    fn new(root: &'t Node, repeated_slashes: RepeatedSlashes, limit: usize) -> Self {
+        let another = segment_that_is_no_literal(root);
+        Self { another, repeated_slashes, matching: vec![root], found: Vec::new(), cost: 0, limit }
+    }
+
+    fn run(&mut self, root: &'t Node) -> Option<()> {
+        self.add("/")?;
+        self.below(&[root], &mut String::new())
+    }
+
     /// All continuations of a path whose last segment matches these nodes.
     fn below(&mut self, nodes: &[&'t Node], path: &mut String) -> Option<()> {
         let length = path.len();
@@ -66,10 +90,12 @@ impl<'t> Search<'t> {
         } else {
             self.at(&parameters, path)?;
             // No key matches an empty segment: what lies below one has parents and nothing else.
-            path.truncate(length);
-            path.push_str("//");
-            path.push_str(&self.another);
-            self.add_both(path)?;
+            if self.repeated_slashes != RepeatedSlashes::Refuse {
+                path.truncate(length);
+                path.push_str("//");
+                path.push_str(&self.another);
+                self.add_both(path)?;
+            }
         }
         path.truncate(length);
         Some(())
@@ -94,7 +120,7 @@ impl<'t> Search<'t> {
         let routes: Vec<&Route> = self.matching.iter().flat_map(|node| node.routes()).collect();
         let cost = path.len().saturating_mul(routes.len().saturating_add(1));
         self.cost = self.cost.saturating_add(cost);
-        self.found.push(Representative { path: path.to_owned(), routes });
+        self.found.push(Representative { path: path.to_owned(), routes, nodes: self.matching.len() });
         let is_bounded = self.found.len() <= self.limit && self.cost <= self.limit.saturating_mul(USUAL_COST);
         is_bounded.then_some(())
     }

@@ -7,6 +7,8 @@ use crate::{
 
 use super::KeyError;
 use super::key::Key;
+use super::tree::Spelling;
+use crate::method::Method;
 
 pub(super) fn table(file: &str, matching: impl Into<Matching>) -> RouteTable {
     load_rules("auth.json", file.as_bytes(), matching).unwrap_or_else(|error| panic!("{error}")).table
@@ -541,4 +543,21 @@ fn keys_are_validated() {
     for key in ["/", "/a", "/a/", "/:a-b_c/x", "/a:b", "/a/:id/", "/caff%C3%A8", &"/a".repeat(64)] {
         Key::parse(key).unwrap_or_else(|error| panic!("{key}: {error}"));
     }
+}
+
+/// Where keys overlap, what comes after the best candidate is not looked at: that it is not seen is told by the spelling that
+/// stands there.
+#[test]
+fn a_lookup_ends_at_the_key_that_matches_exactly() {
+    let near_miss = |keys: &[(&str, &str)], path| {
+        let table = table(&file(keys), RepeatedSlashes::Refuse);
+        table.walk(path, Method::Get, Spelling::Exact, None).near_miss()
+    };
+    assert!(!near_miss(&[("/a/b", "ALL"), ("/:p/B", "ALL")], "/a/b"));
+    assert!(!near_miss(&[("/a", "ALL"), ("/A", "ALL")], "/a"));
+    assert!(near_miss(&[("/A", "ALL"), ("/:p", "ALL")], "/a"), "a better candidate than the parameter");
+    assert!(
+        near_miss(&[("/a/b", "POST"), ("/:p/B", "ALL")], "/a/b"),
+        "the exact key has no entry for the verb"
+    );
 }

@@ -1,5 +1,5 @@
 //! The keys as a tree over segments, and the walk that finds the entry for a path. A walk visits only the nodes
-//! that match, so its cost grows with the depth of the path and the logarithm of the number of siblings.
+//! that match, so its cost grows with the depth of the path, the logarithm of the number of siblings, and how many keys overlap at the path.
 
 use super::Parents;
 use super::key::{Key, Segment};
@@ -138,7 +138,7 @@ pub(super) struct Walk<'t> {
     verb_parent: Option<(usize, &'t Entry)>,
     /// (iv) `/` as a parent.
     site: Option<&'t Entry>,
-    /// Whether a sibling of a visited node differs from the path in letter case only.
+    /// Whether a sibling of a visited node differs from the path in letter case only, and may hold a better candidate.
     near_miss: bool,
 }
 
@@ -191,13 +191,18 @@ impl<'t> Walk<'t> {
         for literal in siblings.iter().filter(|literal| *literal.name == *segment) {
             self.visit(&literal.node, rest, below);
         }
+        // Whatever comes later is a worse candidate.
+        if self.exact.is_some() {
+            return;
+        }
         for literal in siblings.iter().filter(|literal| *literal.name != *segment) {
             self.near_miss = true;
             if self.lookup.spelling == Spelling::AnyCase {
                 self.visit(&literal.node, rest, below);
             }
         }
-        if let Some(child) = node.parameter.as_deref().filter(|_| !segment.is_empty()) {
+        if let Some(child) = node.parameter.as_deref().filter(|_| self.exact.is_none() && !segment.is_empty())
+        {
             self.visit(child, rest, below);
         }
     }

@@ -54,6 +54,8 @@ pub enum FindingKind {
     Unreachable,
     /// Another rule would decide the same.
     Shadowed,
+    /// So many keys overlap that looking a path up takes long.
+    Overlapping,
     /// There is too much to look at.
     NotChecked,
 }
@@ -76,6 +78,7 @@ impl FindingKind {
             Self::Duplicate => "duplicate",
             Self::Unreachable => "unreachable",
             Self::Shadowed => "shadowed",
+            Self::Overlapping => "overlapping",
             Self::NotChecked => "not-checked",
         }
     }

@@ -1,5 +1,5 @@
 //! `authorization-service coverage --openapi FILE`: operations of an API that no rule speaks for, and rules for which the
-//! API has no operation.
+//! API has no operation. The rules of `/` are the fallback for what no other rule speaks for: they are shown apart.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -58,21 +58,12 @@ impl Coverage {
             return Err(CommandError::File { file: self.openapi.clone(), reason });
         }
         let operations = operations(&document, self.prefix.trim_end_matches('/'));
-        let (without_rule, used) = compare(&table, &operations);
-        let unused: Vec<&Rule> =
-            table.rules().filter(|rule| !used.contains(&std::ptr::from_ref(*rule))).collect();
+        let compared = Compared::of(&table, &operations);
         match self.asked.output {
-            Format::Table => output::print(&lines(&operations, &without_rule, &unused))?,
-            Format::Json => {
-                let operation = |operation: &&Operation| json!({ "verb": operation.method.as_str(), "path": operation.path });
-                let without: Vec<Value> = without_rule.iter().map(operation).collect();
-                let unused: Vec<Value> =
-                    unused.iter().map(|rule| crate::record::explained::rule(rule)).collect();
-                let json = json!({ "operations": operations.len(), "withoutRule": without, "rulesWithoutOperation": unused });
-                self.asked.output.show(&json, &[], &[])?;
-            }
+            Format::Table => output::print(&compared.lines())?,
+            Format::Json => self.asked.output.show(&compared.json(), &[], &[])?,
         }
-        match without_rule.is_empty() && unused.is_empty() {
+        match compared.without_rule.is_empty() && compared.unused.is_empty() {
             true => Ok(()),
             false => Err(CommandError::Told("rules and operations do not match")),
         }
@@ -94,29 +85,101 @@ fn operations(document: &Document, prefix: &str) -> Vec<Operation> {
     operations
 }
 
-/// The operations that no rule governs, and the rules that govern one.
-fn compare<'o>(
-    table: &RouteTable,
-    operations: &'o [Operation],
-) -> (Vec<&'o Operation>, BTreeSet<*const Rule>) {
-    let mut used = BTreeSet::new();
-    let mut without = Vec::new();
-    for operation in operations {
-        let target = example(&operation.path);
-        let mut found_one = false;
-        for is_backoffice in [false, true] {
-            let facts = Facts { client_type: "", is_backoffice };
-            let method = operation.method.as_str().as_bytes();
-            if let Ok(found) = table.find(&Request { method, target: target.as_bytes(), facts }) {
-                found_one = true;
-                used.extend(found.rules().map(|rule| std::ptr::from_ref::<Rule>(rule)));
+/// The key that governs whatever has no rule of its own.
+const FALLBACK: &str = "/";
+
+/// What became of each operation and of each rule.
+#[derive(Debug)]
+struct Compared<'t> {
+    operations: usize,
+    /// Operations that no rule governs.
+    without_rule: Vec<&'t Operation>,
+    /// Operations that the fallback governs and no other rule.
+    by_fallback: Vec<&'t Operation>,
+    /// Rules that govern no operation. A fallback is there for other requests than those, so it is never one of them.
+    unused: Vec<&'t Rule>,
+}
+
+impl<'t> Compared<'t> {
+    fn of(table: &'t RouteTable, operations: &'t [Operation]) -> Self {
+        let mut used: BTreeSet<*const Rule> = BTreeSet::new();
+        let (mut without_rule, mut by_fallback) = (Vec::new(), Vec::new());
+        for operation in operations {
+            let target = example(&operation.path);
+            let mut governing = Vec::new();
+            for is_backoffice in [false, true] {
+                let facts = Facts { client_type: "", is_backoffice };
+                let method = operation.method.as_str().as_bytes();
+                if let Ok(found) = table.find(&Request { method, target: target.as_bytes(), facts }) {
+                    used.extend(found.rules().map(|rule| std::ptr::from_ref::<Rule>(rule)));
+                    governing.push(found.rule().key());
+                }
+            }
+            if governing.is_empty() {
+                without_rule.push(operation);
+            } else if target != FALLBACK && governing.iter().all(|key| *key == FALLBACK) {
+                by_fallback.push(operation);
             }
         }
-        if !found_one {
-            without.push(operation);
-        }
+        let is_unused = |rule: &&Rule| rule.key() != FALLBACK && !used.contains(&std::ptr::from_ref(*rule));
+        let unused = table.rules().filter(is_unused).collect();
+        Self { operations: operations.len(), without_rule, by_fallback, unused }
     }
-    (without, used)
+
+    fn with_rule(&self) -> usize {
+        self.operations.saturating_sub(self.without_rule.len()).saturating_sub(self.by_fallback.len())
+    }
+
+    /// Rounded down, so that 100 means all; of no operation all have a rule.
+    fn percent(&self) -> usize {
+        self.with_rule().saturating_mul(100).checked_div(self.operations).unwrap_or(100)
+    }
+
+    fn json(&self) -> Value {
+        let list = |operations: &[&Operation]| -> Vec<Value> {
+            let operation =
+                |operation: &&Operation| json!({ "verb": operation.method.as_str(), "path": operation.path });
+            operations.iter().map(operation).collect()
+        };
+        let unused: Vec<Value> =
+            self.unused.iter().map(|rule| crate::record::explained::rule(rule)).collect();
+        json!({
+            "operations": self.operations,
+            "withRule": self.with_rule(),
+            "percent": self.percent(),
+            "withoutRule": list(&self.without_rule),
+            "byFallback": list(&self.by_fallback),
+            "rulesWithoutOperation": unused,
+        })
+    }
+
+    fn lines(&self) -> String {
+        let mut text = String::new();
+        for Operation { method, path } in &self.without_rule {
+            text.push_str(&format!("no rule for {method} {}\n", output::visible(path)));
+        }
+        for Operation { method, path } in &self.by_fallback {
+            text.push_str(&format!(
+                "only the fallback `{FALLBACK}` for {method} {}\n",
+                output::visible(path)
+            ));
+        }
+        for rule in &self.unused {
+            let all = if rule.verb() == VerbEntry::All { " of any verb" } else { "" };
+            let line = format!("no operation{all} for {rule} (line {})", rule.position().line);
+            text.push_str(&format!("{}\n", output::visible(&line)));
+        }
+        text.push_str(&format!(
+            "{}, {} with a rule ({} %), {} with the fallback only, {} without rule; {} without operation\n",
+            count_of(self.operations, "operation"),
+            self.with_rule(),
+            self.percent(),
+            self.by_fallback.len(),
+            self.without_rule.len(),
+            count_of(self.unused.len(), "rule"),
+        ));
+        text
+    }
 }
 
 /// A path of the template: each `{parameter}` stands for a name that no literal has.
@@ -134,25 +197,6 @@ fn example(template: &str) -> String {
 
 /// No literal that people write.
 const PARAMETER: &str = "0-parameter-0";
-
-fn lines(operations: &[Operation], without_rule: &[&Operation], unused: &[&Rule]) -> String {
-    let mut text = String::new();
-    for Operation { method, path } in without_rule {
-        text.push_str(&format!("no rule for {method} {}\n", output::visible(path)));
-    }
-    for rule in unused {
-        let all = if rule.verb() == VerbEntry::All { " of any verb" } else { "" };
-        let line = format!("no operation{all} for {rule} (line {})", rule.position().line);
-        text.push_str(&format!("{}\n", output::visible(&line)));
-    }
-    text.push_str(&format!(
-        "{}, {} without rule; {} without operation\n",
-        count_of(operations.len(), "operation"),
-        without_rule.len(),
-        count_of(unused.len(), "rule"),
-    ));
-    text
-}
 
 #[cfg(test)]
 mod tests {

@@ -150,21 +150,26 @@ impl Replay {
     }
 }
 
-/// Lines longer than this are none that the service writes.
+/// Lines longer than this are none that the service writes, and would be read without end from a file that is no log.
 const MAX_LINE: u64 = 1 << 20;
 
 fn replay(table: &RouteTable, mut log: impl BufRead) -> std::io::Result<Replayed> {
     let mut replayed = Replayed::default();
     let mut bytes = Vec::new();
-    loop {
+    for number in 1_u64.. {
         bytes.clear();
         if log.by_ref().take(MAX_LINE).read_until(b'\n', &mut bytes)? == 0 {
-            return Ok(replayed);
+            break;
+        }
+        if bytes.len() as u64 == MAX_LINE && bytes.last() != Some(&b'\n') {
+            let reason = format!("line {number} is longer than 1 MiB, so this is no log of the service");
+            return Err(std::io::Error::other(reason));
         }
         if let Ok(line) = serde_json::from_slice::<Line>(&bytes) {
             replayed.add(table, &line);
         }
     }
+    Ok(replayed)
 }
 
 impl Replayed {
@@ -327,6 +332,16 @@ mod tests {
                 assert_eq!(replayed.decisions, 3 * u64::try_from(requests.len()).unwrap());
             }
         }
+    }
+
+    #[test]
+    fn a_line_without_end_is_no_log() {
+        let table = table("true", true);
+        let first = std::io::Cursor::new(b"{}\n".to_vec());
+        let error = replay(&table, BufReader::new(first.chain(std::io::repeat(0)))).unwrap_err();
+        assert_eq!(error.to_string(), "line 2 is longer than 1 MiB, so this is no log of the service");
+        let longest = format!("{}\n", "x".repeat((1 << 20) - 1));
+        assert_eq!(replay(&table, longest.repeat(2).as_bytes()).unwrap().decisions, 0);
     }
 
     #[test]

@@ -234,9 +234,13 @@ fn test_files_are_read_strictly_as_yaml_or_json() {
     let folder = Folder::with(&files);
     for (file, code, told) in [
         ("json.json", 0, ""),
-        ("typed.yaml", 1, "expects"),
+        (
+            "typed.yaml",
+            1,
+            "typed.yaml cannot be used: line 7, column 5: there is no member `expects`: write one of `name`, ",
+        ),
         ("reason.yaml", 1, "line 9: `reason` is one of "),
-        ("twice.yaml", 1, "expect"),
+        ("twice.yaml", 1, "line 8, column 5: `expect` stands twice in this object: keep one"),
         ("empty.yaml", 1, "empty.yaml cannot be used"),
         ("caseless.yaml", 1, "caseless.yaml cannot be used: there is no case in it"),
         ("none.yaml", 1, "none.yaml cannot be used"),
@@ -359,7 +363,7 @@ fn coverage_finds_operations_without_rule_and_rules_without_operation() {
     let expected = "\
 no rule for GET /v1/invoices/{id}
 no operation for /v1/old → GET → authorization (line 4)
-4 operations, 1 without rule; 1 rule without operation
+4 operations, 3 with a rule (75 %), 0 with the fallback only, 1 without rule; 1 rule without operation
 ";
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(1), expected), "{}", ended.stderr);
     let shown =
@@ -374,6 +378,31 @@ no operation for /v1/old → GET → authorization (line 4)
     let all = OPENAPI.split("  /invoices").next().unwrap();
     let folder = Folder::with(&[("auth.json", &rules.replace("old", "orders/1")), ("api.yaml", all)]);
     assert_eq!(folder.run(&["coverage", "--openapi", "api.yaml"]).code, Some(1));
+}
+
+#[test]
+fn coverage_shows_apart_what_only_the_fallback_governs() {
+    let rules = r#"{
+  "/": { "ALL": { "authorization": { "expression": "groups.staff", "public": false } } },
+  "/v1/orders": { "ALL": { "authorization": { "expression": "true", "public": true } } }
+}"#;
+    let folder = Folder::with(&[("auth.json", rules), ("api.yaml", OPENAPI)]);
+    let ended = folder.run(&["coverage", "--openapi", "api.yaml", "--prefix", "/v1"]);
+    let expected = "\
+only the fallback `/` for GET /v1/invoices/{id}
+4 operations, 3 with a rule (75 %), 1 with the fallback only, 0 without rule; 0 rules without operation
+";
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), expected), "{}", ended.stderr);
+    let arguments = ["coverage", "--openapi", "api.yaml", "--prefix", "/v1", "--output", "json"];
+    let shown: Value = serde_json::from_str(&folder.run(&arguments).stdout).unwrap();
+    assert_eq!(
+        (&shown["percent"], &shown["byFallback"][0]["path"]),
+        (&75.into(), &"/v1/invoices/{id}".into())
+    );
+    // A fallback that no operation needs is no rule without operation.
+    let all = OPENAPI.split("  /invoices").next().unwrap();
+    let folder = Folder::with(&[("auth.json", rules), ("api.yaml", all)]);
+    assert_eq!(folder.run(&["coverage", "--openapi", "api.yaml", "--prefix", "/v1"]).code, Some(0));
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use serde_json::{Value, json};
 
+use crate::issuer::until;
 use crate::service::{Answer, Service};
 use crate::stub::{Reply, Seen, Stub};
 
@@ -157,9 +158,7 @@ fn an_explanation_is_that_of_the_rules_that_decided() {
     let denied = ask(&service, "POST", "/orders", "user");
     let before = explained(&service, &denied);
     service.replace_rules("{}");
-    while !service.manage("GET", "/-/rules").body.contains("\"rules\":0") {
-        std::thread::yield_now();
-    }
+    until(|| service.manage("GET", "/-/rules").body.contains("\"rules\":0"));
     assert_eq!(explained(&service, &denied), before);
 }
 

@@ -5,7 +5,6 @@ use std::collections::HashMap;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::process::Command;
-use std::sync::{Mutex, mpsc};
 use std::time::Duration;
 
 use envoy_types::ext_authz::v3::pb::{
@@ -25,7 +24,7 @@ use tonic::Code;
 use tonic::transport::Channel;
 
 use crate::service::Service;
-use crate::stub::{Reply, Seen, Stub};
+use crate::stub::{Closed, Reply, Seen, Stub};
 
 pub(crate) const SECRET: &str = "0123456789abcdef0123456789abcdef";
 
@@ -449,12 +448,7 @@ async fn calls_that_are_none_are_errors_and_never_a_yes() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn calls_on_one_connection_do_not_wait_for_each_other() {
-    let (open, opened) = mpsc::channel::<()>();
-    let opened = Mutex::new(opened);
-    let stub = Stub::start(move |_| {
-        let _ = opened.lock().unwrap().recv();
-        Reply::json(&json!({"sub": "u1", "groups": ["admin"]}))
-    });
+    let Closed { stub, open, .. } = Stub::closed(json!({"sub": "u1", "groups": ["admin"]}));
     let service = Service::start(&rules(), &[("USERINFO_URL", &stub.url()), ("GRPC_PORT", "0")]);
     let client = connect(service.grpc.unwrap()).await;
     let mut slow = client.clone();
@@ -523,14 +517,7 @@ pub(crate) async fn program(
 async fn sigterm_lets_calls_end_and_the_log_has_their_lines() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("auth.json"), rules().to_string()).unwrap();
-    let (open, opened) = mpsc::channel::<()>();
-    let (asked, was_asked) = mpsc::channel();
-    let opened = Mutex::new(opened);
-    let stub = Stub::start(move |_| {
-        asked.send(()).unwrap();
-        let _ = opened.lock().unwrap().recv();
-        Reply::json(&json!({"sub": "u1", "groups": ["admin"]}))
-    });
+    let Closed { stub, open, asked } = Stub::closed(json!({"sub": "u1", "groups": ["admin"]}));
     let (_port, grpc, mut process) = program(&stub.url(), &folder, "0").await;
     let mut client = connect(grpc.address()).await;
     let headers = [
@@ -542,7 +529,7 @@ async fn sigterm_lets_calls_end_and_the_log_has_their_lines() {
     let mut slow = client.clone();
     let check = raw("GET", "/admin?canary=canary", &headers);
     let waiting = tokio::spawn(async move { slow.check(check).await });
-    tokio::task::spawn_blocking(move || was_asked.recv().unwrap()).await.unwrap();
+    tokio::task::spawn_blocking(move || asked.recv().unwrap()).await.unwrap();
 
     let ended = tokio::spawn(async move { (process.terminate().await, process.stdout()) });
     // Told to go, the client opens another connection, which nobody takes any more.

@@ -1,7 +1,6 @@
 //! What surrounds a check over gRPC: how many there may be at a time, and health for those who only want to know.
 
 use std::net::SocketAddr;
-use std::sync::{Mutex, mpsc};
 
 use envoy_types::ext_authz::v3::pb::CheckRequest;
 use serde_json::json;
@@ -14,7 +13,7 @@ use tonic_health::pb::health_client::HealthClient;
 
 use crate::grpc::{SECRET, connect, program, raw, rules, start, verdict};
 use crate::service::Service;
-use crate::stub::{Reply, Stub, dead_url};
+use crate::stub::{Closed, Stub, dead_url};
 
 const AUTHORIZATION: &str = "envoy.service.auth.v3.Authorization";
 
@@ -36,14 +35,7 @@ fn check(caller: usize) -> CheckRequest {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn r_16_checks_beyond_the_limit_are_refused_at_once_and_none_is_allowed() {
-    let (open, opened) = mpsc::channel::<()>();
-    let (asked, was_asked) = mpsc::channel();
-    let opened = Mutex::new(opened);
-    let stub = Stub::start(move |_| {
-        asked.send(()).unwrap();
-        let _ = opened.lock().unwrap().recv();
-        Reply::json(&json!({"sub": "u1", "groups": ["admin"]}))
-    });
+    let Closed { stub, open, asked } = Stub::closed(json!({"sub": "u1", "groups": ["admin"]}));
     let variables = [
         ("USERINFO_URL", stub.url()),
         ("GRPC_PORT", "0".to_owned()),
@@ -59,11 +51,7 @@ async fn r_16_checks_beyond_the_limit_are_refused_at_once_and_none_is_allowed() 
         let mut client = connect(address).await;
         slow.push(tokio::spawn(async move { client.check(check(caller)).await }));
     }
-    let was_asked = tokio::task::spawn_blocking(move || {
-        (0..3).for_each(|_| was_asked.recv().unwrap());
-        was_asked
-    });
-    let _was_asked = was_asked.await.unwrap();
+    tokio::task::spawn_blocking(move || (0..3).for_each(|_| asked.recv().unwrap())).await.unwrap();
 
     let mut client = connect(address).await;
     for _ in 0..10 {

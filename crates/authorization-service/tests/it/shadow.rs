@@ -103,6 +103,26 @@ fn differences_are_sampled_with_what_explains_them() {
     assert_eq!(won["rule"]["shadowExpression"], "groups.b && !groups.c");
 }
 
+/// Found from outside: 9 MB, for which the management listener answered nobody else for two seconds.
+#[test]
+fn long_expressions_do_not_make_an_answer_without_end() {
+    let names: Vec<String> = (0..400).map(|name| format!("groups.g{name}")).collect();
+    let rules = json!({"/long": {"GET": {"authorization":
+        {"expression": "groups.a", "public": false, "shadowExpression": names.join(" || ")}}}});
+    let stub = Stub::start(userinfo);
+    let url = stub.url();
+    let variables = [("USERINFO_URL", url.as_str()), ("MANAGEMENT_PORT", "0"), ("MANAGEMENT_TOKEN", TOKEN)];
+    let service = Service::start(&rules, &variables);
+    for _ in 0..60 {
+        assert_eq!(service.ask("GET", "/long", &[("Authorization", "Bearer a")]).status, 200);
+    }
+    let answer = service.manage_with("GET", "/shadows", &[("Authorization", &format!("Bearer {TOKEN}"))]);
+    let body: Value = serde_json::from_str(&answer.body).unwrap();
+    let shown = body["differences"].as_array().unwrap().len();
+    assert!(answer.body.len() < 1_200_000, "{}", answer.body.len());
+    assert!(shown > 10 && body["leftOut"] == 60 - shown, "{shown} {}", body["leftOut"]);
+}
+
 #[test]
 fn a_denial_tells_what_the_expression_that_is_tried_would_have_said_of_this_caller() {
     let (_stub, service) = start();

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::mpsc::Receiver;
+use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
@@ -67,7 +67,28 @@ pub(crate) struct Stub {
     connections: Arc<Mutex<usize>>,
 }
 
+/// A stub that answers nobody for as long as `open` is there.
+pub(crate) struct Closed {
+    pub(crate) stub: Stub,
+    pub(crate) open: Sender<()>,
+    /// Hears of each request.
+    pub(crate) asked: Receiver<()>,
+}
+
 impl Stub {
+    /// Answers every request with this, once it is opened.
+    pub(crate) fn closed(body: Value) -> Closed {
+        let (open, opened) = mpsc::channel();
+        let (ask, asked) = mpsc::channel();
+        let opened = Mutex::new(opened);
+        let stub = Self::start(move |_| {
+            let _ = ask.send(());
+            let _ = opened.lock().unwrap().recv();
+            Reply::json(&body)
+        });
+        Closed { stub, open, asked }
+    }
+
     /// Answers every request with what `reply` makes of it. `reply` may block.
     pub(crate) fn start(reply: impl Fn(&Seen) -> Reply + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -13,6 +13,7 @@ use testkit::gateway::Addresses;
 use testkit::mongod::ReplicaSet;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use crate::console;
 use crate::gateway::Gateway;
 use crate::server::{Server, Servers};
 use crate::walk::{Place, walk};
@@ -136,15 +137,15 @@ impl Run {
             })?,
             () = stop.asked() => bail!("stopped before the end of the walk"),
         }
-        println!("\nThe walk went as it should.");
+        console::line("\nThe walk went as it should.")?;
         if options.once {
             return Ok(());
         }
-        self.print_addresses();
-        println!(
+        self.print_addresses()?;
+        console::line(format_args!(
             "Everything stays up until Ctrl-C. The lines above can be pasted in {}; their client has its permission by now.",
             self.workspace.display()
-        );
+        ))?;
         loop {
             tokio::select! {
                 () = stop.asked() => return Ok(()),
@@ -160,7 +161,7 @@ impl Run {
         let mongod = match store {
             Store::Sqlite => None,
             Store::Mongodb => {
-                eprintln!("starting mongod, a replica set of one");
+                console::note("starting mongod, a replica set of one");
                 Some(ReplicaSet::start().await)
             }
         };
@@ -230,14 +231,14 @@ impl Run {
         command
     }
 
-    fn print_addresses(&self) {
-        println!();
+    fn print_addresses(&self) -> Result<()> {
+        console::line("")?;
         for (name, address) in self.ports.named() {
             if self.gateway != Gateway::None || name != "gateway" {
-                println!("  {name:<32} http://{address}");
+                console::line(format_args!("  {name:<32} http://{address}"))?;
             }
         }
-        println!("  {:<32} {}/logs\n", "logs", self.folder);
+        console::line(format_args!("  {:<32} {}/logs\n", "logs", self.folder))
     }
 }
 
@@ -277,14 +278,14 @@ impl Stop {
 fn build(workspace: &Path) -> Result<()> {
     let started = Instant::now();
     if !cargo::target_directory(workspace).join("debug/client-credentials").exists() {
-        eprintln!("building both services; the first time takes some minutes, most of them for OpenSSL");
+        console::note("building both services; the first time takes some minutes, most of them for OpenSSL");
     }
     cargo::run(
         workspace,
         &["build", "--locked", "--package", "client-credentials", "--package", "authorization-service"],
     )?;
     if std::io::stderr().is_terminal() {
-        eprintln!("built in {:.0?}", started.elapsed());
+        console::note(format_args!("built in {:.0?}", started.elapsed()));
     }
     Ok(())
 }

@@ -14,6 +14,7 @@ mod fuzz;
 mod gateway;
 mod http;
 mod interop;
+mod listener;
 mod server;
 mod suite;
 mod tools;

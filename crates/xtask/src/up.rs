@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use clap::{Args, ValueEnum};
 use testkit::gateway::Addresses;
 use testkit::mongod::ReplicaSet;
@@ -17,7 +17,7 @@ use crate::console;
 use crate::gateway::Gateway;
 use crate::server::{Server, Servers};
 use crate::walk::{Place, walk};
-use crate::{cargo, demo_api, tools};
+use crate::{cargo, demo_api, listener, tools};
 
 const DEFAULT_PORT_BASE: u16 = 8080;
 /// Far above what a gateway takes to know its routes.
@@ -332,18 +332,43 @@ impl Ports {
     }
 
     fn check_free(&self) -> Result<()> {
+        let mut faults = Vec::new();
         for (name, address) in self.named() {
             let Err(error) = TcpListener::bind(address) else { continue };
             let port = address.port();
             let what = match error.kind() {
-                ErrorKind::AddrInUse => "is in use: stop what listens there, or".to_owned(),
-                ErrorKind::PermissionDenied => "needs privileges:".to_owned(),
-                _ => format!("cannot be used ({error}):"),
+                ErrorKind::AddrInUse => match listener::on(port) {
+                    Some(holder) => format!("is in use by {holder}"),
+                    None => "is in use".to_owned(),
+                },
+                ErrorKind::PermissionDenied => "needs privileges".to_owned(),
+                _ => format!("cannot be used ({error})"),
             };
-            bail!(
-                "port {port}, for the {name}, {what} choose other ports, for instance with --port-base 18080"
-            );
+            faults.push(format!("port {port}, for the {name}, {what}"));
         }
+        ensure!(
+            faults.is_empty(),
+            "{}\nStop what listens there, or choose other ports, for instance with --port-base 18080",
+            faults.join("\n")
+        );
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_port_that_is_taken_is_told_with_its_holder() {
+        let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = taken.local_addr().unwrap().port();
+        let told = Ports::from_base(port.saturating_sub(1)).unwrap().check_free().unwrap_err().to_string();
+        let holder = listener::on(port).map(|holder| format!(" by {holder}")).unwrap_or_default();
+        assert!(
+            told.contains(&format!("port {port}, for the client-credentials, is in use{holder}\n")),
+            "{told}"
+        );
+        assert!(told.ends_with("with --port-base 18080"), "{told}");
     }
 }

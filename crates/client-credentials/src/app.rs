@@ -1,6 +1,5 @@
 //! Builds the service: the only place that knows which store runs and where keys come from.
 
-use std::fs;
 use std::io;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::path::Path;
@@ -24,7 +23,7 @@ use service_kit::status::{CheckUp, Status};
 use service_kit::traces::Traces;
 use service_kit::{
     CommandFailure, HeaderName, Problems, Secret, Service, StartError, SystemClock, Telemetry, Variable,
-    Vars, server,
+    Vars, files, server,
 };
 use store_crud::CrudClients;
 use store_mongodb::MongoStore;
@@ -439,7 +438,7 @@ fn key_set_fetcher(settings: &JwksUriSettings, issuer: &str) -> Result<KeySetFet
         Some(path) => {
             let unusable =
                 |error: String| StartError::new(format!("JWKS_URI_CA_FILE: {}: {error}", path.display()));
-            let pem = fs::read(path).map_err(|error| unusable(error.to_string()))?;
+            let pem = files::read(path, files::SMALL).map_err(|error| unusable(error.to_string()))?;
             let found =
                 reqwest::Certificate::from_pem_bundle(&pem).map_err(|_| unusable("is not PEM".to_owned()))?;
             if found.is_empty() {
@@ -524,7 +523,8 @@ fn check_files(config: &Config) -> Result<(), StartError> {
 /// It is served byte for byte (upstream contract §1.6), so it has to be what it says it is.
 fn openid_configuration(path: &Path) -> Result<Bytes, StartError> {
     let unusable = |what: String| StartError::new(format!("OPENID_CONFIG_PATH: {} {what}", path.display()));
-    let document = fs::read(path).map_err(|error| unusable(format!("cannot be read: {error}")))?;
+    let document =
+        files::read(path, files::SMALL).map_err(|error| unusable(format!("cannot be read: {error}")))?;
     match serde_json::from_slice::<Map<String, Value>>(&document) {
         Ok(_) => Ok(document.into()),
         Err(error) => Err(unusable(format!("is not one JSON object in UTF-8: {error}"))),

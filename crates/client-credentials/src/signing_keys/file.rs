@@ -1,12 +1,11 @@
 //! Signing keys in PEM files: the operator's, or one that is made at first start.
 
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use credentials::Random;
 use jose::{Algorithm, SigningKey};
-use service_kit::{Secret, StartError};
+use service_kit::{Secret, StartError, files};
 use zeroize::Zeroizing;
 
 use crate::config::SigningKeySource;
@@ -66,7 +65,7 @@ pub(crate) fn read_or_make(
 /// [`StartError`], with what to do.
 pub(crate) fn read(source: &SigningKeySource, data_dir: &Path) -> Result<SigningKey, StartError> {
     let path = key_file(source, data_dir);
-    let pem = fs::read(&path).map(Zeroizing::new).map_err(|error| {
+    let pem = files::read(&path, files::SMALL).map(Zeroizing::new).map_err(|error| {
         StartError::new(format!("PRIVATE_RSA_KEY_FILE_PATH: {} cannot be read: {error}", path.display()))
     })?;
     from_pem(&pem, source, &path)

@@ -34,7 +34,7 @@ struct Deployment {
     _server: Server,
     // Held so that nobody else is given the ports.
     _ports: [ReservedPort; 2],
-    variables: [(&'static str, String); 3],
+    variables: [(&'static str, String); 4],
 }
 
 pub(crate) fn run(workspace: &Path, options: &Options) -> Result<()> {
@@ -120,6 +120,7 @@ async fn start(workspace: &Path, data: &Path, logs: &Path) -> Result<Deployment>
         ("GETTONE_ISSUER", issuer),
         ("GETTONE_MANAGEMENT_URL", format!("http://{management}")),
         ("GETTONE_MANAGEMENT_TOKEN", token.trim().to_owned()),
+        ("GETTONE_PAGE", workspace.join("docs/http-api.md").display().to_string()),
     ];
     Ok(Deployment { _server: server, _ports: ports, variables })
 }

@@ -73,6 +73,17 @@ fn print_config_lists_every_variable_and_nothing_starts() {
 }
 
 #[test]
+fn a_reader_who_goes_away_is_no_failure() {
+    for name in ["client-credentials", "authorization-service"] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output =
+            service(name, &[]).arg("--print-config").stdout(writer).output().expect("the binary runs");
+        assert!(output.status.success() && output.stderr.is_empty(), "{name}: {}", stderr(&output));
+    }
+}
+
+#[test]
 fn an_unknown_argument_is_explained() {
     let output = std::process::Command::new(binary("client-credentials")).arg("--sevre").output().unwrap();
     assert_eq!(output.status.code(), Some(64));

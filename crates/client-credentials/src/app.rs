@@ -1,9 +1,8 @@
 //! Builds the service: the only place that knows which store runs and where keys come from.
 
-use std::fs;
 use std::io;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,7 +23,7 @@ use service_kit::status::{CheckUp, Status};
 use service_kit::traces::Traces;
 use service_kit::{
     CommandFailure, HeaderName, Problems, Secret, Service, StartError, SystemClock, Telemetry, Variable,
-    Vars, server,
+    Vars, files, server,
 };
 use store_crud::CrudClients;
 use store_mongodb::MongoStore;
@@ -36,7 +35,8 @@ use crate::audit::Audit;
 use crate::cli;
 use crate::client_keys::{AddressPolicy, KeySetFetcher, PublishedKeys};
 use crate::config::{Config, JwksUriSettings, Mongodb, RegistrationMode, TokenSettings, issuer_url};
-use crate::generated_file::{GeneratedFile, read_or_create, warn_if_open_to_others};
+use crate::data_dir;
+use crate::generated_file::{GeneratedFile, read_or_create, unusable, warn_if_open_to_others};
 use crate::http;
 use crate::http::openapi::Documents;
 use crate::http::well_known::Discovery;
@@ -166,7 +166,7 @@ impl Service for ClientCredentials {
     }
 
     fn check(config: &Config) -> Result<(), StartError> {
-        check_files(config)
+        stop_at([mistakes_in_files(config), data_dir::mistakes(config)].concat())
     }
 
     async fn build(config: Config) -> Result<Self, StartError> {
@@ -220,7 +220,7 @@ impl ClientCredentials {
         for sentence in &config.warnings {
             tracing::warn!("{sentence}");
         }
-        check_files(&config)?;
+        stop_at(mistakes_in_files(&config))?;
         let bootstrap_token = bootstrap_token(&config, &*random)?;
         let pepper = pepper(&config, &*stores.deployment, &*random).await?;
         let signing_keys = signing_keys(&config, &stores, &*random, clock.now()).await?;
@@ -372,21 +372,31 @@ fn bootstrap_token(config: &Config, random: &dyn Random) -> Result<Secret, Start
     if let Some(token) = &config.bootstrap_token {
         return Ok(token.clone());
     }
-    let path = config.data_dir.join("bootstrap-token");
+    let path = bootstrap_token_file(&config.data_dir);
     let file = generated(&path, random, "BOOTSTRAP_TOKEN", || {
         let token = Zeroizing::new(letters(random, BOOTSTRAP_TOKEN_LENGTH).map_err(io::Error::other)?);
         Ok(Zeroizing::new(token.as_bytes().to_vec()))
     })?;
-    let text = std::str::from_utf8(&file.content).unwrap_or_default().trim_end();
+    let text = bootstrap_token_in(&file.content, &path)?;
+    tracing::info!(path = %path.display(), created = file.created, "the management token is in this file");
+    warn_if_open_to_others(&path, "the management token");
+    Ok(text.to_owned().into())
+}
+
+pub(crate) fn bootstrap_token_file(data_dir: &Path) -> PathBuf {
+    data_dir.join("bootstrap-token")
+}
+
+/// The token in the content of the file.
+pub(crate) fn bootstrap_token_in<'f>(content: &'f [u8], path: &Path) -> Result<&'f str, StartError> {
+    let text = std::str::from_utf8(content).unwrap_or_default().trim_end();
     if text.len() < 32 || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(StartError::new(format!(
             "{} does not hold 32 visible ASCII characters or more: remove it to have a new token made",
             path.display()
         )));
     }
-    tracing::info!(path = %path.display(), created = file.created, "the management token is in this file");
-    warn_if_open_to_others(&path, "the management token");
-    Ok(text.to_owned().into())
+    Ok(text)
 }
 
 /// The key of the secret hashes, which must be the one that hashed what is stored: with another one no secret would be
@@ -447,7 +457,7 @@ fn key_set_fetcher(settings: &JwksUriSettings, issuer: &str) -> Result<KeySetFet
         Some(path) => {
             let unusable =
                 |error: String| StartError::new(format!("JWKS_URI_CA_FILE: {}: {error}", path.display()));
-            let pem = fs::read(path).map_err(|error| unusable(error.to_string()))?;
+            let pem = files::read(path, files::SMALL).map_err(|error| unusable(error.to_string()))?;
             let found =
                 reqwest::Certificate::from_pem_bundle(&pem).map_err(|_| unusable("is not PEM".to_owned()))?;
             if found.is_empty() {
@@ -499,16 +509,11 @@ fn generated(
     instead: &str,
     generate: impl FnOnce() -> io::Result<Zeroizing<Vec<u8>>>,
 ) -> Result<GeneratedFile, StartError> {
-    read_or_create(path, random, generate).map_err(|error| {
-        StartError::new(format!(
-            "{} can neither be read nor made: {error}. Make DATA_DIR writable, or set {instead}",
-            path.display()
-        ))
-    })
+    read_or_create(path, random, generate).map_err(|error| unusable(path, &error, instead))
 }
 
-/// Whether the files that the variables name are what they should be: every mistake at once.
-fn check_files(config: &Config) -> Result<(), StartError> {
+/// Whether the files that the variables name are what they should be.
+fn mistakes_in_files(config: &Config) -> Vec<String> {
     let key = config.signing_key.file.as_ref();
     let key = key.map(|_| signing_keys::read_file(&config.signing_key, &config.data_dir).map(drop));
     let document = config.openid_configuration.as_deref().map(|path| openid_configuration(path).map(drop));
@@ -519,20 +524,25 @@ fn check_files(config: &Config) -> Result<(), StartError> {
         found
             .map_err(|error| StartError::new(format!("{variable}: {} has no address: {error}", address.host)))
     });
-    let mistakes: Vec<String> = [key, document, Some(authorities)]
+    [key, document, Some(authorities)]
         .into_iter()
         .flatten()
         .chain(hosts)
         .filter_map(Result::err)
         .map(|error| error.to_string())
-        .collect();
+        .collect()
+}
+
+/// Every mistake at once.
+fn stop_at(mistakes: Vec<String>) -> Result<(), StartError> {
     if mistakes.is_empty() { Ok(()) } else { Err(StartError::new(mistakes.join("\n"))) }
 }
 
 /// It is served byte for byte (upstream contract §1.6), so it has to be what it says it is.
 fn openid_configuration(path: &Path) -> Result<Bytes, StartError> {
     let unusable = |what: String| StartError::new(format!("OPENID_CONFIG_PATH: {} {what}", path.display()));
-    let document = fs::read(path).map_err(|error| unusable(format!("cannot be read: {error}")))?;
+    let document =
+        files::read(path, files::SMALL).map_err(|error| unusable(format!("cannot be read: {error}")))?;
     match serde_json::from_slice::<Map<String, Value>>(&document) {
         Ok(_) => Ok(document.into()),
         Err(error) => Err(unusable(format!("is not one JSON object in UTF-8: {error}"))),

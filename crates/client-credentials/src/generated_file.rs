@@ -8,6 +8,7 @@ use std::path::Path;
 
 use credentials::Random;
 use credentials::random::letters;
+use service_kit::StartError;
 use zeroize::Zeroizing;
 
 /// What [`read_or_create`] found.
@@ -37,6 +38,14 @@ pub(crate) fn read_or_create(
     fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
     let created = create(path, directory, random, &generate()?)?;
     Ok(GeneratedFile { content: read()?, created })
+}
+
+/// What the start says of one; `instead` is the variable that makes it unnecessary.
+pub(crate) fn unusable(path: &Path, error: &io::Error, instead: &str) -> StartError {
+    StartError::new(format!(
+        "{} can neither be read nor made: {error}. Make DATA_DIR writable, or set {instead}",
+        path.display()
+    ))
 }
 
 /// Whether others than its owner may read or change the file, as after a restore from a backup. One that cannot be looked

@@ -14,6 +14,7 @@ pub mod authenticate_client;
 mod cli;
 pub mod client_keys;
 pub mod config;
+mod data_dir;
 pub mod describe_token;
 mod generated_file;
 pub mod http;

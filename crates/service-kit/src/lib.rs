@@ -11,6 +11,7 @@ pub mod carried;
 mod clock;
 mod connection;
 pub mod etag;
+pub mod files;
 mod header_names;
 pub mod health;
 mod kept_body;

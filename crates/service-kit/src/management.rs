@@ -10,6 +10,7 @@ use serde_json::Value;
 use zeroize::Zeroizing;
 
 use crate::asking;
+use crate::files;
 use crate::health::local_authority;
 use crate::variables::Vars;
 
@@ -246,7 +247,7 @@ fn token(
             "{variable} is not set: name the file of the token with --token-file"
         ))
     })?;
-    let text = std::fs::read_to_string(&file).map(Zeroizing::new).map_err(|error| {
+    let text = files::read_to_string(&file, files::SMALL).map(Zeroizing::new).map_err(|error| {
         ManagementError::Token { path: file.clone(), reason: error.to_string(), variable }
     })?;
     Ok((Zeroizing::new(text.trim().to_owned()), Some(file)))

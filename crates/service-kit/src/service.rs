@@ -10,6 +10,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 use crate::clock::SystemClock;
 use crate::health;
 use crate::logging::{self, LogLevel};
+use crate::output;
 use crate::variables::{Problems, Variable, Vars};
 
 /// `EX_USAGE` of sysexits.h.
@@ -188,8 +189,8 @@ fn complain(text: &str) {
 }
 
 fn print(text: &str) -> Result<(), String> {
-    use std::io::Write;
-    let mut stdout = std::io::stdout();
-    let printed = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
-    printed.map_err(|error| format!("standard output cannot be written: {error}"))
+    match output::print(text) {
+        Err(error) if output::nobody_reads_on(&error) => Ok(()),
+        printed => printed.map_err(|error| format!("standard output cannot be written: {error}")),
+    }
 }

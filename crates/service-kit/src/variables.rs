@@ -10,6 +10,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use zeroize::Zeroizing;
 
+use crate::files;
+
 /// One variable a service understands: a row of `docs/configuration.md`.
 #[derive(Debug, Clone, Copy)]
 pub struct Variable {
@@ -92,7 +94,7 @@ impl Vars {
 }
 
 fn read_text(path: &Path) -> std::io::Result<Zeroizing<String>> {
-    let mut text = Zeroizing::new(std::fs::read_to_string(path)?);
+    let mut text = Zeroizing::new(files::read_to_string(path, files::SMALL)?);
     let length = text.trim_end_matches(['\r', '\n']).len();
     text.truncate(length);
     Ok(text)

@@ -1,6 +1,6 @@
 //! The file on the disk: where it is, who may read it, whether it is still the one that was opened.
 
-use std::fs::{self, DirBuilder, File, Permissions};
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -40,6 +40,16 @@ pub(crate) fn open(directory: &Path) -> Result<(DataFile, Connection), OpenError
             Err(error) if error.is_contention() && attempts.next().is_some() => thread::sleep(OPEN_PAUSE),
             opened_or_not => return opened_or_not,
         }
+    }
+}
+
+/// Whether the file is ours to write, if it is there. Not for a process that has it open: to close the file here would drop
+/// SQLite's locks on it (POSIX).
+pub(crate) fn check(directory: &Path) -> Result<(), OpenError> {
+    let path = directory.join(NAME);
+    match OpenOptions::new().read(true).write(true).open(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        opened => opened.map(drop).map_err(|source| OpenError::Directory { path, source }),
     }
 }
 

@@ -61,6 +61,14 @@ impl SqliteStore {
         Ok(Self { shared: Arc::new(Shared { readers, writer, revoked: Notify::new() }) })
     }
 
+    /// Whether the file in `directory`, if it is there, could be opened for writing. Changes nothing on the disk.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open) has, of what can be known without opening the database.
+    pub fn check(directory: &Path) -> Result<(), OpenError> {
+        file::check(directory)
+    }
+
     /// Writes what was accepted, closes the file, and answers every later call with `Unavailable`. Blocks until done.
     pub fn close(&self) {
         self.shared.readers.close();

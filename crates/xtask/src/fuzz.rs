@@ -2,6 +2,7 @@
 //! cores. What is found is kept apart until `--keep` merges it into the corpora.
 
 use std::fs;
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
@@ -11,6 +12,7 @@ use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 
 use crate::cargo;
+use crate::console;
 use crate::tools;
 
 /// Arguments of `cargo xtask fuzz`.
@@ -45,9 +47,7 @@ pub(crate) fn run(workspace: &Path, options: &Options) -> Result<()> {
     };
     let targets = targets(&places, &options.targets)?;
     build(workspace, &cargo_fuzz, &host, &target_directory, openssl_of(&workspace_target))?;
-    let failures = run_all(&places, &targets, options)?;
-    ensure!(failures.is_empty(), "{}", failures.join("\n"));
-    Ok(())
+    run_all(&places, &targets, options)
 }
 
 fn targets(places: &Places, wanted: &[String]) -> Result<Vec<String>> {
@@ -94,28 +94,31 @@ fn openssl_of(workspace_target: &Path) -> Option<PathBuf> {
     installed.filter_map(|folder| Some((built(&folder)?, folder))).max().map(|(_, folder)| folder)
 }
 
-/// Runs the targets on all cores; the failures, as sentences.
-fn run_all(places: &Places, targets: &[String], options: &Options) -> Result<Vec<String>> {
+/// Runs the targets on all cores; fails with what each failure is, in a sentence.
+fn run_all(places: &Places, targets: &[String], options: &Options) -> Result<()> {
     let waiting = Mutex::new(targets.iter());
     let failures = Mutex::new(Vec::new());
     let cores = thread::available_parallelism()?.get().min(targets.len());
-    thread::scope(|scope| {
-        for _ in 0..cores {
-            scope.spawn(|| {
-                while let Some(target) = waiting.lock().ok().and_then(|mut targets| targets.next()) {
-                    match run_one(places, target, options) {
-                        Ok(summary) => println!("{target:<14} {summary}"),
-                        Err(error) => {
-                            if let Ok(mut failures) = failures.lock() {
-                                failures.push(format!("{target}: {error:#}"));
-                            }
-                        }
+    let work = || -> Result<()> {
+        while let Some(target) = waiting.lock().ok().and_then(|mut targets| targets.next()) {
+            match run_one(places, target, options) {
+                Ok(summary) => console::line(format_args!("{target:<14} {summary}"))?,
+                Err(error) => {
+                    if let Ok(mut failures) = failures.lock() {
+                        failures.push(format!("{target}: {error:#}"));
                     }
                 }
-            });
+            }
         }
+        Ok(())
+    };
+    let printed: Result<()> = thread::scope(|scope| {
+        let workers: Vec<_> = (0..cores).map(|_| scope.spawn(work)).collect();
+        workers.into_iter().try_for_each(|worker| worker.join().unwrap_or_else(|panic| resume_unwind(panic)))
     });
-    Ok(failures.into_inner().unwrap_or_default())
+    let failures = failures.into_inner().unwrap_or_default();
+    ensure!(failures.is_empty(), "{}", failures.join("\n"));
+    printed
 }
 
 /// Runs one target; its closing line.

@@ -11,6 +11,7 @@ use clap::Args;
 use testkit::port::ReservedPort;
 
 use crate::cargo;
+use crate::console;
 use crate::server::Server;
 use crate::tools::{on_path, run as run_quietly};
 
@@ -33,7 +34,7 @@ struct Deployment {
     _server: Server,
     // Held so that nobody else is given the ports.
     _ports: [ReservedPort; 2],
-    variables: [(&'static str, String); 3],
+    variables: [(&'static str, String); 4],
 }
 
 pub(crate) fn run(workspace: &Path, options: &Options) -> Result<()> {
@@ -49,7 +50,7 @@ pub(crate) fn run(workspace: &Path, options: &Options) -> Result<()> {
     let deployment = runtime.block_on(start(workspace, data.path(), &folder))?;
     let mut failed = Vec::new();
     for (name, mut suite) in suites {
-        eprintln!("\n=== {name}");
+        console::note(format_args!("\n=== {name}"));
         let status =
             suite.envs(deployment.variables.clone()).status().context("the tests could not be started")?;
         if !status.success() {
@@ -75,7 +76,7 @@ fn node(workspace: &Path, folder: &Path) -> Result<(&'static str, Command)> {
     let place = folder.join("node");
     // Node finds libraries beside the file that imports them: the tests are copied to where they are.
     copy_files(&workspace.join("tests/interop/node"), &place)?;
-    eprintln!("installing openid-client and oauth4webapi into {}", place.display());
+    console::note(format_args!("installing openid-client and oauth4webapi into {}", place.display()));
     run_quietly(
         Command::new("npm").args(["ci", "--no-audit", "--no-fund", "--ignore-scripts"]).current_dir(&place),
     )?;
@@ -86,7 +87,7 @@ fn node(workspace: &Path, folder: &Path) -> Result<(&'static str, Command)> {
 
 fn python(workspace: &Path, folder: &Path) -> Result<(&'static str, Command)> {
     let (place, sources) = (folder.join("python"), workspace.join("tests/interop/python"));
-    eprintln!("installing Authlib and requests-oauth2client into {}", place.display());
+    console::note(format_args!("installing Authlib and requests-oauth2client into {}", place.display()));
     run_quietly(Command::new("python3").args(["-m", "venv"]).arg(&place))
         .context("a Python environment could not be made (on Debian: install python3-venv)")?;
     let requirements = sources.join("requirements.txt");
@@ -119,6 +120,7 @@ async fn start(workspace: &Path, data: &Path, logs: &Path) -> Result<Deployment>
         ("GETTONE_ISSUER", issuer),
         ("GETTONE_MANAGEMENT_URL", format!("http://{management}")),
         ("GETTONE_MANAGEMENT_TOKEN", token.trim().to_owned()),
+        ("GETTONE_PAGE", workspace.join("docs/http-api.md").display().to_string()),
     ];
     Ok(Deployment { _server: server, _ports: ports, variables })
 }

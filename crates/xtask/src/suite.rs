@@ -7,6 +7,7 @@ use clap::{Args, ValueEnum};
 use testkit::mongod::ReplicaSet;
 
 use crate::cargo;
+use crate::console;
 use crate::tools::{self, Tool};
 
 /// Arguments of `cargo xtask test`.
@@ -76,7 +77,7 @@ pub(crate) fn run(workspace: &Path, options: &Options) -> Result<()> {
     let mongod = if options.without.contains(&Component::Mongodb) {
         None
     } else {
-        eprintln!("starting mongod for the tests, a replica set of one");
+        console::note("starting mongod for the tests, a replica set of one");
         Some(runtime.block_on(ReplicaSet::start()))
     };
     let mut command = cargo::command(workspace, nextest);
@@ -98,7 +99,7 @@ pub(crate) fn run(workspace: &Path, options: &Options) -> Result<()> {
 pub(crate) fn fetch_tools(workspace: &Path) -> Result<()> {
     let of_the_gate = [&tools::CARGO_NEXTEST, &tools::CARGO_DENY, &tools::CARGO_SHEAR, &tools::CARGO_FUZZ];
     for tool in Component::value_variants().iter().copied().map(Component::tool).chain(of_the_gate) {
-        println!("{:<14} {}", tool.binary, tool.ready(workspace)?.display());
+        console::line(format_args!("{:<14} {}", tool.binary, tool.ready(workspace)?.display()))?;
     }
     Ok(())
 }

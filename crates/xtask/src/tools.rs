@@ -9,6 +9,8 @@ use std::process::Command;
 use anyhow::{Context, Result, bail, ensure};
 use sha2::{Digest, Sha256};
 
+use crate::console;
+
 /// A binary and where it is found inside its package.
 #[derive(Debug)]
 pub(crate) struct Tool {
@@ -278,7 +280,7 @@ fn keep(folder: &Path, inside: &str, place: &Path) -> Result<()> {
 
 /// An empty folder beside `place`.
 fn download_folder(what: &str, place: &Path) -> Result<PathBuf> {
-    eprintln!("fetching {what}");
+    console::note(format_args!("fetching {what}"));
     let folder = place.with_extension("download");
     if folder.exists() {
         fs::remove_dir_all(&folder)?;
@@ -306,7 +308,7 @@ fn unpacked(requirement: &str, sha256: &str, place: &Path) -> Result<PathBuf> {
 
 fn install(package: &str, installed: &Path, place: &Path) -> Result<()> {
     if !installed.exists() {
-        eprintln!("installing {package}");
+        console::note(format_args!("installing {package}"));
         run(Command::new("apt-get").args(["update", "-qq"]))?;
         let install = ["install", "-y", "-qq", "--no-install-recommends", package];
         run(Command::new("apt-get").env("DEBIAN_FRONTEND", "noninteractive").args(install))?;

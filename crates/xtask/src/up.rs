@@ -7,16 +7,17 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use clap::{Args, ValueEnum};
 use testkit::gateway::Addresses;
 use testkit::mongod::ReplicaSet;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use crate::console;
 use crate::gateway::Gateway;
 use crate::server::{Server, Servers};
 use crate::walk::{Place, walk};
-use crate::{cargo, demo_api, tools};
+use crate::{cargo, demo_api, listener, tools};
 
 const DEFAULT_PORT_BASE: u16 = 8080;
 /// Far above what a gateway takes to know its routes.
@@ -136,15 +137,15 @@ impl Run {
             })?,
             () = stop.asked() => bail!("stopped before the end of the walk"),
         }
-        println!("\nThe walk went as it should.");
+        console::line("\nThe walk went as it should.")?;
         if options.once {
             return Ok(());
         }
-        self.print_addresses();
-        println!(
+        self.print_addresses()?;
+        console::line(format_args!(
             "Everything stays up until Ctrl-C. The lines above can be pasted in {}; their client has its permission by now.",
             self.workspace.display()
-        );
+        ))?;
         loop {
             tokio::select! {
                 () = stop.asked() => return Ok(()),
@@ -160,7 +161,7 @@ impl Run {
         let mongod = match store {
             Store::Sqlite => None,
             Store::Mongodb => {
-                eprintln!("starting mongod, a replica set of one");
+                console::note("starting mongod, a replica set of one");
                 Some(ReplicaSet::start().await)
             }
         };
@@ -230,14 +231,14 @@ impl Run {
         command
     }
 
-    fn print_addresses(&self) {
-        println!();
+    fn print_addresses(&self) -> Result<()> {
+        console::line("")?;
         for (name, address) in self.ports.named() {
             if self.gateway != Gateway::None || name != "gateway" {
-                println!("  {name:<32} http://{address}");
+                console::line(format_args!("  {name:<32} http://{address}"))?;
             }
         }
-        println!("  {:<32} {}/logs\n", "logs", self.folder);
+        console::line(format_args!("  {:<32} {}/logs\n", "logs", self.folder))
     }
 }
 
@@ -277,14 +278,14 @@ impl Stop {
 fn build(workspace: &Path) -> Result<()> {
     let started = Instant::now();
     if !cargo::target_directory(workspace).join("debug/client-credentials").exists() {
-        eprintln!("building both services; the first time takes some minutes, most of them for OpenSSL");
+        console::note("building both services; the first time takes some minutes, most of them for OpenSSL");
     }
     cargo::run(
         workspace,
         &["build", "--locked", "--package", "client-credentials", "--package", "authorization-service"],
     )?;
     if std::io::stderr().is_terminal() {
-        eprintln!("built in {:.0?}", started.elapsed());
+        console::note(format_args!("built in {:.0?}", started.elapsed()));
     }
     Ok(())
 }
@@ -331,18 +332,43 @@ impl Ports {
     }
 
     fn check_free(&self) -> Result<()> {
+        let mut faults = Vec::new();
         for (name, address) in self.named() {
             let Err(error) = TcpListener::bind(address) else { continue };
             let port = address.port();
             let what = match error.kind() {
-                ErrorKind::AddrInUse => "is in use: stop what listens there, or".to_owned(),
-                ErrorKind::PermissionDenied => "needs privileges:".to_owned(),
-                _ => format!("cannot be used ({error}):"),
+                ErrorKind::AddrInUse => match listener::on(port) {
+                    Some(holder) => format!("is in use by {holder}"),
+                    None => "is in use".to_owned(),
+                },
+                ErrorKind::PermissionDenied => "needs privileges".to_owned(),
+                _ => format!("cannot be used ({error})"),
             };
-            bail!(
-                "port {port}, for the {name}, {what} choose other ports, for instance with --port-base 18080"
-            );
+            faults.push(format!("port {port}, for the {name}, {what}"));
         }
+        ensure!(
+            faults.is_empty(),
+            "{}\nStop what listens there, or choose other ports, for instance with --port-base 18080",
+            faults.join("\n")
+        );
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_port_that_is_taken_is_told_with_its_holder() {
+        let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = taken.local_addr().unwrap().port();
+        let told = Ports::from_base(port.saturating_sub(1)).unwrap().check_free().unwrap_err().to_string();
+        let holder = listener::on(port).map(|holder| format!(" by {holder}")).unwrap_or_default();
+        assert!(
+            told.contains(&format!("port {port}, for the client-credentials, is in use{holder}\n")),
+            "{told}"
+        );
+        assert!(told.ends_with("with --port-base 18080"), "{told}");
     }
 }

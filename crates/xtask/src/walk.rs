@@ -7,6 +7,7 @@ use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 use testkit::gateway::Addresses;
 
+use crate::console;
 use crate::gateway::Gateway;
 
 /// Where the walk goes.
@@ -26,13 +27,13 @@ pub(crate) struct Place {
 /// Walks; fails at the first step whose answer is not the expected one.
 pub(crate) fn walk(place: &Place) -> Result<()> {
     let mut steps = Steps { place, number: 0 };
-    steps.tell("A developer makes a key pair. The private half never leaves this machine.");
+    steps.tell("A developer makes a key pair. The private half never leaves this machine.")?;
     steps.shell(&format!(
         "[ -f {0}/key.pem ] || openssl genrsa -out {0}/key.pem 2048 2>/dev/null",
         place.folder
     ))?;
 
-    steps.tell("The developer registers the public half. Anybody may: a new client has no permission.");
+    steps.tell("The developer registers the public half. Anybody may: a new client has no permission.")?;
     steps.shell(&format!("sh deploy/demo/public-jwk.sh {0}/key.pem > {0}/public.jwk", place.folder))?;
     let body = format!(
         r#""{{\"client_name\":\"demo\",\"token_endpoint_auth_method\":\"private_key_jwt\",\"public_key\":$(cat {}/public.jwk)}}""#,
@@ -44,31 +45,32 @@ pub(crate) fn walk(place: &Place) -> Result<()> {
     )?;
     let client = member(&registered, "client_id")?;
 
-    steps.tell("It signs an assertion, valid once and for a minute, and exchanges it for an access token.");
+    steps
+        .tell("It signs an assertion, valid once and for a minute, and exchanges it for an access token.")?;
     steps.fetch_token(&client)?;
 
     steps.tell(&format!(
         "{} asks the authorization service: the token is good, the permission is missing.",
         place.front
-    ));
+    ))?;
     steps.request(403, &place.protected("GET", true))?;
 
-    steps.tell("The operator grants the permission, on the management port, which no gateway routes.");
+    steps.tell("The operator grants the permission, on the management port, which no gateway routes.")?;
     steps.request(200, &format!(
         "-X PATCH http://{}/clients/{client} -H \"Authorization: Bearer $(cat {}/data/bootstrap-token)\" -H 'Content-Type: application/merge-patch+json' -d '{{\"permissions\":[\"read:orders\"]}}'",
         place.management, place.folder
     ))?;
 
-    steps.tell("Permissions travel in the token, so the developer takes a new one.");
+    steps.tell("Permissions travel in the token, so the developer takes a new one.")?;
     steps.fetch_token(&client)?;
 
-    steps.tell("The right caller passes.");
+    steps.tell("The right caller passes.")?;
     steps.request(200, &place.protected("GET", true))?;
 
-    steps.tell("Without a token nobody passes.");
+    steps.tell("Without a token nobody passes.")?;
     steps.request(401, &place.protected("GET", false))?;
 
-    steps.tell("With the wrong permission neither: DELETE wants another one.");
+    steps.tell("With the wrong permission neither: DELETE wants another one.")?;
     steps.request(403, &place.protected("DELETE", true))?;
     Ok(())
 }
@@ -109,9 +111,9 @@ struct Steps<'walk> {
 }
 
 impl Steps<'_> {
-    fn tell(&mut self, what: &str) {
+    fn tell(&mut self, what: &str) -> Result<()> {
         self.number = self.number.saturating_add(1);
-        println!("\n{}. {what}", self.number);
+        console::line(format_args!("\n{}. {what}", self.number))
     }
 
     /// Signs an assertion, exchanges it, and keeps the token in a file for the lines that follow.
@@ -144,7 +146,7 @@ impl Steps<'_> {
 
     /// Prints and runs a line. Gives what it printed.
     fn shell(&self, line: &str) -> Result<String> {
-        println!("   $ {line}");
+        console::line(format_args!("   $ {line}"))?;
         let output = Command::new("sh")
             .args(["-c", line])
             .current_dir(&self.place.workspace)
@@ -153,7 +155,7 @@ impl Steps<'_> {
         let output = output.context("sh could not be started")?;
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         for shown in text.lines().filter(|shown| !shown.is_empty()) {
-            println!("   {shown}");
+            console::line(format_args!("   {shown}"))?;
         }
         if !output.status.success() {
             bail!(

@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import { exportJWK, generateKeyPair } from 'jose';
 import * as oauth from 'oauth4webapi';
 import * as openid from 'openid-client';
-import { AUDIENCE, PERMISSION, issuer, makeClient, tokeninfo } from './deployment.mjs';
+import { AUDIENCE, PERMISSION, issuer, makeClient, tokenOfThePage, tokeninfo } from './deployment.mjs';
 
 const insecure = { [oauth.allowInsecureRequests]: true };
 
@@ -106,6 +106,15 @@ for (const way of ways) {
     assert.equal((await openid.tokenIntrospection(config, again.access_token)).active, true);
   });
 }
+
+test('the lines of the page get a token', async () => {
+  const withSecret = await secretClient('client_secret_basic');
+  const values = { clientId: withSecret.id, clientSecret: withSecret.secret };
+  assert.equal(await tokeninfo(await tokenOfThePage('openid-client', values)), 200);
+  const { id, key } = await keyClient('ES256');
+  const token = await tokenOfThePage('oauth4webapi', { clientId: id, privateKey: key.key, kid: key.kid });
+  assert.equal(await tokeninfo(token), 200);
+});
 
 test('errors arrive as what they are', async () => {
   const made = await secretClient('client_secret_basic');

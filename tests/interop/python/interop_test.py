@@ -5,6 +5,7 @@ Run with `cargo xtask interop`.
 """
 
 import os
+import pathlib
 import time
 import unittest
 
@@ -157,6 +158,30 @@ class RequestsOauth2client(unittest.TestCase):
             self.client(ClientSecretBasic(client_id, "wrong")).client_credentials()
         with self.assertRaises(InvalidTarget):
             self.client(ClientSecretBasic(client_id, secret)).client_credentials(audience="https://elsewhere.example")
+
+
+class ThePage(unittest.TestCase):
+    """The lines of docs/http-api.md, run as they stand."""
+
+    def test_its_lines_get_a_token(self):
+        page = pathlib.Path(os.environ["GETTONE_PAGE"]).read_text(encoding="utf-8")
+        for library in ("Authlib", "requests-oauth2client"):
+            with self.subTest(library):
+                key = KEYS["ES256"]()
+                client_id, _ = make_client(
+                    token_endpoint_auth_method="private_key_jwt", public_key=key.as_dict(private=False)
+                )
+                lines = page.split(f"<!-- interop {library} -->\n```python\n")[1].split("```")[0]
+                names = {
+                    "issuer": ISSUER,
+                    "audience": AUDIENCE,
+                    "client_id": client_id,
+                    "kid": key.kid,
+                    "private_key": key.as_pem(private=True).decode(),
+                    "private_jwk": key.as_dict(private=True),
+                }
+                exec(lines, names)
+                self.assertEqual(tokeninfo(names["token"]), 200)
 
 
 if __name__ == "__main__":

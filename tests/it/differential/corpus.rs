@@ -128,6 +128,34 @@ fn spellings(wanted: &str) -> Vec<String> {
     ]
 }
 
+/// Closed doors and open ones beside them, each step in spellings that take another habit: only together do they get
+/// through (G-PATH-27).
+const WAYS: [&[&[&str]]; 2] = [
+    &[
+        &["/shop/"],
+        &["staff", "Staff", "st%61ff", "STAFF."],
+        &["/", "//", ";x/"],
+        &["open", "Open", "%6fpen", "a:b", "a%3Ab", "A%3ab"],
+        &["", "/", ".", ".json", "%20", ";x"],
+    ],
+    &[
+        &["/shop/tenants/", "/shop/Tenants/"],
+        &["public", "Public", "p%75blic", "public%20", "x"],
+        &["/", "//"],
+        &["secret", "Secret", "s%65cret"],
+        &["", "/", ".", ".json", ".Json.", "..json", "%20.json", ";x"],
+    ],
+];
+
+/// Every way, in every spelling of its steps.
+fn ways() -> impl Iterator<Item = String> {
+    WAYS.iter().flat_map(|steps| {
+        steps.iter().fold(vec![String::new()], |ways, step| {
+            ways.iter().flat_map(|way| step.iter().map(move |name| format!("{way}{name}"))).collect()
+        })
+    })
+}
+
 /// Other forms of a target (G-PATH-15, 16, 17, 26).
 const FORMS: [&str; 12] = [
     "http://other/admin",
@@ -155,7 +183,7 @@ pub(super) fn table() -> impl Iterator<Item = String> {
         })
     });
     let long = [format!("/admin/{}", "a".repeat(8_193)), format!("/public{}/../admin", "/a".repeat(2_000))];
-    tricks.chain(FORMS.map(str::to_owned)).chain(long)
+    ways().chain(tricks).chain(FORMS.map(str::to_owned)).chain(long)
 }
 
 /// Targets without end, made of the same pieces: each seed its own, always the same.

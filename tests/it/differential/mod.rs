@@ -29,8 +29,23 @@ use crate::scale;
 use servers::Server;
 use wire::{Caller, Outcome};
 
-/// Makes the command that starts a gateway from the files we ship.
-type Gateway = fn(&Path, &Path, &Addresses) -> io::Result<Command>;
+/// A gateway as we ship it.
+#[derive(Clone, Copy)]
+struct Gateway {
+    /// Makes the command that starts it from our files.
+    command: fn(&Path, &Path, &Addresses) -> io::Result<Command>,
+    /// What the authorization service has to know about it.
+    original_request_from: &'static str,
+}
+
+const NGINX: Gateway = Gateway { command: gateway::nginx, original_request_from: "headers" };
+const ENVOY: Gateway = Gateway { command: gateway::envoy, original_request_from: "headers" };
+const TRAEFIK: Gateway = Gateway { command: gateway::traefik, original_request_from: "x-forwarded" };
+const CADDY: Gateway = Gateway { command: gateway::caddy, original_request_from: "x-forwarded" };
+const HAPROXY: Gateway = Gateway { command: gateway::haproxy, original_request_from: "headers" };
+
+/// Open to everybody. Some gateways listen before they know their routes: one that answers this does.
+const ROUTED: &str = "/.well-known/jwks.json";
 
 /// A gateway, the rules, and a server behind.
 struct Front {
@@ -56,6 +71,7 @@ impl Front {
                 ("CONFIGURATION_PATH", folder.path().to_str().unwrap()),
                 ("CONFIGURATION_FILE_NAME", "rules"),
                 ("AUTHORIZATION_HEADERS_TO_PROXY", "authorization"),
+                ("ORIGINAL_REQUEST_FROM", gateway.original_request_from),
                 ("PROFILE", profile),
                 ("LOG_LEVEL", "silent"),
             ],
@@ -68,8 +84,8 @@ impl Front {
                 client_credentials: server,
                 service: server,
             };
-            let command = gateway(workspace(), &folder.path().join("gateway"), &addresses);
-            (command.unwrap(), Ready::Listens(port.address()))
+            let command = (gateway.command)(workspace(), &folder.path().join("gateway"), &addresses);
+            (command.unwrap(), Ready::Answers(port.address(), ROUTED.to_owned()))
         })
         .await;
         Self {
@@ -100,14 +116,14 @@ impl Report {
             Outcome::Refused(status) => *self.refused.entry(*status).or_default() += 1,
             Outcome::Reached(received) => {
                 self.reached += 1;
-                for server in Server::ALL {
-                    if let Some(handler) = server.handler(received).filter(|handler| !handler.is_public(verb))
-                    {
-                        let received = String::from_utf8_lossy(received);
-                        self.bypasses.push(format!(
-                            "{verb} {target} HTTP/{version} arrived as {received}, which is {handler:?} for {server:?}"
-                        ));
-                    }
+                // The server with the fewest habits says most.
+                if let Some((server, handler)) =
+                    Server::handlers(received).find(|(_, handler)| !handler.is_public(verb))
+                {
+                    let received = String::from_utf8_lossy(received);
+                    self.bypasses.push(format!(
+                        "{verb} {target} HTTP/{version} arrived as {received}, which is {handler:?} for {server:?}"
+                    ));
                 }
             }
         }
@@ -198,5 +214,8 @@ macro_rules! through {
     };
 }
 
-through!(through_nginx, super::gateway::nginx);
-through!(through_envoy, super::gateway::envoy);
+through!(through_nginx, super::NGINX);
+through!(through_envoy, super::ENVOY);
+through!(through_traefik, super::TRAEFIK);
+through!(through_caddy, super::CADDY);
+through!(through_haproxy, super::HAPROXY);

@@ -3,38 +3,81 @@
 
 use super::rules::Handler;
 
-/// How a server finds the handler of a request target.
+/// How a server finds the handler of a request target: what it does before it compares names. One that does nothing compares
+/// the bytes as they came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Server {
-    /// Compares the bytes as they came.
-    Raw,
-    /// Decodes, merges slashes, resolves dots, reads a backslash as a slash and ends the path at a NUL.
-    Decoding,
-    /// The same twice.
-    DecodingTwice,
-    /// Cuts `;parameters` off each segment before it decodes, as servlet containers do.
-    Parameters,
-    /// Decodes, and ignores letter case, also of the letters that some alphabets have twice, and dots and blanks at the end.
-    AnyCase,
-    /// Decodes, and takes what follows the last dot for the format of the answer.
-    Formats,
+pub(super) struct Server {
+    /// Cuts `;parameters` off each segment before anything else, as servlet containers do.
+    cuts_parameters: bool,
+    /// How often it decodes.
+    decodes: u8,
+    /// Merges slashes, resolves dots, reads a backslash as a slash and ends the path at a NUL.
+    resolves: bool,
+    /// Takes what follows the last dot for the format of the answer.
+    cuts_format: bool,
+    /// Cuts dots and blanks off the end of each segment.
+    trims: bool,
+    /// Ignores letter case, also of the letters that some alphabets have twice.
+    any_case: bool,
 }
 
 impl Server {
-    pub(super) const ALL: [Self; 6] =
-        [Self::Raw, Self::Decoding, Self::DecodingTwice, Self::Parameters, Self::AnyCase, Self::Formats];
+    /// Those with one habit, those with two, and so on up to the one with all.
+    fn all() -> impl Iterator<Item = Self> {
+        let kinds = || (0..3).flat_map(|decodes| (0..32).map(move |habits| Self::new(decodes, habits)));
+        (0..=7).flat_map(move |habits| kinds().filter(move |server| server.habits() == habits))
+    }
+
+    fn new(decodes: u8, habits: u8) -> Self {
+        let has = |habit: u8| habits & (1 << habit) != 0;
+        Self {
+            decodes,
+            cuts_parameters: has(0),
+            resolves: has(1),
+            cuts_format: has(2),
+            trims: has(3),
+            any_case: has(4),
+        }
+    }
+
+    fn habits(self) -> u8 {
+        let others = [self.cuts_parameters, self.resolves, self.cuts_format, self.trims, self.any_case];
+        others.map(u8::from).iter().sum::<u8>() + self.decodes
+    }
+
+    /// What would run for this target, by each server that no other one stands for.
+    pub(super) fn handlers(target: &[u8]) -> impl Iterator<Item = (Self, Handler)> {
+        let servers = Self::all().filter(|server| server.is_told_apart_by(target));
+        servers.filter_map(|server| Some((server, server.handler(target)?)))
+    }
+
+    /// Whether each of its habits may change something in this target.
+    fn is_told_apart_by(self, target: &[u8]) -> bool {
+        let has = |bytes: &[u8]| target.iter().any(|byte| bytes.contains(byte));
+        (self.decodes == 0 || has(b"%"))
+            && (!self.cuts_parameters || has(b";"))
+            && (!self.cuts_format && !self.trims || has(b"%. \t\n\r"))
+    }
 
     /// The handler that would run for this target, path and query, in origin or absolute form.
-    pub(super) fn handler(self, target: &[u8]) -> Option<Handler> {
-        let path = path_of(target);
-        let segments = match self {
-            Self::Raw => path.strip_prefix(b"/")?.split(|byte| *byte == b'/').map(<[u8]>::to_vec).collect(),
-            Self::Decoding => resolve(&decode(path)),
-            Self::DecodingTwice => resolve(&decode(&decode(path))),
-            Self::Parameters => resolve(&decode(&without_parameters(path))),
-            Self::AnyCase => resolve(&decode(path)).iter().map(|segment| fold(segment)).collect(),
-            Self::Formats => without_format(resolve(&decode(path))),
-        };
+    fn handler(self, target: &[u8]) -> Option<Handler> {
+        let mut path = path_of(target).to_vec();
+        if self.cuts_parameters {
+            path = without_parameters(&path);
+        }
+        for _ in 0..self.decodes {
+            path = decode(&path);
+        }
+        let mut segments = if self.resolves { resolve(&path) } else { split(path.strip_prefix(b"/")?) };
+        if self.trims {
+            segments = segments.iter().map(|segment| trim(segment)).collect();
+        }
+        if self.cuts_format {
+            segments = without_format(segments, self.trims);
+        }
+        if self.any_case {
+            segments = segments.iter().map(|segment| fold(segment)).collect();
+        }
         Handler::of(&segments)
     }
 }
@@ -87,45 +130,73 @@ fn resolve(path: &[u8]) -> Vec<Vec<u8>> {
     segments
 }
 
-fn without_format(mut segments: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
+fn without_format(mut segments: Vec<Vec<u8>>, trims: bool) -> Vec<Vec<u8>> {
     if let Some(last) = segments.last_mut()
         && let Some(dot @ 1..) = last.iter().rposition(|byte| *byte == b'.')
     {
         last.truncate(dot);
+        if trims {
+            *last = trim(last);
+        }
     }
     segments
+}
+
+fn split(path: &[u8]) -> Vec<Vec<u8>> {
+    path.split(|byte| *byte == b'/').map(<[u8]>::to_vec).collect()
+}
+
+fn trim(segment: &[u8]) -> Vec<u8> {
+    let end = segment.iter().rposition(|byte| !b". \t\n\r".contains(byte)).map_or(0, |last| last + 1);
+    segment[..end].to_vec()
 }
 
 fn fold(segment: &[u8]) -> Vec<u8> {
     let text = String::from_utf8_lossy(segment).to_lowercase();
     let text = text.replace(['\u{131}', '\u{456}'], "i").replace("i\u{307}", "i").replace('\u{17f}', "s");
-    text.trim_end_matches(['.', ' ', '\t', '\n', '\r']).as_bytes().to_vec()
+    text.into_bytes()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const PLAIN: Server = Server {
+        cuts_parameters: false,
+        decodes: 0,
+        resolves: false,
+        cuts_format: false,
+        trims: false,
+        any_case: false,
+    };
+
+    /// The kind with the fewest habits of all that fall for it.
     #[test]
-    fn each_server_falls_for_its_own_trick() {
-        let decoding =
-            &[Server::Decoding, Server::DecodingTwice, Server::Parameters, Server::AnyCase, Server::Formats];
-        for (target, fooled) in [
-            ("/admin", &Server::ALL[..]),
-            ("/public/..%2fadmin", decoding),
-            ("/public/%252e%252e/admin", &[Server::DecodingTwice]),
-            ("/public/..;/admin", &[Server::Parameters]),
-            ("/ADMIN%20", &[Server::AnyCase]),
-            ("/adm%C4%B1n", &[Server::AnyCase]),
-            ("/admin.json", &[Server::Formats]),
-            ("/admin.", &[Server::AnyCase, Server::Formats]),
-            ("http://other/admin?x", &Server::ALL),
-            ("/public\\..\\admin#x", decoding),
+    fn each_server_falls_for_the_tricks_of_its_habits() {
+        let decoding = Server { decodes: 1, ..PLAIN };
+        let resolving = Server { resolves: true, ..PLAIN };
+        for (target, closed, simplest) in [
+            ("/admin", Handler::Admin, PLAIN),
+            ("http://other/admin?x", Handler::Admin, PLAIN),
+            (r"/public\..\admin#x", Handler::Admin, resolving),
+            ("/public/..%2fadmin", Handler::Admin, Server { decodes: 1, ..resolving }),
+            ("/public/%252e%252e/admin", Handler::Admin, Server { decodes: 2, ..resolving }),
+            ("/public/..;/admin", Handler::Admin, Server { cuts_parameters: true, ..resolving }),
+            ("/admin.json", Handler::Admin, Server { cuts_format: true, ..PLAIN }),
+            ("/admin..", Handler::Admin, Server { trims: true, ..PLAIN }),
+            ("/ADMIN%20", Handler::Admin, Server { trims: true, any_case: true, ..decoding }),
+            ("/adm%C4%B1n", Handler::Admin, Server { any_case: true, ..decoding }),
+            ("/shop/Staff//open", Handler::ShopStaff, Server { any_case: true, ..PLAIN }),
+            (
+                "/shop/tenants/Public/secret.json",
+                Handler::TenantSecret,
+                Server { cuts_format: true, ..PLAIN },
+            ),
         ] {
-            for server in Server::ALL {
-                let handler = server.handler(target.as_bytes());
-                assert_eq!(handler == Some(Handler::Admin), fooled.contains(&server), "{server:?} {target}");
-            }
+            let mut fooled = Server::all().filter(|server| server.handler(target.as_bytes()) == Some(closed));
+            assert_eq!(fooled.next(), Some(simplest), "{target}");
+            assert!(fooled.all(|server| server.habits() > simplest.habits()), "{target}");
         }
+        assert_eq!(Server::all().count(), 96);
     }
 }

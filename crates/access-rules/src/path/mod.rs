@@ -52,6 +52,8 @@ pub struct RequestPath<'a> {
     canonical: Cow<'a, str>,
     /// With `//` left as it stands; `None` if there is none.
     unmerged: Option<Cow<'a, str>>,
+    /// With `//`, and with the escapes of characters that need none (`%61`), as they stand; `None` if there are none of these.
+    undecoded: Option<String>,
     /// With encoded slashes read as slashes; `None` if there are none.
     split: Option<Box<RequestPath<'static>>>,
 }
@@ -70,17 +72,20 @@ impl<'a> RequestPath<'a> {
         if path.len() > MAX_PATH_LENGTH {
             return Err(PathRefusal::TooLong);
         }
-        let unmerged = normalise_escapes(path, policy.encoded_slashes)?;
+        let (unmerged, undecoded) = normalise_escapes(path, policy.encoded_slashes)?;
         refuse_ambiguous_segments(&unmerged)?;
-        let split = split_at_encoded_slashes(&unmerged, policy)?;
+        let split = split_at_encoded_slashes(undecoded.as_deref().unwrap_or(&unmerged), policy)?;
         if !unmerged.contains("//") {
-            return Ok(Self { canonical: unmerged, unmerged: None, split });
+            return Ok(Self { canonical: unmerged, unmerged: None, undecoded, split });
         }
         match policy.repeated_slashes {
             RepeatedSlashes::Refuse => Err(PathRefusal::RepeatedSlashes),
-            RepeatedSlashes::Merge => {
-                Ok(Self { canonical: Cow::Owned(merge_slashes(&unmerged)), unmerged: Some(unmerged), split })
-            }
+            RepeatedSlashes::Merge => Ok(Self {
+                canonical: Cow::Owned(merge_slashes(&unmerged)),
+                unmerged: Some(unmerged),
+                undecoded,
+                split,
+            }),
         }
     }
 
@@ -101,21 +106,25 @@ impl<'a> RequestPath<'a> {
         decode_reserved(&self.canonical)
     }
 
-    /// Every other text that some server makes of the path before it routes: with slashes as they stand, with the escapes
-    /// of reserved characters decoded, with the ends of names cut off, and with any of these together. None for a path
-    /// without `//`, `%` and `.`, as most are.
+    /// Every other text that some server makes of the path before it routes: with slashes as they stand, with no escape
+    /// decoded or with those of reserved characters too, with the ends of names cut off, and with any of these together.
+    /// None for a path without `//`, `%` and `.`, as most are.
     pub(crate) fn other_texts(&self) -> Vec<String> {
         let mut texts: Vec<String> = Vec::new();
+        let is_plain = self.unmerged.is_none() && self.undecoded.is_none();
+        if is_plain && !self.canonical.contains(['%', '.']) {
+            return texts;
+        }
         let mut add = |text: String| {
             if text != self.canonical && !texts.contains(&text) {
                 texts.push(text);
             }
         };
-        for slashes in [Some(&*self.canonical), self.unmerged.as_deref()].into_iter().flatten() {
-            if self.unmerged.is_none() && !slashes.contains(['%', '.']) {
-                continue;
-            }
-            for text in [Some(slashes.to_owned()), decode_reserved(slashes)].into_iter().flatten() {
+        let merged = self.undecoded.as_deref().map(merge_slashes);
+        let spellings =
+            [Some(&*self.canonical), self.unmerged.as_deref(), self.undecoded.as_deref(), merged.as_deref()];
+        for spelling in spellings.into_iter().flatten() {
+            for text in [Some(spelling.to_owned()), decode_reserved(spelling)].into_iter().flatten() {
                 without_endings(&text).into_iter().flatten().for_each(&mut add);
                 add(text);
             }
@@ -135,13 +144,17 @@ pub(crate) fn is_reserved_in_segment(byte: u8) -> bool {
 }
 
 /// Checks every byte and brings the escapes into one spelling (RFC 3986 §6.2.2). Most paths need no rewriting and
-/// are borrowed.
-fn normalise_escapes(path: &[u8], encoded_slashes: EncodedSlashes) -> Result<Cow<'_, str>, PathRefusal> {
+/// are borrowed. Beside it the same with every escape left, if that is different.
+fn normalise_escapes(
+    path: &[u8],
+    encoded_slashes: EncodedSlashes,
+) -> Result<(Cow<'_, str>, Option<String>), PathRefusal> {
     path.iter().try_for_each(|byte| check_raw(*byte))?;
     if path.iter().all(|byte| stands_for_itself(*byte)) {
-        return Ok(String::from_utf8_lossy(path));
+        return Ok((String::from_utf8_lossy(path), None));
     }
     let mut canonical = String::with_capacity(path.len());
+    let mut undecoded = String::with_capacity(path.len());
     let mut octets = Vec::with_capacity(path.len());
     let mut rest = path;
     while let Some((&byte, after)) = rest.split_first() {
@@ -158,10 +171,18 @@ fn normalise_escapes(path: &[u8], encoded_slashes: EncodedSlashes) -> Result<Cow
         } else {
             push_escape(&mut canonical, octet);
         }
+        if raw && byte != b'%' {
+            undecoded.push(char::from(octet));
+        } else {
+            push_escape(&mut undecoded, octet);
+        }
         octets.push(octet);
     }
     match std::str::from_utf8(&octets) {
-        Ok(_) => Ok(Cow::Owned(canonical)),
+        Ok(_) => {
+            let undecoded = (undecoded != canonical).then_some(undecoded);
+            Ok((Cow::Owned(canonical), undecoded))
+        }
         Err(_) => Err(PathRefusal::NotUtf8),
     }
 }
@@ -240,11 +261,13 @@ fn split_at_encoded_slashes(
         return Ok(None);
     }
     let split = path.replace("%2F", "/");
-    let RequestPath { canonical, unmerged, split: _ } = RequestPath::parse(split.as_bytes(), policy)?;
+    let RequestPath { canonical, unmerged, undecoded, split: _ } =
+        RequestPath::parse(split.as_bytes(), policy)?;
     let owned = |text: Cow<'_, str>| Cow::Owned(text.into_owned());
     Ok(Some(Box::new(RequestPath {
         canonical: owned(canonical),
         unmerged: unmerged.map(owned),
+        undecoded,
         split: None,
     })))
 }

@@ -199,6 +199,16 @@ fn g_path_27_whatever_several_kinds_of_leniency_make_of_a_path_is_a_text() {
 }
 
 #[test]
+fn g_path_21_an_escape_that_need_not_be_is_read_as_it_stands_too() {
+    let path = RequestPath::parse(b"/%6de//%c3%a8", RepeatedSlashes::Merge).unwrap();
+    assert_eq!(path.as_str(), "/me/%C3%A8");
+    assert_eq!(path.other_texts(), ["/me//%C3%A8", "/%6De//%C3%A8", "/%6De/%C3%A8"]);
+    // The others have one spelling: a server that keeps them apart could not route them.
+    let path = RequestPath::parse(b"/caff%c3%a8[1]", RepeatedSlashes::Merge).unwrap();
+    assert!(path.other_texts().is_empty());
+}
+
+#[test]
 fn g_path_26_spaces() {
     assert_refused(PathRefusal::RawSpace, &["/public /admin", "/a "]);
     assert_refused(PathRefusal::ControlByte, &["/public\t/admin"]);

@@ -182,8 +182,8 @@ impl RouteTable {
 
     /// The rules that the readings of a path choose.
     ///
-    /// A server may merge slashes or not, ignore case or not, decode `%3A` before routing or not, take the end of a name
-    /// for a file format or not, and do several of these. A rule that governs another reading of this path must allow too
+    /// A server may merge slashes or not, ignore case or not, decode `%61` or `%3A` before routing or not, take the end of a
+    /// name for a file format or not, and do several of these. A rule that governs another reading of this path must allow too
     /// (conformance §3.0 rule 2, K-10, G-PATH-12, G-PATH-27): so every text that a server makes of it is looked up as it is
     /// spelled, and in any letter case where that may find another rule.
     fn readings(

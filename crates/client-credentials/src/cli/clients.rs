@@ -1,11 +1,10 @@
 //! `client-credentials clients …`: who may get tokens, and what is in them.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
-use service_kit::Vars;
+use service_kit::{Vars, files};
 
 use super::client_credentials::{AddKey, CancelSecret, OfClient, RetireKey, RotateSecret};
 use super::import::Import;
@@ -295,7 +294,7 @@ fn without(list: &[Value], items: &[String]) -> Result<Vec<Value>, String> {
 /// The public key in a file of the operator.
 pub(super) fn read_jwk(path: &Path) -> Result<Value, CommandError> {
     let unusable = |reason: String| CommandError::File { path: path.to_owned(), reason };
-    let text = fs::read_to_string(path).map_err(|error| unusable(error.to_string()))?;
+    let text = files::read_to_string(path, files::SMALL).map_err(|error| unusable(error.to_string()))?;
     if text.trim_start().starts_with("-----BEGIN") {
         return Err(unusable(format!("it is PEM. {WANTED}")));
     }
@@ -304,6 +303,8 @@ pub(super) fn read_jwk(path: &Path) -> Result<Value, CommandError> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]
@@ -317,6 +318,8 @@ mod tests {
             let told = read_jwk(file.path()).unwrap_err().to_string();
             assert!(told.contains(found) && told.contains("wanted as JWK, a JSON object"), "{told}");
         }
+        let told = read_jwk(Path::new("/dev/zero")).unwrap_err().to_string();
+        assert!(told.contains("/dev/zero cannot be used: it is larger than 1 MiB"), "{told}");
         fs::write(file.path(), r#"{"kty":"RSA"}"#).unwrap();
         assert_eq!(read_jwk(file.path()).unwrap(), json!({"kty": "RSA"}));
     }

@@ -1,16 +1,15 @@
 //! Signing keys in PEM files: the operator's, or one that is made at first start.
 
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use credentials::Random;
 use jose::{Algorithm, SigningKey};
-use service_kit::{Secret, StartError};
+use service_kit::{Secret, StartError, files};
 use zeroize::Zeroizing;
 
 use crate::config::SigningKeySource;
-use crate::generated_file::read_or_create;
+use crate::generated_file::{read_or_create, unusable};
 
 /// Where the key of this replica is, or would be: a file for each algorithm, because no key has two (RFC 8725 §3.1).
 pub(crate) fn key_file(source: &SigningKeySource, data_dir: &Path) -> PathBuf {
@@ -51,12 +50,7 @@ pub(crate) fn read_or_make(
         let pem = key.to_pem().map_err(io::Error::other)?;
         Ok(Zeroizing::new(pem.as_bytes().to_vec()))
     });
-    let file = made.map_err(|error| {
-        StartError::new(format!(
-            "{} can neither be read nor made: {error}. Make DATA_DIR writable, or set PRIVATE_RSA_KEY_FILE_PATH",
-            path.display()
-        ))
-    })?;
+    let file = made.map_err(|error| unusable(&path, &error, "PRIVATE_RSA_KEY_FILE_PATH"))?;
     from_pem(&file.content, source, &path)
 }
 
@@ -66,10 +60,23 @@ pub(crate) fn read_or_make(
 /// [`StartError`], with what to do.
 pub(crate) fn read(source: &SigningKeySource, data_dir: &Path) -> Result<SigningKey, StartError> {
     let path = key_file(source, data_dir);
-    let pem = fs::read(&path).map(Zeroizing::new).map_err(|error| {
+    let pem = files::read(&path, files::SMALL).map(Zeroizing::new).map_err(|error| {
         StartError::new(format!("PRIVATE_RSA_KEY_FILE_PATH: {} cannot be read: {error}", path.display()))
     })?;
     from_pem(&pem, source, &path)
+}
+
+/// Whether the key in the file that is made if it is missing can be used, if it is there.
+///
+/// # Errors
+/// [`StartError`], with what to do.
+pub(crate) fn check_generated(source: &SigningKeySource, data_dir: &Path) -> Result<(), StartError> {
+    let path = generated_file(source.algorithm, data_dir);
+    match files::read(&path, files::SMALL).map(Zeroizing::new) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(unusable(&path, &error, "PRIVATE_RSA_KEY_FILE_PATH")),
+        Ok(pem) => from_pem(&pem, source, &path).map(drop),
+    }
 }
 
 fn from_pem(pem: &[u8], source: &SigningKeySource, path: &Path) -> Result<SigningKey, StartError> {

@@ -20,7 +20,7 @@ use jose::{KeyEncryption, SigningKey};
 use service_kit::StartError;
 use tokio::sync::{Mutex, Notify};
 
-pub(crate) use file::{generated_files, key_file, read as read_file, read_or_make};
+pub(crate) use file::{check_generated, generated_files, key_file, read as read_file, read_or_make};
 pub use known::KnownKeys;
 pub use shared::KeyStepError;
 

@@ -225,6 +225,36 @@ fn what_it_cannot_start_with_is_said_with_the_remedy() {
 }
 
 #[test]
+fn check_config_says_of_the_data_dir_what_the_start_would_say_and_changes_nothing() {
+    let check = |data_dir: &Path| {
+        let mut command = binary();
+        command.env("MIA_JWT_ISSUER", "https://auth.example").env("DATA_DIR", data_dir).arg("--check-config");
+        let output = command.output().unwrap();
+        (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let missing = folder.path().join("not/there/yet");
+    assert_eq!(check(&missing), (true, String::new()));
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "nothing was made");
+
+    std::fs::write(folder.path().join("file"), "").unwrap();
+    for data_dir in ["file", "file/below"] {
+        let (well, told) = check(&folder.path().join(data_dir));
+        assert!(!well && told.contains("DATA_DIR: ") && told.contains("cannot be written"), "{told}");
+    }
+
+    std::fs::write(folder.path().join("bootstrap-token"), "short").unwrap();
+    std::fs::write(folder.path().join("signing-key.pem"), "no key").unwrap();
+    std::fs::create_dir(folder.path().join("gettone.sqlite3")).unwrap();
+    let (well, told) = check(folder.path());
+    assert!(!well, "{told}");
+    for file in ["bootstrap-token does not hold", "signing-key.pem: ", "the embedded store cannot be opened"]
+    {
+        assert!(told.contains(file), "{file} is missing in {told}");
+    }
+}
+
+#[test]
 fn the_documentation_of_the_variables_is_what_print_config_prints() {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/configuration.md");
     let text = std::fs::read_to_string(file).unwrap();

@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
 
+use crate::console;
 use crate::{cargo, tools};
 use report::Report;
 use stage::{Signing, Stage};
@@ -77,7 +78,9 @@ pub(crate) fn run(workspace: &Path, options: &Options) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     if let Some(tokens) = options.soak {
         let stage = runtime.block_on(Stage::start(&built, Signing::Rs256, None))?;
-        return stage.soak(tokens, |issued, kib| println!("{issued:>9} tokens: {kib:>7} KiB resident"));
+        return stage.soak(tokens, |issued, kib| {
+            console::line(format_args!("{issued:>9} tokens: {kib:>7} KiB resident"))
+        });
     }
     let requests = options.requests;
     let token = || runtime.block_on(token::measure(&built, requests, with_mongodb));
@@ -93,15 +96,15 @@ pub(crate) fn run(workspace: &Path, options: &Options) -> Result<()> {
             };
             let text = page.markdown();
             std::fs::write(workspace.join("docs/benchmarks.md"), &text)?;
-            print!("{text}");
+            console::text(&text)?;
             return Ok(());
         }
         Subject::Token => in_turn(rounds, token)?,
         Subject::Auth => in_turn(rounds, decision)?,
     };
     match options.output {
-        Output::Text => print!("{}", report.text()),
-        Output::Json => println!("{}", report.json()),
+        Output::Text => console::text(&report.text())?,
+        Output::Json => console::line(report.json())?,
     }
     Ok(())
 }
@@ -109,7 +112,7 @@ pub(crate) fn run(workspace: &Path, options: &Options) -> Result<()> {
 fn in_turn(rounds: u8, measure: impl Fn() -> Result<Report>) -> Result<Report> {
     let runs: Vec<_> = (1..=rounds)
         .map(|round| {
-            eprintln!("round {round} of {rounds}");
+            console::note(format_args!("round {round} of {rounds}"));
             measure()
         })
         .collect::<Result<_>>()?;

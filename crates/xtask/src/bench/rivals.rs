@@ -11,6 +11,7 @@ use super::latency::{self, Waits};
 use super::load;
 use super::process::{CONNECTIONS, Example, WARM_UP, processor_time_of, repeated, resident_kib};
 use super::stage::{Signing, Stage, token_request};
+use crate::console;
 use crate::tools::{on_path, run as run_quietly};
 
 /// Requests a second, while it is measured how long callers wait: half of what the slowest stands.
@@ -57,7 +58,7 @@ fn measure(
     one: &[u8],
     requests: u32,
 ) -> Result<Comparison> {
-    eprintln!("{name}");
+    console::note(&name);
     let idle = resident_kib(process)?;
     load::send_all(address, &repeated(one, WARM_UP), CONNECTIONS).with_context(|| name.clone())?;
     let microseconds = processor_time_of(process, address, &repeated(one, requests))?;
@@ -74,7 +75,7 @@ fn install(workspace: &Path) -> Result<std::path::PathBuf> {
         let file = file?;
         fs::copy(file.path(), folder.join(file.file_name()))?;
     }
-    eprintln!("installing node-oidc-provider into {}", folder.display());
+    console::note(format_args!("installing node-oidc-provider into {}", folder.display()));
     let arguments = ["ci", "--no-audit", "--no-fund", "--ignore-scripts"];
     run_quietly(Command::new("npm").args(arguments).current_dir(&folder))?;
     Ok(folder)

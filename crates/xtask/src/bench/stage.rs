@@ -109,14 +109,14 @@ impl Stage {
 
     /// Issues `tokens` in steps, half of them for assertions; tells after each step how many there are, and how many KiB
     /// of memory the service has.
-    pub(super) fn soak(&self, tokens: u32, mut tell: impl FnMut(u32, u64)) -> Result<()> {
+    pub(super) fn soak(&self, tokens: u32, mut tell: impl FnMut(u32, u64) -> Result<()>) -> Result<()> {
         let (client, basic) = (self.assertion_client()?, self.basic_request()?);
         let half = tokens.div_ceil(SOAK_STEPS).div_ceil(2);
-        tell(0, resident_kib(self.server.id())?);
+        tell(0, resident_kib(self.server.id())?)?;
         for step in 1..=SOAK_STEPS {
             load::send_all(self.public, &self.with_assertions(&client, half)?, CONNECTIONS)?;
             load::send_all(self.public, &repeated(&basic, half), CONNECTIONS)?;
-            tell(half.saturating_mul(2).saturating_mul(step), resident_kib(self.server.id())?);
+            tell(half.saturating_mul(2).saturating_mul(step), resident_kib(self.server.id())?)?;
         }
         Ok(())
     }

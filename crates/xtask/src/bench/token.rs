@@ -7,6 +7,7 @@ use anyhow::{Context, Result};
 use super::process::{Example, Yardstick};
 use super::report::{Measurement, Report};
 use super::stage::{Signing, Stage, token_request};
+use crate::console;
 
 /// Measures each kind of token.
 pub(super) async fn measure(built: &Path, requests: u32, with_mongodb: bool) -> Result<Report> {
@@ -55,7 +56,7 @@ pub(super) async fn measure(built: &Path, requests: u32, with_mongodb: bool) -> 
     }
 
     if with_mongodb {
-        eprintln!("starting mongod, a replica set of one");
+        console::note("starting mongod, a replica set of one");
         let mongod = testkit::mongod::ReplicaSet::start().await;
         let before = Yardstick::take(built)?;
         let stage = Stage::start(built, Signing::Rs256, Some(&mongod.database_url())).await?;

@@ -20,6 +20,7 @@ use anyhow::{Context, Result, bail, ensure};
 use clap::{Args, ValueEnum};
 use tokio::task::{JoinHandle, spawn_blocking};
 
+use crate::console;
 use crate::up::Stop;
 use crate::{cargo, tools};
 use callers::{Caller, World};
@@ -139,17 +140,18 @@ pub(crate) fn run(workspace: &Path, options: &Options, manner: Manner) -> Result
     // Callers of an interrupted run may still wait for an answer.
     runtime.shutdown_background();
     let report = report?;
-    match options.output {
-        Output::Text => print!("{}", report.text()),
-        Output::Json => println!("{}", report.json()),
-    }
+    let printed = match options.output {
+        Output::Text => console::text(&report.text()),
+        Output::Json => console::line(report.json()),
+    };
+    // The exit code is for those who read nothing.
     ensure!(
         report.is_good(),
         "seed {}: not as promised. What each process said: target/{}/logs/",
         report.seed,
         manner.name()
     );
-    Ok(())
+    printed
 }
 
 async fn try_out(
@@ -168,7 +170,7 @@ async fn try_out(
         token_lifetime: manner.token_lifetime(),
         numbers: AtomicU64::new(0),
     });
-    eprintln!("{}, seed {seed}: {} minutes of load", manner.name(), options.minutes);
+    console::note(format_args!("{}, seed {seed}: {} minutes of load", manner.name(), options.minutes));
     let pace = Duration::from_secs_f64(f64::from(CALLERS) / f64::from(options.rate));
     let callers = (0..u64::from(CALLERS)).map(|number| {
         let caller = Caller::new(Arc::clone(&world), seed.wrapping_mul(1_000).wrapping_add(number));
@@ -255,11 +257,11 @@ async fn watch(stage: &mut Stage, history: &History, lasts: Duration) -> Result<
 fn tell(history: &History, what: &str) {
     let seconds = history.now().as_secs();
     let (calls, unanswered) = history.counts();
-    eprintln!(
+    console::note(format_args!(
         "{:02}:{:02}  {calls:>7} calls, {unanswered} without a plain answer; {what}",
         seconds / 60,
         seconds % 60
-    );
+    ));
 }
 
 #[expect(clippy::disallowed_methods, reason = "any number does, and it is printed")]

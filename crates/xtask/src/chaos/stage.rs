@@ -15,6 +15,7 @@ use testkit::relay::Relay;
 
 use super::api;
 use super::loss::{ELECTION, Kind, Part};
+use crate::console;
 use crate::gateway::Gateway;
 use crate::http::{call, request};
 use crate::server::Server;
@@ -69,7 +70,7 @@ impl Stage {
         folder: &Path,
         token_lifetime: Duration,
     ) -> Result<Self> {
-        eprintln!("starting three mongod, which take some seconds to agree on a primary");
+        console::note("starting three mongod, which take some seconds to agree on a primary");
         let (gateway_port, logs) = (ReservedPort::new(), folder.join("logs"));
         let cluster = Cluster::start(3, ELECTION, &logs).await;
         let issuer = format!("http://localhost:{}", gateway_port.number());

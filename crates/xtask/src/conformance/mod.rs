@@ -14,6 +14,7 @@ use clap::Args;
 use serde_json::Value;
 
 use crate::cargo;
+use crate::console;
 use crate::tools;
 use catalogue::{Catalogue, Row, Status};
 
@@ -47,7 +48,7 @@ pub(crate) fn run(workspace: &Path, options: &Options) -> Result<()> {
         );
     } else {
         fs::write(&place, &page)?;
-        println!("docs/conformance.md: {}", page::summary(&sections));
+        console::line(format_args!("docs/conformance.md: {}", page::summary(&sections)))?;
     }
     Ok(())
 }

@@ -9,6 +9,7 @@ use anyhow::{Context, Result};
 use serde_json::Value;
 
 use super::{Checks, entries, faults, output};
+use crate::console;
 use crate::tools::{self, run as run_quietly};
 
 /// Overlays that are meant to be used together, in this order.
@@ -28,7 +29,7 @@ pub(super) fn check(checks: &Checks<'_>) -> Result<Vec<String>> {
         let mut files = vec![checks.workspace.join("docker-compose.yml")];
         files.extend(overlays);
         let name = files.iter().map(|file| checks.name(file)).collect::<Vec<_>>().join(" + ");
-        eprintln!("{name}");
+        console::note(&name);
         let mut command = Command::new(&compose);
         for file in &files {
             command.arg("-f").arg(file);
@@ -44,7 +45,7 @@ pub(super) fn check(checks: &Checks<'_>) -> Result<Vec<String>> {
 
 /// nginx reads its files with the upstreams of docker-compose.yml, which are mounted over those beside it.
 fn nginx(checks: &Checks<'_>, folder: &Path) -> Result<()> {
-    eprintln!("the nginx of docker-compose.yml");
+    console::note("the nginx of docker-compose.yml");
     let nginx = tools::NGINX.ready(checks.workspace)?;
     let mounted = checks.folder.join("nginx");
     if mounted.exists() {

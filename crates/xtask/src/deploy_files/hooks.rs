@@ -7,6 +7,7 @@ use anyhow::Result;
 use serde_json::Value;
 
 use super::{Checks, members};
+use crate::console;
 
 /// The manifests whose gateway removes what a caller says about himself, as the Envoy file does.
 const LIKE_ENVOY: [&str; 2] = ["envoy-gateway/gateway.yaml", "istio/gateway.yaml"];
@@ -14,7 +15,7 @@ const LIKE_ENVOY: [&str; 2] = ["envoy-gateway/gateway.yaml", "istio/gateway.yaml
 pub(super) fn check(checks: &Checks<'_>) -> Result<Vec<String>> {
     let gateways = checks.workspace.join("deploy/gateway");
     let kubernetes = gateways.join("kubernetes");
-    eprintln!("{}", checks.name(&kubernetes));
+    console::note(checks.name(&kubernetes));
     let tested = checks.documents(&gateways.join("envoy/envoy.yaml"))?;
     let tested = removed(&tested);
     let mut faults = Vec::new();

@@ -8,6 +8,7 @@ use std::process::Command;
 use anyhow::{Context, Result};
 
 use super::{Checks, entries, faults, output};
+use crate::console;
 use crate::tools::{self, run as run_quietly};
 
 pub(super) fn check(checks: &Checks<'_>) -> Result<Vec<String>> {
@@ -21,7 +22,7 @@ pub(super) fn check(checks: &Checks<'_>) -> Result<Vec<String>> {
     fs::copy(ingress, rendered.join("ingress-nginx.yaml"))?;
     let mut faults = chart(checks, &rendered)?;
 
-    eprintln!("the schemas of Kubernetes");
+    console::note("the schemas of Kubernetes");
     let files = entries(&rendered)?;
     run_quietly(Command::new(checks.python.join("kubernetes-validate")).arg("--strict").args(&files))?;
     for file in files {
@@ -39,7 +40,7 @@ fn kustomizations(checks: &Checks<'_>, rendered: &Path) -> Result<()> {
     let mut folders = vec![kubernetes.join("base")];
     folders.extend(entries(&kubernetes.join("overlays"))?);
     for folder in folders {
-        eprintln!("{}", checks.name(&folder));
+        console::note(checks.name(&folder));
         let manifests = output(Command::new(&kubectl).arg("kustomize").arg(&folder))?;
         fs::write(rendered.join(format!("kustomize {}.yaml", stem(&folder))), manifests)?;
     }
@@ -50,7 +51,7 @@ fn kustomizations(checks: &Checks<'_>, rendered: &Path) -> Result<()> {
 fn chart(checks: &Checks<'_>, rendered: &Path) -> Result<Vec<String>> {
     let helm = tools::HELM.ready(checks.workspace)?;
     let chart = checks.workspace.join("deploy/helm/gettone");
-    eprintln!("{}", checks.name(&chart));
+    console::note(checks.name(&chart));
     run_quietly(Command::new(&helm).args(["lint", "--quiet", "--strict"]).arg(&chart))?;
     let render = |values: &PathBuf| {
         let mut command = Command::new(&helm);

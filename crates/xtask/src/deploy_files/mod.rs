@@ -16,6 +16,7 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
+use crate::console;
 use crate::tools::{self, run as run_quietly};
 
 pub(crate) fn run(workspace: &Path) -> Result<()> {
@@ -25,7 +26,7 @@ pub(crate) fn run(workspace: &Path) -> Result<()> {
     faults.extend(compose::check(&checks)?);
     faults.extend(observability::check(&checks)?);
 
-    eprintln!("deploy/docker/Dockerfile, and how the YAML is written");
+    console::note("deploy/docker/Dockerfile, and how the YAML is written");
     run_quietly(
         Command::new(tools::HADOLINT.ready(workspace)?).arg(workspace.join("deploy/docker/Dockerfile")),
     )?;

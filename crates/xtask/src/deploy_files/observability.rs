@@ -9,6 +9,7 @@ use anyhow::{Context, Result};
 use serde_json::Value;
 
 use super::{Checks, entries, members, queries};
+use crate::console;
 use crate::tools::{self, run as run_quietly};
 
 /// Labels that Prometheus adds, to every metric or to histograms.
@@ -22,7 +23,7 @@ type Documented = BTreeMap<String, BTreeSet<String>>;
 pub(super) fn check(checks: &Checks<'_>) -> Result<Vec<String>> {
     let folder = checks.workspace.join("deploy/observability");
     let rules = folder.join("alerts.yaml");
-    eprintln!("{}, and the dashboards", checks.name(&rules));
+    console::note(format_args!("{}, and the dashboards", checks.name(&rules)));
     let promtool = tools::PROMTOOL.ready(checks.workspace)?;
     run_quietly(Command::new(&promtool).args(["check", "config"]).arg(folder.join("prometheus.yaml")))?;
     let tests = checks.workspace.join("tests/deploy/alerts.test.yaml");

@@ -6,14 +6,13 @@ mod file;
 mod hydra;
 mod keycloak;
 
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use credentials::client::{AuthMethod, BroughtAlong, ClientDefect, NewClient};
 use reqwest::StatusCode;
 use serde_json::{Map, Value, json};
-use service_kit::Vars;
+use service_kit::{Vars, files};
 
 use self::file::Entry;
 use super::{CommandError, Connection};
@@ -219,16 +218,12 @@ impl Row {
 }
 
 fn read(path: &Path) -> Result<String, CommandError> {
-    let mut text = String::new();
     let read = if path == Path::new("-") {
-        std::io::stdin().read_to_string(&mut text).map(drop)
+        files::read_all_to_string(std::io::stdin(), files::LARGE)
     } else {
-        std::fs::read_to_string(path).map(|read| text = read)
+        files::read_to_string(path, files::LARGE)
     };
-    match read {
-        Ok(()) => Ok(text),
-        Err(error) => Err(CommandError::File { path: path.to_owned(), reason: error.to_string() }),
-    }
+    read.map_err(|error| CommandError::File { path: path.to_owned(), reason: error.to_string() })
 }
 
 /// What the service would say, but for its keys.

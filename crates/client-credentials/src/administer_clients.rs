@@ -111,8 +111,9 @@ pub async fn change(
     };
     let after = rewrite(deps, operator, id, expected_version, patched).await?;
     if !after.may_obtain_tokens() {
-        // Also if it was so before: whoever repeats a change that failed half-way completes it.
-        deps.revocations.revoke_all_of(id, after.updated_at).await?;
+        // Also if it was so before: whoever repeats a change that failed half-way completes it. Up to now, not to the
+        // beginning of the change: until it was stored, any replica issued tokens.
+        deps.revocations.revoke_all_of(id, deps.clock.now()).await?;
     }
     Ok(after)
 }

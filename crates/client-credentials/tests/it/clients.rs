@@ -178,6 +178,25 @@ fn t_reg_06_only_the_expected_version_is_removed() {
     assert_eq!(conditional_call(&service, "DELETE", &another, "*", "").status, 204);
 }
 
+/// The store may take its time with a change, and another replica issues tokens meanwhile.
+#[test]
+fn a_client_that_is_put_aside_loses_the_tokens_it_got_until_then() {
+    let service = Service::standard(&[]);
+    let client = service.basic_client(&json!({}));
+    let path = format!("/clients/{}", client.id);
+    let slow = service.stores.replacements.hold();
+    let token = thread::scope(|scope| {
+        let change = scope.spawn(|| service.manage("PATCH", &path, Some(&json!({"__STATE__": "TRASH"}))));
+        service.stores.replacements.await_calls(1);
+        service.clock.advance_seconds(10);
+        let token = service.token_of(&client);
+        drop(slow);
+        assert_eq!(change.join().unwrap().status, 200);
+        token
+    });
+    assert_eq!(service.tokeninfo(&token).refusal(), (401, "invalid_token".to_owned()));
+}
+
 #[test]
 fn a_list_shows_what_was_asked_for() {
     let service = Service::standard(&[]);

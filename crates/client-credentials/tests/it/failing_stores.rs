@@ -27,6 +27,9 @@ use tokio::sync::{RwLock, RwLockWriteGuard};
 pub(crate) struct FailingStores {
     store: SqliteStore,
     pub(crate) clients: Arc<Switch>,
+    /// Of clients alone: what puts another version in the place of one, or removes it.
+    pub(crate) replacements: Arc<Switch>,
+    pub(crate) removals: Arc<Switch>,
     pub(crate) secrets: Arc<Switch>,
     /// Of imported secrets alone.
     pub(crate) upgrades: Arc<Switch>,
@@ -56,7 +59,7 @@ impl Switch {
         self.down.store(false, Ordering::SeqCst);
     }
 
-    /// No secret is looked up or rotated, and no event stored, until the guard is dropped.
+    /// No secret is looked up or rotated, no client replaced or removed, and no event stored, until the guard is dropped.
     pub(crate) fn hold(&self) -> RwLockWriteGuard<'_, ()> {
         self.gate.blocking_write()
     }
@@ -76,6 +79,13 @@ impl Switch {
 
     pub(crate) fn calls(&self) -> usize {
         self.calls.load(Ordering::SeqCst)
+    }
+
+    /// Waits until it was asked so often.
+    pub(crate) fn await_calls(&self, calls: usize) {
+        while self.calls() < calls {
+            std::thread::yield_now();
+        }
     }
 
     /// The number of the call.
@@ -99,6 +109,8 @@ impl FailingStores {
         Self {
             store,
             clients: Arc::default(),
+            replacements: Arc::default(),
+            removals: Arc::default(),
             secrets: Arc::default(),
             upgrades: Arc::default(),
             replay: Arc::default(),
@@ -150,6 +162,8 @@ impl ClientStore for FailingStores {
 
     async fn replace(&self, client: &Client, expected: u64) -> Result<ReplaceOutcome, StoreError> {
         self.clients.pass()?;
+        let call = self.replacements.pass()?;
+        self.replacements.let_in(call).await;
         self.store.replace(client, expected).await
     }
 
@@ -159,6 +173,8 @@ impl ClientStore for FailingStores {
         expected_version: Option<u64>,
     ) -> Result<DeleteOutcome, StoreError> {
         self.clients.pass()?;
+        let call = self.removals.pass()?;
+        self.removals.let_in(call).await;
         self.store.delete(id, expected_version).await
     }
 

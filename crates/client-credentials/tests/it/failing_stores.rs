@@ -27,7 +27,8 @@ use tokio::sync::{RwLock, RwLockWriteGuard};
 pub(crate) struct FailingStores {
     store: SqliteStore,
     pub(crate) clients: Arc<Switch>,
-    /// Of clients alone: what puts another version in the place of one, or removes it.
+    /// Of clients alone: what adds one, puts another version in its place, or removes it.
+    pub(crate) insertions: Arc<Switch>,
     pub(crate) replacements: Arc<Switch>,
     pub(crate) removals: Arc<Switch>,
     pub(crate) secrets: Arc<Switch>,
@@ -59,7 +60,7 @@ impl Switch {
         self.down.store(false, Ordering::SeqCst);
     }
 
-    /// No secret is looked up or rotated, no client replaced or removed, and no event stored, until the guard is dropped.
+    /// No secret is looked up or rotated, no client added, replaced or removed, and no event stored, until the guard is dropped.
     pub(crate) fn hold(&self) -> RwLockWriteGuard<'_, ()> {
         self.gate.blocking_write()
     }
@@ -109,6 +110,7 @@ impl FailingStores {
         Self {
             store,
             clients: Arc::default(),
+            insertions: Arc::default(),
             replacements: Arc::default(),
             removals: Arc::default(),
             secrets: Arc::default(),
@@ -142,6 +144,8 @@ impl FailingStores {
 impl ClientStore for FailingStores {
     async fn insert_new(&self, client: &Client) -> Result<(), InsertError> {
         self.clients.pass()?;
+        let call = self.insertions.pass()?;
+        self.insertions.let_in(call).await;
         self.store.insert_new(client).await
     }
 

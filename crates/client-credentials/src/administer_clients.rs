@@ -111,8 +111,9 @@ pub async fn change(
     };
     let after = rewrite(deps, operator, id, expected_version, patched).await?;
     if !after.may_obtain_tokens() {
-        // Also if it was so before: whoever repeats a change that failed half-way completes it.
-        deps.revocations.revoke_all_of(id, after.updated_at).await?;
+        // Also if it was so before: whoever repeats a change that failed half-way completes it. Up to now, not to the
+        // beginning of the change: until it was stored, any replica issued tokens.
+        deps.revocations.revoke_all_of(id, deps.clock.now()).await?;
     }
     Ok(after)
 }
@@ -164,26 +165,39 @@ pub async fn revoke_tokens(
 /// and whoever repeats a removal that failed half-way completes it.
 ///
 /// # Errors
-/// [`AdministerClientsError::Missing`], [`AdministerClientsError::OtherVersion`] or [`AdministerClientsError::Store`].
+/// [`AdministerClientsError`].
 pub async fn remove(
     deps: &Deps,
     operator: &Operator,
     id: &ClientId,
     expected_version: Option<u64>,
 ) -> Result<(), AdministerClientsError> {
-    if let Some(client) = deps.stores.clients.find(id).await? {
-        operator.check(&client.permissions)?;
-    }
-    let outcome = deps.stores.clients.delete(id, expected_version).await?;
-    if outcome == DeleteOutcome::VersionConflict {
-        return Err(AdministerClientsError::OtherVersion);
-    }
+    let was_there = delete(deps, operator, id, expected_version).await?;
     deps.revocations.revoke_all_of(id, deps.clock.now()).await?;
     for owner in deps.pepper.owners_of(id) {
         deps.stores.secrets.delete_all(&owner).await?;
     }
-    match outcome {
-        DeleteOutcome::Deleted => Ok(()),
-        DeleteOutcome::VersionConflict | DeleteOutcome::Missing => Err(AdministerClientsError::Missing),
+    if was_there { Ok(()) } else { Err(AdministerClientsError::Missing) }
+}
+
+/// Deletes the version of the client that was looked at, again if a change comes in between; `false` if there is none.
+async fn delete(
+    deps: &Deps,
+    operator: &Operator,
+    id: &ClientId,
+    expected_version: Option<u64>,
+) -> Result<bool, AdministerClientsError> {
+    for _ in 0..ATTEMPTS {
+        let Some(client) = deps.stores.clients.find(id).await? else { return Ok(false) };
+        operator.check(&client.permissions)?;
+        if expected_version.is_some_and(|expected| expected != client.version) {
+            return Err(AdministerClientsError::OtherVersion);
+        }
+        match deps.stores.clients.delete(id, Some(client.version)).await? {
+            DeleteOutcome::Deleted => return Ok(true),
+            DeleteOutcome::Missing => return Ok(false),
+            DeleteOutcome::VersionConflict => {}
+        }
     }
+    Err(AdministerClientsError::Conflict)
 }

@@ -1,9 +1,9 @@
 //! What an operator does with the secrets of a client: look at them without seeing them, give it a new one while the old
-//! one goes on for a while, take one away.
+//! one goes on for a while, take one away; and end the token with which it looks after its registration.
 
 use common::Timestamp;
 use credentials::client::{AuthMethod, Client, ClientId};
-use credentials::secret::{self, RemoveOutcome, RotateOutcome, Rotation, StoredSecret};
+use credentials::secret::{self, RemoveOutcome, RotateOutcome, Rotation, StoredSecret, TokenKind};
 use credentials::{RandomError, StoreError};
 use zeroize::Zeroizing;
 
@@ -51,7 +51,9 @@ pub async fn list(deps: &Deps, id: &ClientId) -> Result<Vec<StoredSecret>, Admin
     Ok(secrets)
 }
 
-/// Gives the client a new secret. Those it has end `grace_seconds` from now, or earlier.
+/// Gives the client a new secret. Those it has end `grace_seconds` from now, or earlier. Without grace its registration
+/// access token ends as well: both were shown in one answer, and whoever has the token can put a key of their own in the
+/// place of every secret.
 ///
 /// # Errors
 /// [`AdministerSecretsError`].
@@ -65,6 +67,9 @@ pub async fn rotate(
     let client = overseen(deps, operator, id).await?;
     if client.auth_method == AuthMethod::PrivateKeyJwt {
         return Err(AdministerSecretsError::NoSecretMethod);
+    }
+    if grace_seconds == 0 {
+        forget_registration_token(deps, id).await?;
     }
     let owner = deps.pepper.lookup(id);
     let secret = secret::generate(&*deps.random)?;
@@ -107,6 +112,23 @@ pub async fn remove(
         RemoveOutcome::Missing => Err(AdministerSecretsError::Missing),
         RemoveOutcome::LastLive => Err(AdministerSecretsError::Last),
     }
+}
+
+/// Ends the registration access token of the client (RFC 7592). It gets no other one. One that is not there has ended.
+///
+/// # Errors
+/// [`AdministerSecretsError::Client`].
+pub async fn end_registration_token(
+    deps: &Deps,
+    operator: &Operator,
+    id: &ClientId,
+) -> Result<(), AdministerSecretsError> {
+    overseen(deps, operator, id).await?;
+    Ok(forget_registration_token(deps, id).await?)
+}
+
+async fn forget_registration_token(deps: &Deps, id: &ClientId) -> Result<(), StoreError> {
+    deps.stores.secrets.delete_all(&deps.pepper.token_owner(TokenKind::Registration, id.as_str())).await
 }
 
 async fn overseen(deps: &Deps, operator: &Operator, id: &ClientId) -> Result<Client, AdministerSecretsError> {

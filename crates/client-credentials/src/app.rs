@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use actix_web::web::Bytes;
 use common::{Clock, Profile, Timestamp};
-use credentials::audit::{AuditAction, AuditLog};
-use credentials::client::{ClientId, ClientState, ClientStore};
+use credentials::audit::AuditLog;
+use credentials::client::{ClientState, ClientStore};
 use credentials::key::ring::RotationPlan;
 use credentials::key::{KeyDirectory, KeyRingStore};
 use credentials::random::letters;
@@ -44,15 +44,13 @@ use crate::imported_secrets::ImportedSecrets;
 use crate::key_checks::KeyChecks;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
-use crate::remove_unused_clients;
+use crate::remove_unused_clients::Sweep;
 use crate::revocations::Revocations;
 use crate::signing_keys::{self, KeyStores, SigningKeys};
 use crate::source::TrustedProxies;
 
 /// Length of a generated bootstrap token, in letters: 273 bits.
 const BOOTSTRAP_TOKEN_LENGTH: usize = 48;
-/// What the audit log says of a client that was removed because nobody used it.
-const UNUSED: &str = "unused";
 /// How often unused clients are looked for.
 const SWEEP_EVERY: Duration = Duration::from_secs(3600);
 /// Length of a generated pepper, in bytes.
@@ -479,15 +477,17 @@ fn note_key_steps(deps: &Deps) {
 
 /// Until the process ends.
 async fn remove_unused_clients_now_and_then(deps: Arc<Deps>, days: u32) {
+    let mut sweep = Sweep {
+        stores: &deps.stores,
+        pepper: &deps.pepper,
+        audit: &deps.audit,
+        random: &*deps.random,
+        half_gone: None,
+    };
     let mut times = tokio::time::interval(SWEEP_EVERY);
     loop {
         times.tick().await;
-        let now = deps.clock.now();
-        let on_removed = |client: &ClientId| {
-            deps.audit.note_own(AuditAction::ClientDeleted, Some(client), Some(UNUSED), now, &*deps.random);
-        };
-        let swept = remove_unused_clients::run(&deps.stores, &deps.pepper, now, days, on_removed).await;
-        if let Err(error) = swept {
+        if let Err(error) = sweep.run(deps.clock.now(), days).await {
             tracing::warn!(error.message = %error, "unused clients could not be removed: next try in an hour");
         }
     }

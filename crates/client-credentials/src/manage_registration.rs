@@ -140,6 +140,10 @@ pub async fn remove(
     match administer_clients::remove(deps, &own, id, None).await {
         // Somebody else was faster.
         Ok(()) | Err(AdministerClientsError::Missing) => Ok(()),
+        // It got a permission meanwhile, or is changed all the time.
+        Err(AdministerClientsError::Privileged(_) | AdministerClientsError::Conflict) => {
+            Err(ManageRegistrationError::Conflict)
+        }
         Err(error) => Err(error.into()),
     }
 }

@@ -9,11 +9,14 @@ use service_kit::traces::step;
 use zeroize::Zeroizing;
 
 use crate::Deps;
-use crate::administer_clients::{Operator, Privileged};
+use crate::administer_clients::{self, Operator, Privileged};
 use crate::client_keys::{self, RegisterKeysError};
 use crate::rate_limit::LimitReached;
 use crate::registration_tokens::{Admission, AdmissionError};
 use crate::source::Source;
+
+/// What is stored under a wanted id for so long belongs to an earlier client: nobody takes that long to make one.
+const LEFT_OVER_AFTER_SECONDS: i64 = 300;
 
 /// Who asks for the client, and so what they may ask for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,7 +37,8 @@ pub struct RegisteredClient {
     pub registration_token: Option<Zeroizing<String>>,
 }
 
-/// Why no client was made. Nobody can use what may be left behind: the caller learns neither id nor secret.
+/// Why no client was made. Of what may be left behind, nobody can use anything: the caller learns neither id nor secret.
+/// Only under an id that was wanted, after [`Self::Store`], there may be a client, with what was brought along: look.
 #[derive(Debug, thiserror::Error)]
 pub enum RegisterClientError {
     #[error(transparent)]
@@ -194,25 +198,25 @@ async fn store_wanted(
     if deps.stores.clients.find(&client.id).await?.is_some() {
         return Err(RegisterClientError::Taken);
     }
+    end_left_overs(deps, client).await?;
     let owner = deps.pepper.lookup(&client.id);
     for secret in secrets {
         deps.stores.secrets.add(&owner, secret).await?;
     }
-    let inserted = deps.stores.clients.insert_new(client).await;
-    let stored = deps.stores.secrets.find(&owner).await?;
-    let times = |hash: &SecretHash| stored.iter().filter(|other| other.hash == *hash).count();
-    let ours = |secret: &&StoredSecret| secrets.iter().any(|own| own.hash == secret.hash);
-    match inserted {
+    match deps.stores.clients.insert_new(client).await {
         Ok(()) => {
-            for stranger in stored.iter().filter(|secret| !ours(secret)) {
-                deps.stores.secrets.remove(&owner, &stranger.hash, None).await?;
+            let ended = end_others(deps, client, secrets).await;
+            if ended.is_err() {
+                // The caller is told that it was not made. Best effort.
+                let version = Some(client.version);
+                let _ = administer_clients::remove(deps, &Operator::Bootstrap, &client.id, version).await;
             }
-            // Nobody looks after it with the token of another one that had its id.
-            let owner = deps.pepper.token_owner(TokenKind::Registration, client.id.as_str());
-            Ok(deps.stores.secrets.delete_all(&owner).await?)
+            Ok(ended?)
         }
         Err(InsertError::Duplicate) => {
             // Somebody was faster. What they brought along as well stays.
+            let stored = deps.stores.secrets.find(&owner).await?;
+            let times = |hash: &SecretHash| stored.iter().filter(|other| other.hash == *hash).count();
             for secret in secrets.iter().filter(|secret| times(&secret.hash) == 1) {
                 deps.stores.secrets.remove(&owner, &secret.hash, None).await?;
             }
@@ -221,6 +225,30 @@ async fn store_wanted(
         // It may have been made.
         Err(InsertError::Store(error)) => Err(error.into()),
     }
+}
+
+/// Before there is a client: what an earlier one of this id left behind. What is younger may be of somebody who makes it
+/// now, and waits until it is known whose it is.
+async fn end_left_overs(deps: &Deps, client: &Client) -> Result<(), StoreError> {
+    // Nobody looks after it with the token of another one that had its id.
+    let tokens = deps.pepper.token_owner(TokenKind::Registration, client.id.as_str());
+    deps.stores.secrets.delete_all(&tokens).await?;
+    let owner = deps.pepper.lookup(&client.id);
+    let since = client.created_at.plus_seconds(-LEFT_OVER_AFTER_SECONDS);
+    for secret in deps.stores.secrets.find(&owner).await?.iter().filter(|it| it.created_at < since) {
+        deps.stores.secrets.remove(&owner, &secret.hash, None).await?;
+    }
+    Ok(())
+}
+
+/// Once the client is ours: every secret that is not.
+async fn end_others(deps: &Deps, client: &Client, ours: &[StoredSecret]) -> Result<(), StoreError> {
+    let owner = deps.pepper.lookup(&client.id);
+    let is_ours = |secret: &&StoredSecret| ours.iter().any(|own| own.hash == secret.hash);
+    for stranger in deps.stores.secrets.find(&owner).await?.iter().filter(|secret| !is_ours(secret)) {
+        deps.stores.secrets.remove(&owner, &stranger.hash, None).await?;
+    }
+    Ok(())
 }
 
 impl std::fmt::Debug for PreparedClient {

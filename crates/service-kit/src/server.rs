@@ -10,7 +10,7 @@ use std::time::Duration;
 use actix_http::HttpService;
 use actix_http::error::DispatchError;
 use actix_server::ServerBuilder;
-use actix_service::{ServiceFactoryExt, fn_service, map_config};
+use actix_service::{Service as _, ServiceFactoryExt, apply_fn_factory, fn_service, map_config};
 use actix_web::App;
 use actix_web::dev::{AppConfig, Server};
 use actix_web::http::header;
@@ -26,6 +26,7 @@ use crate::connection::{self, Connection, Crowd, Stopping, answers};
 use crate::metrics::HttpMetrics;
 use crate::service::StartError;
 use crate::status::Status;
+use crate::to_the_end::with_its_work;
 use crate::traces::Traces;
 use crate::unread_body;
 
@@ -120,7 +121,7 @@ pub fn serve(
             let connection = Connection::new(stream, metrics.clone(), &crowd, Rc::clone(&stopped));
             ready(Ok((connection, peer)))
         })
-        .and_then(http)
+        .and_then(apply_fn_factory(http, |stream, http| with_its_work(http.call(stream))))
         .map_err(move |error| {
             if let DispatchError::Parse(_) = error {
                 counted.malformed("unreadable");

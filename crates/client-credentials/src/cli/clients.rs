@@ -28,6 +28,8 @@ pub(super) enum Command {
     State(Move),
     /// Revoke every token that a client got until now; it may get new ones at once
     RevokeTokens(One),
+    /// End the token with which a client looks after its registration; it gets no other one
+    EndRegistrationToken(One),
     /// Forget a client and its secrets, and revoke its tokens
     Delete(One),
     /// Show the secrets of a client, none of them readable
@@ -142,6 +144,7 @@ pub(super) async fn run(command: Command, vars: &Vars) -> Result<(), CommandErro
         Command::Revoke(change) => change.run(vars, without).await,
         Command::State(change) => change.run(vars).await,
         Command::RevokeTokens(one) => one.revoke_tokens(vars).await,
+        Command::EndRegistrationToken(one) => one.end_registration_token(vars).await,
         Command::Delete(one) => one.delete(vars).await,
         Command::Secrets(client) => client.secrets(vars).await,
         Command::RotateSecret(rotate) => rotate.run(vars).await,
@@ -204,6 +207,13 @@ impl One {
         let management = self.connection.open(vars)?;
         management.post(&["clients", &self.client, "revoke-tokens"], &json!({})).await?;
         eprintln!("every token that {} got until now is revoked", self.client);
+        Ok(())
+    }
+
+    async fn end_registration_token(self, vars: &Vars) -> Result<(), CommandError> {
+        let management = self.connection.open(vars)?;
+        management.delete(&["clients", &self.client, "registration-token"], &[]).await?;
+        eprintln!("{} looks after its registration no more", self.client);
         Ok(())
     }
 

@@ -206,6 +206,12 @@ pub const MANAGEMENT: &[Endpoint] = &[
         route: |route| route.to(clients::revoke_tokens::post),
     },
     Endpoint {
+        method: Method::DELETE,
+        path: "/clients/{client_id}/registration-token",
+        permission: CLIENTS_WRITE,
+        route: |route| route.to(clients::registration_token::delete),
+    },
+    Endpoint {
         method: Method::GET,
         path: "/revocations",
         permission: REVOCATIONS_READ,

@@ -2,17 +2,26 @@
 //! are those of [`common::revocation::FeedEvent`].
 
 use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use actix_web::http::Method;
 use actix_web::web::{Bytes, Data};
 use actix_web::{HttpMessage, HttpRequest, HttpResponse};
 use common::AccessTokenClaims;
+use credentials::client::ClientId;
 use service_kit::caller::Caller;
+use service_kit::carried::taken_along;
 use service_kit::status::Status;
 
+use super::REVOCATIONS_READ;
 use super::error::{Refusal, respond};
 use crate::Deps;
 use crate::revocations::{Reader, Sent, Standing};
+
+/// How often it is looked whether the client may still read: it costs a question to the store.
+const LOOK_AGAIN: Duration = Duration::from_secs(3);
 
 /// Answers what is revoked, and goes on with what is revoked from now on. `Last-Event-ID` is where the reader left off.
 pub async fn get(request: HttpRequest, deps: Data<Deps>, status: Data<Status>) -> HttpResponse {
@@ -28,11 +37,12 @@ pub async fn get(request: HttpRequest, deps: Data<Deps>, status: Data<Status>) -
             return answer.finish();
         }
         let (deps, caller) = (Data::clone(&deps), Caller::of(&request));
-        // As if each event had been asked for by itself.
+        let may_read = token.as_ref().map(|claims| watch_permission(&deps, claims));
         let must_end = move || {
             status.is_stopping()
                 || caller.has_left()
                 || token.as_ref().is_some_and(|claims| !is_still_good(&deps, claims))
+                || may_read.as_ref().is_some_and(|may_read| !may_read.load(Ordering::Relaxed))
         };
         answer.streaming(events(reader, must_end))
     });
@@ -42,6 +52,30 @@ pub async fn get(request: HttpRequest, deps: Data<Deps>, status: Data<Status>) -
 /// Whether a token that was good is so now (T-TOK-04). What ends a client revokes its tokens.
 fn is_still_good(deps: &Deps, claims: &AccessTokenClaims) -> bool {
     deps.clock.now().unix_seconds() < claims.exp && deps.revocations.standing(claims) != Standing::Revoked
+}
+
+/// Whether the client of the token has the permission still. A task of its own looks again and again until the feed drops
+/// this: no event waits for the store.
+fn watch_permission(deps: &Data<Deps>, claims: &AccessTokenClaims) -> Arc<AtomicBool> {
+    let may_read = Arc::new(AtomicBool::new(true));
+    let (deps, client, told) = (Data::clone(deps), claims.sub.clone(), Arc::downgrade(&may_read));
+    actix_web::rt::spawn(taken_along(async move {
+        loop {
+            tokio::time::sleep(LOOK_AGAIN).await;
+            let Some(may_read) = told.upgrade() else { return };
+            may_read.store(has_permission(&deps, &client).await, Ordering::Relaxed);
+        }
+    }));
+    may_read
+}
+
+/// While the store cannot tell, nobody took it away.
+async fn has_permission(deps: &Deps, client: &str) -> bool {
+    let Ok(id) = ClientId::parse(client) else { return false };
+    match deps.stores.clients.find(&id).await {
+        Ok(client) => client.is_some_and(|client| client.permissions.iter().any(|it| it == REVOCATIONS_READ)),
+        Err(_) => true,
+    }
 }
 
 fn events(

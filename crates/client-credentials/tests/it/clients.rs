@@ -178,6 +178,63 @@ fn t_reg_06_only_the_expected_version_is_removed() {
     assert_eq!(conditional_call(&service, "DELETE", &another, "*", "").status, 204);
 }
 
+/// The store may take its time with a change, and another replica issues tokens meanwhile.
+#[test]
+fn a_client_that_is_put_aside_loses_the_tokens_it_got_until_then() {
+    let service = Service::standard(&[]);
+    let client = service.basic_client(&json!({}));
+    let path = format!("/clients/{}", client.id);
+    let slow = service.stores.replacements.hold();
+    let token = thread::scope(|scope| {
+        let change = scope.spawn(|| service.manage("PATCH", &path, Some(&json!({"__STATE__": "TRASH"}))));
+        service.stores.replacements.await_calls(1);
+        service.clock.advance_seconds(10);
+        let token = service.token_of(&client);
+        drop(slow);
+        assert_eq!(change.join().unwrap().status, 200);
+        token
+    });
+    assert_eq!(service.tokeninfo(&token).refusal(), (401, "invalid_token".to_owned()));
+}
+
+/// Only who has a `gettone:` permission may remove a client that has it: in its last version, not in one before.
+#[test]
+fn a_client_that_got_a_permission_meanwhile_is_not_removed_by_who_lacks_it() {
+    let service = Service::standard(&[]);
+    let operator = service.basic_client(&json!({"permissions": ["gettone:clients:write"]}));
+    let authorization = format!("Bearer {}", service.token_of(&operator));
+    let path = format!("/clients/{}", service.basic_client(&json!({})).id);
+    let slow = service.stores.removals.hold();
+    let removed = thread::scope(|scope| {
+        let removal = scope.spawn(|| {
+            call(service.management, "DELETE", &path, &[("Authorization", authorization.as_str())], "")
+        });
+        service.stores.removals.await_calls(1);
+        let powers = json!({"permissions": ["gettone:keys:write"]});
+        assert_eq!(service.manage("PATCH", &path, Some(&powers)).status, 200);
+        drop(slow);
+        removal.join().unwrap()
+    });
+    assert_eq!(removed.refusal(), (403, "access_denied".to_owned()));
+    assert_eq!(service.manage("GET", &path, None).status, 200);
+}
+
+/// Without `If-Match`, whichever version is there is removed.
+#[test]
+fn a_client_that_was_changed_meanwhile_is_removed_nevertheless() {
+    let service = Service::standard(&[]);
+    let path = format!("/clients/{}", service.basic_client(&json!({})).id);
+    let slow = service.stores.removals.hold();
+    thread::scope(|scope| {
+        let removal = scope.spawn(|| service.manage("DELETE", &path, None));
+        service.stores.removals.await_calls(1);
+        assert_eq!(service.manage("PATCH", &path, Some(&json!({"name": "other"}))).status, 200);
+        drop(slow);
+        assert_eq!(removal.join().unwrap().status, 204);
+    });
+    assert_eq!(service.manage("GET", &path, None).status, 404);
+}
+
 #[test]
 fn a_list_shows_what_was_asked_for() {
     let service = Service::standard(&[]);

@@ -27,6 +27,10 @@ use tokio::sync::{RwLock, RwLockWriteGuard};
 pub(crate) struct FailingStores {
     store: SqliteStore,
     pub(crate) clients: Arc<Switch>,
+    /// Of clients alone: what adds one, puts another version in its place, or removes it.
+    pub(crate) insertions: Arc<Switch>,
+    pub(crate) replacements: Arc<Switch>,
+    pub(crate) removals: Arc<Switch>,
     pub(crate) secrets: Arc<Switch>,
     /// Of imported secrets alone.
     pub(crate) upgrades: Arc<Switch>,
@@ -56,7 +60,7 @@ impl Switch {
         self.down.store(false, Ordering::SeqCst);
     }
 
-    /// No secret is looked up or rotated, and no event stored, until the guard is dropped.
+    /// No secret is looked up or rotated, no client added, replaced or removed, and no event stored, until the guard is dropped.
     pub(crate) fn hold(&self) -> RwLockWriteGuard<'_, ()> {
         self.gate.blocking_write()
     }
@@ -76,6 +80,13 @@ impl Switch {
 
     pub(crate) fn calls(&self) -> usize {
         self.calls.load(Ordering::SeqCst)
+    }
+
+    /// Waits until it was asked so often.
+    pub(crate) fn await_calls(&self, calls: usize) {
+        while self.calls() < calls {
+            std::thread::yield_now();
+        }
     }
 
     /// The number of the call.
@@ -99,6 +110,9 @@ impl FailingStores {
         Self {
             store,
             clients: Arc::default(),
+            insertions: Arc::default(),
+            replacements: Arc::default(),
+            removals: Arc::default(),
             secrets: Arc::default(),
             upgrades: Arc::default(),
             replay: Arc::default(),
@@ -130,6 +144,8 @@ impl FailingStores {
 impl ClientStore for FailingStores {
     async fn insert_new(&self, client: &Client) -> Result<(), InsertError> {
         self.clients.pass()?;
+        let call = self.insertions.pass()?;
+        self.insertions.let_in(call).await;
         self.store.insert_new(client).await
     }
 
@@ -150,6 +166,8 @@ impl ClientStore for FailingStores {
 
     async fn replace(&self, client: &Client, expected: u64) -> Result<ReplaceOutcome, StoreError> {
         self.clients.pass()?;
+        let call = self.replacements.pass()?;
+        self.replacements.let_in(call).await;
         self.store.replace(client, expected).await
     }
 
@@ -159,6 +177,8 @@ impl ClientStore for FailingStores {
         expected_version: Option<u64>,
     ) -> Result<DeleteOutcome, StoreError> {
         self.clients.pass()?;
+        let call = self.removals.pass()?;
+        self.removals.let_in(call).await;
         self.store.delete(id, expected_version).await
     }
 

@@ -297,6 +297,52 @@ fn what_a_half_made_import_left_behind_opens_nothing() {
     assert_eq!([SECRET, "another-secret"].map(|secret| status(&service, "orders", secret)), [401, 200]);
 }
 
+/// Stores an import while the store of secrets fails from the insertion of the client on.
+fn imported_half_way(service: &Service, id: &str, secret: &str) {
+    let calls = service.stores.insertions.calls();
+    let slow = service.stores.insertions.hold();
+    thread::scope(|scope| {
+        let import = scope.spawn(|| imported(service, id, &json!({ "client_secret": secret })));
+        service.stores.insertions.await_calls(calls + 1);
+        service.stores.secrets.fail();
+        drop(slow);
+        assert_eq!(import.join().unwrap().refusal(), (503, "temporarily_unavailable".to_owned()));
+    });
+    service.stores.secrets.work();
+}
+
+#[test]
+fn an_import_that_fails_after_its_insertion_made_no_client() {
+    let service = Service::standard(&[]);
+    imported_half_way(&service, "orders", SECRET);
+    assert_eq!(service.manage("GET", "/clients/orders", None).status, 404);
+    assert_eq!(imported(&service, "orders", &json!({ "client_secret": "another-secret" })).status, 201);
+    assert_eq!(
+        (status(&service, "orders", SECRET), status(&service, "orders", "another-secret")),
+        (401, 200)
+    );
+}
+
+/// Not even if nothing can be cleaned up any more, and the client stays.
+#[test]
+fn what_an_earlier_client_left_behind_opens_no_client_that_is_half_made() {
+    let service = Service::standard(&[]);
+    let earlier = service.register(&json!({"client_name": "earlier"})).json();
+    let text = |name: &str| earlier[name].as_str().unwrap();
+    let (id, path) = (text("client_id"), format!("/clients/{}", text("client_id")));
+    service.stores.secrets.fail();
+    assert_eq!(service.manage("DELETE", &path, None).status, 503);
+    service.stores.secrets.work();
+    service.clock.advance_seconds(3600);
+    service.stores.removals.fail();
+    imported_half_way(&service, id, SECRET);
+    assert_eq!(service.manage("GET", &path, None).status, 200);
+    assert_eq!((status(&service, id, text("client_secret")), status(&service, id, SECRET)), (401, 200));
+    let authorization = format!("Bearer {}", text("registration_access_token"));
+    let registration = format!("/register/{id}");
+    assert_eq!(service.call("GET", &registration, &[("Authorization", &authorization)], "").status, 401);
+}
+
 #[test]
 fn what_is_no_hash_or_costs_too_much_is_refused_and_nothing_is_made() {
     let service = Service::standard(&[]);

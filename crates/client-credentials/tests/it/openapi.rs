@@ -215,6 +215,7 @@ fn walk_clients(service: &Service) {
     assert_eq!(manage("DELETE", &last, None).status, 409, "it is the last one");
     assert_eq!(manage("DELETE", &format!("{last}?force=true"), None).status, 204);
     assert_eq!(manage("POST", &format!("{path}/revoke-tokens"), None).status, 204);
+    assert_eq!(manage("DELETE", &format!("{path}/registration-token"), None).status, 204);
     for method in ["PATCH", "DELETE"] {
         let bearer = format!("Bearer {BOOTSTRAP_TOKEN}");
         let headers = [("Authorization", bearer.as_str()), ("If-Match", "\"99\""), JSON];
@@ -425,6 +426,7 @@ fn walk_without_store(service: &Service, client: &str) {
         ("PATCH", path.clone(), Some(json!({"name": "n"}))),
         ("DELETE", path.clone(), None),
         ("POST", format!("{path}/revoke-tokens"), None),
+        ("DELETE", format!("{path}/registration-token"), None),
         ("GET", format!("{path}/usage"), None),
         ("GET", format!("{path}/secrets"), None),
         ("POST", format!("{path}/secrets"), None),

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use testkit::ClientKey;
 
-use crate::service::{Answer, BasicClient, GRANT, ISSUER, JSON, KeyClient, Service};
+use crate::service::{Answer, BasicClient, GRANT, ISSUER, JSON, KeyClient, Service, call};
 
 /// A client that registered itself, with the token it got.
 struct Holder {
@@ -233,6 +233,51 @@ fn c_7592_08_a_removal_that_failed_half_way_is_completed_by_the_next() {
         assert!([204, 401].contains(&again), "{again}");
         assert_eq!(service.tokeninfo(&access_token).status, 401);
         assert_eq!(remove().status, 401, "the token went last");
+    }
+}
+
+#[test]
+fn an_operator_ends_the_token_of_a_client() {
+    let service = Service::standard(&[]);
+    let [holder, other] = ["one", "other"].map(|name| registered(&service, &json!({"client_name": name})));
+    let path = format!("/clients/{}/registration-token", holder.id);
+    for _ in 0..2 {
+        assert_eq!(service.manage("DELETE", &path, None).status, 204, "one that is not there has ended");
+    }
+    for (method, body) in [("GET", None), ("PUT", Some(&json!({}))), ("DELETE", None)] {
+        let answer = ask(&service, method, &holder.id, &holder.token, body);
+        assert_eq!(answer.refusal(), (401, "invalid_token".to_owned()), "{method}");
+    }
+    assert!(gets_tokens(&service, &holder));
+    assert_eq!(ask(&service, "GET", &other.id, &other.token, None).status, 200);
+    let query = format!("/audit?client={}&action=registration_token.retired", holder.id);
+    let events = service.manage("GET", &query, None).json()["events"].clone();
+    assert_eq!((&events[0]["actor"], events.as_array().unwrap().len()), (&json!({"kind": "bootstrap"}), 2));
+    let nobody = service.manage("DELETE", "/clients/nobody/registration-token", None);
+    assert_eq!(nobody.refusal(), (404, "not_found".to_owned()));
+    // Whose permissions the operator lacks is left alone.
+    let operator = service.basic_client(&json!({"permissions": ["gettone:clients:write"]}));
+    let powers = json!({"permissions": ["gettone:keys:write"]});
+    assert_eq!(service.manage("PATCH", &format!("/clients/{}", other.id), Some(&powers)).status, 200);
+    let authorization = format!("Bearer {}", service.token_of(&operator));
+    let path = format!("/clients/{}/registration-token", other.id);
+    let refused = call(service.management, "DELETE", &path, &[("Authorization", authorization.as_str())], "");
+    assert_eq!(refused.refusal(), (403, "access_denied".to_owned()));
+    assert_eq!(ask(&service, "GET", &other.id, &other.token, None).status, 200);
+}
+
+/// Secret and token are in one answer: with the token, whoever has that answer could put a key of theirs in the place of
+/// the secret.
+#[test]
+fn a_rotation_without_grace_ends_the_token_as_well() {
+    let service = Service::standard(&[]);
+    for (grace, status) in [(60, 200), (0, 401)] {
+        let holder = registered(&service, &json!({"client_name": "c"}));
+        let path = format!("/clients/{}/secrets", holder.id);
+        assert_eq!(service.manage("POST", &path, Some(&json!({ "graceSeconds": grace }))).status, 201);
+        let key = json!({"token_endpoint_auth_method": "private_key_jwt",
+            "public_key": ClientKey::generate("theirs").public_jwk()});
+        assert_eq!(put(&service, &holder, &key).status, status, "{grace}");
     }
 }
 

@@ -213,6 +213,36 @@ fn t_tok_04_a_feed_ends_with_the_token_it_was_opened_with() {
 }
 
 #[test]
+fn a_feed_ends_soon_after_the_permission_is_taken_away() {
+    let service = Service::standard(&[]);
+    let client = service.basic_client(&json!({"permissions": ["gettone:revocations:read"]}));
+    let (head, lines) = Reader::request_as(&service, &service.token_of(&client), None);
+    assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+    let mut reader = Reader { lines, cursor: None };
+    reader.first();
+    let path = format!("/clients/{}", client.id);
+    assert_eq!(service.manage("PATCH", &path, Some(&json!({"permissions": []}))).status, 200);
+    assert_eq!(reader.next(), FeedEvent::Goodbye);
+}
+
+/// Whoever is not known to have lost it goes on.
+#[test]
+fn a_feed_goes_on_while_the_clients_cannot_be_read() {
+    let service = Service::standard(&[]);
+    let client = service.basic_client(&json!({"permissions": ["gettone:revocations:read"]}));
+    let (_, lines) = Reader::request_as(&service, &service.token_of(&client), None);
+    let mut reader = Reader { lines, cursor: None };
+    reader.first();
+    service.stores.clients.fail();
+    let before = service.stores.clients.calls();
+    service.stores.clients.await_calls(before + 2);
+    service.stores.clients.work();
+    let jti = revoke(&service, &service.basic_client(&json!({})));
+    let FeedEvent::Revocation(revocation) = reader.next() else { panic!("not a revocation") };
+    assert!(is_token(&revocation, &jti));
+}
+
+#[test]
 fn an_operator_revokes_all_tokens_of_a_client_and_the_client_goes_on() {
     let service = Service::standard(&[]);
     let (client, other) = (service.basic_client(&json!({})), service.basic_client(&json!({})));

@@ -1,9 +1,14 @@
 //! Clients that registered themselves and were never used (T-REG-11). The sweep is driven by hand.
 
-use client_credentials::remove_unused_clients;
+use std::sync::Arc;
+
+use client_credentials::audit::{Audit, AuditRetention};
+use client_credentials::remove_unused_clients::{Sweep, SweepError};
 use common::Clock;
-use credentials::secret::Pepper;
+use credentials::client::ClientId;
+use credentials::secret::{Pepper, SecretStore};
 use serde_json::json;
+use testkit::SeededRandom;
 
 use crate::service::{BasicClient, GRANT, JSON, SALT, Service};
 
@@ -16,12 +21,33 @@ fn registered(service: &Service) -> BasicClient {
 }
 
 fn sweep(service: &Service) -> u64 {
-    let (stores, pepper) = (service.stores.ports(), Pepper::new(SALT.as_bytes().to_vec()));
-    let mut told = 0;
-    let swept = remove_unused_clients::run(&stores, &pepper, service.clock.now(), 30, |_| told += 1);
-    let removed = actix_web::rt::System::new().block_on(swept).unwrap();
-    assert_eq!(removed, told, "each is told of");
-    removed
+    sweep_after(service, &mut None).unwrap()
+}
+
+/// A sweep after one that left this client half gone.
+fn sweep_after(service: &Service, half_gone: &mut Option<ClientId>) -> Result<u64, SweepError> {
+    let (stores, pepper) = (service.stores.ports(), pepper());
+    actix_web::rt::System::new().block_on(async {
+        let clock = Arc::clone(&service.clock) as Arc<dyn Clock>;
+        let retention = AuditRetention { changes: 1, tokens: 1 };
+        let audit = Audit::start(Arc::clone(&stores.audit), clock, retention, Default::default());
+        let random = SeededRandom::new(service.stores.audit.calls() as u64);
+        let mut sweep = Sweep {
+            stores: &stores,
+            pepper: &pepper,
+            audit: &audit,
+            random: &random,
+            half_gone: half_gone.take(),
+        };
+        let swept = sweep.run(service.clock.now(), 30).await;
+        *half_gone = sweep.half_gone;
+        audit.flush().await;
+        swept
+    })
+}
+
+fn pepper() -> Pepper {
+    Pepper::new(SALT.as_bytes().to_vec())
 }
 
 #[test]
@@ -48,6 +74,44 @@ fn t_reg_11_who_was_never_used_is_forgotten_and_nobody_else() {
     for client in [granted, used, &made, &late] {
         service.token_of(client);
     }
+}
+
+/// What happened to one client, by the service itself.
+fn removals(service: &Service, id: &str) -> serde_json::Value {
+    let query = format!("/audit?client={id}&action=client.deleted");
+    service.manage("GET", &query, None).json()["events"].clone()
+}
+
+#[test]
+fn a_removal_that_fails_half_way_is_told_of_and_completed_by_the_next_sweep() {
+    let service = Service::drop_in(&[]);
+    let client = registered(&service);
+    let owner = pepper().lookup(&ClientId::parse(&client.id).unwrap());
+    let secrets = || actix_web::rt::System::new().block_on(service.stores.find(&owner)).unwrap().len();
+    service.clock.advance_seconds(30 * DAY + 1);
+    service.stores.secrets.fail();
+    let mut half_gone = None;
+    assert!(sweep_after(&service, &mut half_gone).is_err());
+    service.stores.secrets.work();
+    assert_eq!(service.manage("GET", &format!("/clients/{}", client.id), None).status, 404);
+    assert_eq!(secrets(), 1);
+    let told = removals(&service, &client.id);
+    assert_eq!((&told[0]["subject"], told[0].get("reason")), (&json!("unused"), None), "{told}");
+    assert_eq!(sweep_after(&service, &mut half_gone).unwrap(), 0);
+    assert_eq!((secrets(), half_gone), (0, None));
+    assert_eq!(removals(&service, &client.id), told);
+}
+
+#[test]
+fn what_cannot_be_told_of_is_not_removed() {
+    let service = Service::drop_in(&[]);
+    let path = format!("/clients/{}", registered(&service).id);
+    service.clock.advance_seconds(30 * DAY + 1);
+    service.stores.audit.fail();
+    assert!(sweep_after(&service, &mut None).is_err());
+    service.stores.audit.work();
+    assert_eq!(service.manage("GET", &path, None).status, 200);
+    assert_eq!(sweep(&service), 1);
 }
 
 /// The sweep of the service itself, which it begins with.

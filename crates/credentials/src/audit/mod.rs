@@ -75,7 +75,8 @@ pub enum AuditAction {
     SigningKeyAdded,
     #[serde(rename = "signing_key.changed")]
     SigningKeyChanged,
-    /// Subject of this and the next: the id of the initial access token.
+    /// Subject of this and the next: the id of the initial access token. Without one, it is the registration access token
+    /// of the client.
     #[serde(rename = "registration_token.added")]
     RegistrationTokenAdded,
     #[serde(rename = "registration_token.retired")]

@@ -2,6 +2,7 @@
 
 pub mod keys;
 pub mod one;
+pub mod registration_token;
 pub mod revoke_tokens;
 pub mod secrets;
 pub mod usage;

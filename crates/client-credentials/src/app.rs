@@ -11,7 +11,7 @@ use common::{Clock, Profile, Timestamp};
 use credentials::audit::AuditLog;
 use credentials::client::{ClientState, ClientStore};
 use credentials::key::ring::RotationPlan;
-use credentials::key::{KeyDirectory, KeyRingStore};
+use credentials::key::{Algorithm, KeyDirectory, KeyRingStore};
 use credentials::random::letters;
 use credentials::replay::ReplayGuard;
 use credentials::revocation::RevocationStore;

@@ -5,6 +5,7 @@ use credentials::StoreError;
 use credentials::client::{
     Client, ClientDefect, ClientFilter, ClientId, ClientPage, DeleteOutcome, ReplaceOutcome,
 };
+use credentials::revocation::LONGEST_TOKEN_LIFETIME_SECONDS;
 use serde_json::{Map, Value};
 
 use crate::Deps;
@@ -172,30 +173,37 @@ pub async fn remove(
     id: &ClientId,
     expected_version: Option<u64>,
 ) -> Result<(), AdministerClientsError> {
-    let was_there = delete(deps, operator, id, expected_version).await?;
-    deps.revocations.revoke_all_of(id, deps.clock.now()).await?;
+    let removed = delete(deps, operator, id, expected_version).await?;
+    let lifetime = removed.as_ref().map_or(LONGEST_TOKEN_LIFETIME_SECONDS, |client| lifetime(deps, client));
+    deps.revocations.revoke_all_living(id, deps.clock.now(), lifetime).await?;
     for owner in deps.pepper.owners_of(id) {
         deps.stores.secrets.delete_all(&owner).await?;
     }
-    if was_there { Ok(()) } else { Err(AdministerClientsError::Missing) }
+    removed.map(drop).ok_or(AdministerClientsError::Missing)
 }
 
-/// Deletes the version of the client that was looked at, again if a change comes in between; `false` if there is none.
+/// How long the tokens of a client may live. To one that registered itself and that no operator touched, nobody gave a
+/// lifetime of its own: there may be very many of them, for anybody makes and removes them.
+fn lifetime(deps: &Deps, client: &Client) -> i64 {
+    if client.is_as_registered() { deps.tokens.lifetime_seconds } else { LONGEST_TOKEN_LIFETIME_SECONDS }
+}
+
+/// Deletes the version of the client that was looked at, again if a change comes in between; `None` if there is none.
 async fn delete(
     deps: &Deps,
     operator: &Operator,
     id: &ClientId,
     expected_version: Option<u64>,
-) -> Result<bool, AdministerClientsError> {
+) -> Result<Option<Client>, AdministerClientsError> {
     for _ in 0..ATTEMPTS {
-        let Some(client) = deps.stores.clients.find(id).await? else { return Ok(false) };
+        let Some(client) = deps.stores.clients.find(id).await? else { return Ok(None) };
         operator.check(&client.permissions)?;
         if expected_version.is_some_and(|expected| expected != client.version) {
             return Err(AdministerClientsError::OtherVersion);
         }
         match deps.stores.clients.delete(id, Some(client.version)).await? {
-            DeleteOutcome::Deleted => return Ok(true),
-            DeleteOutcome::Missing => return Ok(false),
+            DeleteOutcome::Deleted => return Ok(Some(client)),
+            DeleteOutcome::Missing => return Ok(None),
             DeleteOutcome::VersionConflict => {}
         }
     }

@@ -1,6 +1,6 @@
-//! Writes audit events. What changes something is announced before it is done: the event is stored first, and what became
-//! of it a moment later, so that no kill leaves a change without its event. What happens with every token waits in a
-//! queue and is stored a moment later, many events with one write: a token must not wait for the disk because it is
+//! Writes audit events. What a request or a sweep changes is announced before it is done: the event is stored first, and
+//! what became of it a moment later, so that no kill leaves such a change without its event. What happens with every token,
+//! and what is due by itself (an upgraded secret, a step of a key), waits in a queue and is stored a moment later, many events with one write: a token must not wait for the disk because it is
 //! audited. The queue is bounded, and so is what strangers can make us write; what finds no place is counted.
 
 use std::sync::Arc;

@@ -58,8 +58,8 @@ async fn look_up(deps: &Deps, id: &ClientId, token: &str) -> Result<Option<Clien
     }
 }
 
-/// Counts the replacement as a registration: it leaves an audit event behind, and has us fetch keys from another place
-/// (T-REG-01, T-SSRF-06).
+/// Counts a replacement or removal as a registration: it leaves an audit event behind, and has us fetch keys from another
+/// place, or remember that the tokens are revoked (T-REG-01, T-SSRF-06).
 ///
 /// # Errors
 /// [`ManageRegistrationError::TooMany`].

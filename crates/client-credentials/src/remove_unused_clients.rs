@@ -15,8 +15,6 @@ use crate::audit::Audit;
 const DAY_SECONDS: i64 = 86_400;
 /// Clients that are looked at together.
 const PAGE: u32 = 100;
-/// The version of a client that no operator changed, but for the changes of its own: no PUT of its keeps it (RFC 7592).
-const AS_REGISTERED: u64 = 1;
 /// What the audit log says of a client that was removed because nobody used it.
 const UNUSED: &str = "unused";
 
@@ -102,8 +100,9 @@ impl Sweep<'_> {
     }
 }
 
+/// No PUT of its own keeps it (RFC 7592).
 fn is_untouched(client: &Client) -> bool {
-    client.version == AS_REGISTERED.saturating_add(client.own_changes) && client.last_login.is_none()
+    client.is_as_registered() && client.last_login.is_none()
 }
 
 impl std::fmt::Debug for Sweep<'_> {

@@ -16,14 +16,14 @@ pub const LONGEST_TOKEN_LIFETIME_SECONDS: i64 = 86_400;
 /// see [`GrantRequest::issued_after`](crate::grant::GrantRequest::issued_after).
 pub const CLOCK_TOLERANCE_SECONDS: i64 = 2;
 
-/// Every token that `client` got until now.
+/// Every token that `client` got until now; none of them lives longer than `lifetime_seconds`.
 #[must_use]
-pub fn all_tokens_of(client: &ClientId, now: Timestamp) -> Revocation {
+pub fn all_tokens_of(client: &ClientId, now: Timestamp, lifetime_seconds: i64) -> Revocation {
     let issued_until = now.plus_seconds(CLOCK_TOLERANCE_SECONDS);
     Revocation::Client {
         client_id: client.as_str().to_owned(),
         issued_until,
-        forget_at: issued_until.plus_seconds(LONGEST_TOKEN_LIFETIME_SECONDS),
+        forget_at: issued_until.plus_seconds(lifetime_seconds),
     }
 }
 

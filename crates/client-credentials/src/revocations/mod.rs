@@ -14,7 +14,7 @@ use common::revocation::{Revocation, RevokedTokens, name_of};
 use common::{AccessTokenClaims, Clock, Timestamp};
 use credentials::StoreError;
 use credentials::client::ClientId;
-use credentials::revocation::{RevocationStore, all_tokens_of};
+use credentials::revocation::{LONGEST_TOKEN_LIFETIME_SECONDS, RevocationStore, all_tokens_of};
 use service_kit::metrics::Counter;
 use tokio::sync::{Semaphore, broadcast};
 
@@ -166,7 +166,20 @@ impl Revocations {
     /// # Errors
     /// [`StoreError`]: they may still be good.
     pub async fn revoke_all_of(&self, client: &ClientId, now: Timestamp) -> Result<(), StoreError> {
-        self.record(&all_tokens_of(client, now)).await
+        self.revoke_all_living(client, now, LONGEST_TOKEN_LIFETIME_SECONDS).await
+    }
+
+    /// The same where none of them lives longer than `lifetime_seconds`: it is forgotten sooner.
+    ///
+    /// # Errors
+    /// [`StoreError`]: they may still be good.
+    pub async fn revoke_all_living(
+        &self,
+        client: &ClientId,
+        now: Timestamp,
+        lifetime_seconds: i64,
+    ) -> Result<(), StoreError> {
+        self.record(&all_tokens_of(client, now, lifetime_seconds)).await
     }
 
     /// How much is known.

@@ -243,6 +243,31 @@ fn a_feed_goes_on_while_the_clients_cannot_be_read() {
 }
 
 #[test]
+fn a_client_that_nobody_touched_is_remembered_for_as_long_as_its_tokens_live() {
+    let service = Service::standard(&[("MIA_JWT_EXPIRES_IN", "600")]);
+    let [untouched, touched] = [(); 2].map(|()| {
+        let client = service.register(&json!({"client_name": "c"})).json();
+        format!("/clients/{}", client["client_id"].as_str().unwrap())
+    });
+    let lifetime = json!({"tokenLifetimeSeconds": 7200});
+    assert_eq!(service.manage("PATCH", &touched, Some(&lifetime)).status, 200);
+    let made = format!("/clients/{}", service.basic_client(&json!({"tokenLifetimeSeconds": 7200})).id);
+    for (path, seconds) in [(untouched, 600), (touched, 86_400), (made, 86_400)] {
+        assert_eq!(service.manage("DELETE", &path, None).status, 204);
+        let (_, known) = Reader::open(&service, None).first();
+        let kept = known.iter().find_map(|revocation| match revocation {
+            Revocation::Client { client_id, issued_until, forget_at }
+                if path.ends_with(client_id.as_str()) =>
+            {
+                Some(forget_at.unix_seconds() - issued_until.unix_seconds())
+            }
+            _ => None,
+        });
+        assert_eq!(kept, Some(seconds), "{path}");
+    }
+}
+
+#[test]
 fn an_operator_revokes_all_tokens_of_a_client_and_the_client_goes_on() {
     let service = Service::standard(&[]);
     let (client, other) = (service.basic_client(&json!({})), service.basic_client(&json!({})));

@@ -1,9 +1,11 @@
 //! What happens when the store does not answer: 503, nothing acknowledged, never a token.
 
+use credentials::client::ClientId;
+use credentials::secret::{Pepper, SecretStore};
 use serde_json::json;
 use testkit::ClientKey;
 
-use crate::service::{Answer, GRANT, Service};
+use crate::service::{Answer, GRANT, SALT, Service};
 
 fn assert_unavailable(answer: &Answer, what: &str) {
     assert_eq!(answer.refusal(), (503, "temporarily_unavailable".to_owned()), "{what}");
@@ -90,15 +92,31 @@ fn management_answers_503_and_changes_nothing() {
         ("list", service.manage("GET", "/clients", None)),
         ("find", service.manage("GET", &path, None)),
         ("change", service.manage("PATCH", &path, Some(&json!({"name": "x"})))),
+        ("remove", service.manage("DELETE", &path, None)),
     ] {
         assert_unavailable(&answer, what);
     }
-    service.stores.secrets.fail();
-    assert_unavailable(&service.manage("DELETE", &path, None), "secrets stay, so the client stays");
     service.stores.clients.work();
-    service.stores.secrets.work();
     assert_eq!(service.manage("GET", &path, None).json()["name"], "basic");
     assert_eq!(service.token(&[("Authorization", &client.basic())], GRANT).status, 200);
+}
+
+#[test]
+fn a_removal_takes_the_client_first_and_is_completed_by_the_next() {
+    let service = Service::drop_in(&[]);
+    let client = service.basic_client(&json!({}));
+    let path = format!("/clients/{}", client.id);
+    let pepper = Pepper::new(SALT.as_bytes().to_vec());
+    let owner = pepper.lookup(&ClientId::parse(&client.id).unwrap());
+    let secrets = || actix_web::rt::System::new().block_on(service.stores.find(&owner)).unwrap().len();
+    service.stores.secrets.fail();
+    assert_unavailable(&service.manage("DELETE", &path, None), "half-way");
+    service.stores.secrets.work();
+    assert_eq!(service.manage("GET", &path, None).status, 404);
+    assert_eq!(service.token(&[("Authorization", &client.basic())], GRANT).status, 401);
+    assert_eq!(secrets(), 1);
+    assert_eq!(service.manage("DELETE", &path, None).status, 404, "there is no client any more");
+    assert_eq!(secrets(), 0);
 }
 
 #[test]

@@ -116,6 +116,12 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
 }
 
 impl Client {
+    /// Whether it registered itself, and nobody changed it since but the client.
+    #[must_use]
+    pub fn is_as_registered(&self) -> bool {
+        self.origin == ClientOrigin::Registration && self.version == self.own_changes.saturating_add(1)
+    }
+
     /// A powerless PUBLIC client without keys, version 1, made by an operator.
     #[must_use]
     pub fn new(id: ClientId, name: String, auth_method: AuthMethod, now: Timestamp) -> Self {

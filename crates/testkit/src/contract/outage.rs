@@ -7,7 +7,7 @@ use credentials::audit::{Actor, AuditAction, AuditEvent, AuditFilter, EventId, O
 use credentials::client::{ClientFilter, ClientStore};
 use credentials::key::{KeyRing, PublishedKey};
 use credentials::replay::UseId;
-use credentials::revocation::all_tokens_of;
+use credentials::revocation::{LONGEST_TOKEN_LIFETIME_SECONDS, all_tokens_of};
 use credentials::secret::{Pepper, Rotation, SecretStore, StoredSecret};
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, join_all};
@@ -55,7 +55,7 @@ async fn answers(store: &impl Store) -> Vec<(&'static str, Result<(), StoreError
     let moment = Timestamp::from_unix_seconds(1_795_291_200);
     let secret = StoredSecret::new("s", &Pepper::new(vec![1]), moment);
     let rotation = Rotation { new: secret.clone(), others_end: moment, most_live: 5 };
-    let revoked = all_tokens_of(&id, moment);
+    let revoked = all_tokens_of(&id, moment, LONGEST_TOKEN_LIFETIME_SECONDS);
     let key = PublishedKey {
         kid: "outage".to_owned(),
         key: public_key("outage"),

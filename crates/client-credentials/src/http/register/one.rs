@@ -72,6 +72,7 @@ async fn replace(request: &HttpRequest, payload: Payload, deps: &Deps) -> Result
 async fn remove(request: &HttpRequest, deps: &Deps) -> Result<HttpResponse, Refusal> {
     let (id, token) = holder(request)?;
     let permissions = manage_registration::removable(deps, &id, token).await?;
+    manage_registration::admit(deps, source::of(request, &deps.trusted_proxies))?;
     audit::acting(request, Actor::Client { id: id.clone() });
     let removal = manage_registration::remove(deps, &id, permissions);
     audit::around(request, deps, Happened::to(AuditAction::ClientDeleted, &id), removal).await?;

@@ -51,8 +51,10 @@ use crate::source::TrustedProxies;
 
 /// Length of a generated bootstrap token, in letters: 273 bits.
 const BOOTSTRAP_TOKEN_LENGTH: usize = 48;
-/// How often unused clients are looked for.
+/// How often unused clients, and secrets and tokens that have ended, are looked for.
 const SWEEP_EVERY: Duration = Duration::from_secs(3600);
+/// So long after its end a secret, or an initial access token, is forgotten.
+const KEEP_ENDED_SECONDS: i64 = 86_400;
 /// Length of a generated pepper, in bytes.
 const PEPPER_LENGTH: usize = 32;
 
@@ -180,9 +182,7 @@ impl Service for ClientCredentials {
             let then = || note_key_steps(&deps);
             deps.signing_keys.keep_up_for_ever(&*deps.clock, &*deps.random, then).await;
         });
-        if let Some(days) = self.keep_unused_clients_days {
-            actix_web::rt::spawn(remove_unused_clients_now_and_then(Arc::clone(&self.deps), days));
-        }
+        actix_web::rt::spawn(sweep_now_and_then(Arc::clone(&self.deps), self.keep_unused_clients_days));
         let public =
             server::serve(self.public, self.max_connections, self.deps.metrics.http(), &self.traces, {
                 let (deps, status, prefix) =
@@ -480,8 +480,8 @@ fn note_key_steps(deps: &Deps) {
     }
 }
 
-/// Until the process ends.
-async fn remove_unused_clients_now_and_then(deps: Arc<Deps>, days: u32) {
+/// Forgets what nobody needs any more, until the process ends. Without `unused_days`, unused clients are kept.
+async fn sweep_now_and_then(deps: Arc<Deps>, unused_days: Option<u32>) {
     let mut sweep = Sweep {
         stores: &deps.stores,
         pepper: &deps.pepper,
@@ -492,8 +492,15 @@ async fn remove_unused_clients_now_and_then(deps: Arc<Deps>, days: u32) {
     let mut times = tokio::time::interval(SWEEP_EVERY);
     loop {
         times.tick().await;
-        if let Err(error) = sweep.run(deps.clock.now(), days).await {
+        let now = deps.clock.now();
+        if let Some(days) = unused_days
+            && let Err(error) = sweep.run(now, days).await
+        {
             tracing::warn!(error.message = %error, "unused clients could not be removed: next try in an hour");
+        }
+        let ended = now.plus_seconds(-KEEP_ENDED_SECONDS);
+        if let Err(error) = deps.stores.secrets.forget_ended(ended).await {
+            tracing::warn!(error.message = %error, "ended secrets and tokens could not be removed: next try in an hour");
         }
     }
 }

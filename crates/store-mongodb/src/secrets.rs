@@ -93,6 +93,11 @@ impl SecretStore for MongoStore {
         self.alone(owner, remove).await
     }
 
+    async fn forget_ended(&self, before: Timestamp) -> Result<(), StoreError> {
+        let ended = doc! { fields::EXPIRES_AT: { "$lt": date(before) } };
+        within_limit(self.credentials.delete_many(ended)).await.map(drop)
+    }
+
     async fn delete_all(&self, owner: &SecretLookup) -> Result<(), StoreError> {
         let all = doc! { "$or": [by_owner(owner), by_id(owner.as_str())] };
         within_limit(self.credentials.delete_many(all)).await.map(drop)

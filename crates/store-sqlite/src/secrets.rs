@@ -112,6 +112,29 @@ impl SecretStore for SqliteStore {
         Ok(removed.await?)
     }
 
+    async fn forget_ended(&self, before: Timestamp) -> Result<(), StoreError> {
+        let before = before.unix_millis();
+        // Mostly there is nothing: no write waits while that is looked up.
+        let ended = self.read(move |connection| {
+            let mut statement = connection
+                .prepare_cached("SELECT rowid FROM secrets WHERE json_extract(record, '$.expiresAt') < ?")?;
+            let rows = statement.query_map([before], |row| row.get(0))?;
+            Ok(rows.collect::<Result<Vec<i64>, _>>()?)
+        });
+        let ended = ended.await?;
+        if ended.is_empty() {
+            return Ok(());
+        }
+        let forgotten = self.write(move |connection| {
+            let mut delete = connection.prepare_cached(
+                "DELETE FROM secrets WHERE rowid = ? AND json_extract(record, '$.expiresAt') < ?",
+            )?;
+            ended.into_iter().try_for_each(|row| delete.execute([row, before]).map(drop))?;
+            Ok(())
+        });
+        Ok(forgotten.await?)
+    }
+
     async fn delete_all(&self, owner: &SecretLookup) -> Result<(), StoreError> {
         let owner = owner.as_str().to_owned();
         let deleted = self.write(move |connection| {

@@ -248,6 +248,12 @@ impl SecretStore for FailingStores {
         self.store.remove(owner, hash, spare_last_at).await
     }
 
+    /// No call that is counted: the sweep makes it, whenever.
+    async fn forget_ended(&self, before: Timestamp) -> Result<(), StoreError> {
+        self.secrets.check()?;
+        self.store.forget_ended(before).await
+    }
+
     async fn delete_all(&self, owner: &SecretLookup) -> Result<(), StoreError> {
         self.secrets.pass()?;
         self.store.delete_all(owner).await

@@ -1,8 +1,11 @@
 //! `REGISTRATION`: who may register, and initial access tokens.
 
+use std::time::{Duration, Instant};
+
+use credentials::secret::{Pepper, SecretStore, TokenKind};
 use serde_json::{Value, json};
 
-use crate::service::{Answer, JSON, Service};
+use crate::service::{Answer, JSON, SALT, Service};
 
 fn register(service: &Service, token: Option<&str>) -> Answer {
     let authorization = format!("Bearer {}", token.unwrap_or_default());
@@ -113,4 +116,30 @@ fn what_an_operator_may_say_about_a_token() {
         let answer = service.manage("POST", "/registration-tokens", Some(&bad));
         assert_eq!(answer.refusal(), (400, "invalid_request".to_owned()), "{bad}");
     }
+}
+
+/// The sweep of the service itself, which it begins with.
+#[test]
+fn a_token_that_has_ended_is_forgotten_after_a_day() {
+    let service = Service::drop_in(&[("REGISTRATION", "token"), ("UNUSED_CLIENT_DAYS", "0")]);
+    let pepper = Pepper::new(SALT.as_bytes().to_vec());
+    let left = |id: &str| {
+        let owner = pepper.token_owner(TokenKind::InitialAccess, id);
+        actix_web::rt::System::new().block_on(service.stores.find(&owner)).unwrap().len()
+    };
+    let (ended, _) = made(&service, &json!({"expires_in": 1}));
+    let (good, _) = made(&service, &json!({"expires_in": 10 * 86_400}));
+    service.clock.advance_seconds(86_402);
+    let key = service.folder.path().join("key.pem");
+    let _replica = service.replica(&[
+        ("PROFILE", "drop-in"),
+        ("CLIENT_ID_HASH_SALT", SALT),
+        ("PRIVATE_RSA_KEY_FILE_PATH", key.to_str().unwrap()),
+        ("MIA_JWT_EXPIRES_IN", "3600"),
+    ]);
+    let start = Instant::now();
+    while left(&ended) > 0 {
+        assert!(start.elapsed() < Duration::from_secs(20), "it is there for ever");
+    }
+    assert_eq!(left(&good), 1);
 }

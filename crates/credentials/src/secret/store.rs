@@ -220,6 +220,12 @@ pub trait SecretStore: Send + Sync {
         spare_last_at: Option<Timestamp>,
     ) -> Result<RemoveOutcome, StoreError>;
 
+    /// Forgets whatever ended before this time, whosever it is. Law: what has no end, or a later one, stays.
+    ///
+    /// # Errors
+    /// [`StoreError`] if some of it may still be there.
+    async fn forget_ended(&self, before: Timestamp) -> Result<(), StoreError>;
+
     /// Forgets all secrets of the client. Law: afterwards [`find`](Self::find) is empty.
     ///
     /// # Errors

@@ -148,6 +148,7 @@ macro_rules! store_contract {
             secrets: secrets_come_back_oldest_first_and_equal,
             secrets: a_client_without_secrets_has_none,
             secrets: deleting_forgets_all_of_one_client_only,
+            secrets: what_has_ended_is_forgotten_and_nothing_else,
             secrets: concurrently_added_secrets_are_all_kept,
             secrets: secrets_outlive_a_restart,
             secrets: a_rotation_ends_the_others_and_not_later_than_they_would,

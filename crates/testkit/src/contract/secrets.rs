@@ -81,6 +81,23 @@ pub async fn deleting_forgets_all_of_one_client_only<S: Storage<Store: SecretSto
     assert_eq!(store.find(&owner("a")).await.unwrap(), [secret("new", 2, None)]);
 }
 
+pub async fn what_has_ended_is_forgotten_and_nothing_else<S: Storage<Store: SecretStore>>(storage: &S) {
+    let store = open(storage).await;
+    let at = |millis: i64| Some(1_795_291_200_000 + millis);
+    for id in ["a", "b"] {
+        for (text, end) in [("ended", at(-1)), ("long ago", Some(-1)), ("ends now", at(0)), ("never", None)] {
+            store.add(&owner(id), &secret(text, 1, end)).await.unwrap();
+        }
+    }
+    for _ in 0..2 {
+        store.forget_ended(Timestamp::from_unix_millis(1_795_291_200_000)).await.unwrap();
+        for id in ["a", "b"] {
+            let left = [secret("ends now", 1, at(0)), secret("never", 1, None)];
+            assert_eq!(store.find(&owner(id)).await.unwrap(), left);
+        }
+    }
+}
+
 pub async fn concurrently_added_secrets_are_all_kept<S: Storage<Store: SecretStore>>(storage: &S) {
     let replicas = [open(storage).await, open(storage).await];
     let nth = |caller: usize| secret(&format!("secret {caller}"), i64::try_from(caller).unwrap(), None);

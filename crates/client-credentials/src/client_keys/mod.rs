@@ -61,8 +61,8 @@ fn sentence(place: Option<usize>, defect: &KeyDefect) -> String {
     }
 }
 
-/// Checks what a registration says about keys: each is good and none is ours, no two share a `kid`, and if assertions are
-/// to have one algorithm, some key is for it.
+/// Checks what a registration says about keys: one is good and none is ours, no two share a `kid`, and if assertions are
+/// to have one algorithm, some key is for it. Keys of a set that we cannot use are left out (RFC 7517 §5).
 ///
 /// # Errors
 /// [`RegisterKeysError`].
@@ -79,10 +79,7 @@ pub async fn registered(
             Ok(RegisteredKeys { public_key: Some(key), ..RegisteredKeys::default() })
         }
         PresentedKeys::Set(jwks) => {
-            let mut keys = Vec::with_capacity(jwks.len());
-            for (place, jwk) in (1..).zip(jwks) {
-                keys.push(checked(deps, jwk, Some(place), algorithm).await?);
-            }
+            let keys = usable(deps, jwks, algorithm).await?;
             check_together(deps, &keys, algorithm).await?;
             Ok(RegisteredKeys::of_set(keys, now))
         }
@@ -107,6 +104,35 @@ pub async fn one_more(
     let key = checked(deps, jwk, None, algorithm).await?;
     check_together(deps, std::slice::from_ref(&key), algorithm).await?;
     Ok(key)
+}
+
+/// The good keys of a set. If there is none, the first one says why. A private key spoils the set: whoever sent it has to
+/// learn that it was exposed.
+async fn usable(
+    deps: &Deps,
+    jwks: &[Map<String, Value>],
+    algorithm: Option<Algorithm>,
+) -> Result<Vec<PublicKey>, RegisterKeysError> {
+    let mut keys = Vec::with_capacity(jwks.len());
+    let mut first_refusal = None;
+    for (place, jwk) in (1..).zip(jwks) {
+        match checked(deps, jwk, Some(place), algorithm).await {
+            Ok(key) => keys.push(key),
+            Err(RegisterKeysError::Key { place, defect }) if !spoils_its_set(&defect) => {
+                first_refusal.get_or_insert(RegisterKeysError::Key { place, defect });
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    match first_refusal {
+        Some(refusal) if keys.is_empty() => Err(refusal),
+        _ => Ok(keys),
+    }
+}
+
+/// Whether a key with this defect makes the whole set unusable, and not only itself. What we failed to check may be good.
+const fn spoils_its_set(defect: &KeyDefect) -> bool {
+    matches!(defect, KeyDefect::Private | KeyDefect::OpenSsl)
 }
 
 async fn checked(

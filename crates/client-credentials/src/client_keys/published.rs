@@ -14,10 +14,10 @@ use service_kit::metrics::{Counters, Labels};
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard, Semaphore};
 
 use super::fetch::{FetchError, KeySetFetcher};
-use super::for_algorithm;
 use super::remembered::Remembered;
 use super::resting::Resting;
 use super::slots::{Asker, FetchSlots, Standing};
+use super::{for_algorithm, spoils_its_set};
 use crate::key_checks::KeyChecks;
 use crate::slow_work::Busy;
 use crate::source::Source;
@@ -115,7 +115,7 @@ enum RefreshError {
     NoSlot,
     #[error("its URL did not answer in time before, and is left alone for a while")]
     Resting { until: Timestamp },
-    #[error("a key is bad: {0}")]
+    #[error("no key can be used: {0}")]
     Key(#[from] KeyDefect),
     #[error("two keys have the same kid")]
     SameKid,
@@ -308,19 +308,24 @@ impl Publication {
         change(&mut self.state.write().unwrap_or_else(PoisonError::into_inner));
     }
 
-    /// The keys of a set that are for assertions. One that is bad spoils the set.
+    /// The keys of a set that are for assertions. Others are passed over; if only bad ones are there, the last good ones go on.
     async fn checked(
         &self,
         jwks: Vec<Map<String, Value>>,
         checks: &KeyChecks,
     ) -> Result<Arc<[PublicKey]>, RefreshError> {
         let mut keys = Vec::new();
+        let mut first_bad = None;
         for jwk in jwks {
             match checks.check(for_algorithm(&jwk, self.algorithm)).await? {
                 Ok(key) => keys.push(key),
                 Err(defect) if is_for_others(&defect) => {}
-                Err(defect) => return Err(defect.into()),
+                Err(defect) if spoils_its_set(&defect) => return Err(defect.into()),
+                Err(defect) => _ = first_bad.get_or_insert(defect),
             }
+        }
+        if let Some(defect) = first_bad.filter(|_| keys.is_empty()) {
+            return Err(defect.into());
         }
         let mut kids = HashSet::new();
         if keys.iter().all(|key| kids.insert(key.kid())) {
@@ -331,7 +336,7 @@ impl Publication {
     }
 }
 
-/// A key that is good for something else does not spoil a set (RFC 7517 §5). A bad one does.
+/// A key that is good for something else says nothing about assertions: a set of such keys is one without any.
 const fn is_for_others(defect: &KeyDefect) -> bool {
     matches!(
         defect,

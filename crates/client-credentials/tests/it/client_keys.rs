@@ -8,7 +8,18 @@ use crate::service::{Answer, KeyClient, Service, call};
 
 fn with_set(keys: &[&ClientKey]) -> Value {
     let keys: Vec<_> = keys.iter().map(|key| key.public_jwk()).collect();
+    with_jwks(&keys.iter().collect::<Vec<_>>())
+}
+
+fn with_jwks(keys: &[&Value]) -> Value {
     json!({"client_name": "c", "token_endpoint_auth_method": "private_key_jwt", "jwks": {"keys": keys}})
+}
+
+/// A key that is good but for this member.
+fn changed(name: &str, value: Value) -> Value {
+    let mut jwk = ClientKey::generate("changed").public_jwk();
+    jwk[name] = value;
+    jwk
 }
 
 fn registered(service: &Service, members: &Value, key: ClientKey) -> KeyClient {
@@ -83,23 +94,32 @@ fn t_hdr_04_an_only_key_needs_no_kid() {
 fn t_key_01_t_key_08_every_key_of_a_set_is_checked() {
     let service = Service::standard(&[]);
     let good = ClientKey::generate("good").public_jwk();
-    let changed = |name: &str, value: Value| {
-        let mut jwk = ClientKey::generate("bad").public_jwk();
-        jwk[name] = value;
-        jwk
-    };
     for (bad, sentence) in [
         (changed("d", json!("AQAB")), "key 2 of jwks holds private"),
-        (changed("use", json!("enc")), "key 2 of jwks.use must be sig"),
-        (changed("alg", json!("none")), "key 2 of jwks.alg"),
-        (json!({"kty": "RSA", "n": "AQAB", "e": "AQAB"}), "key 2 of jwks.n must have 2048"),
         (changed("kid", json!("good")), "two keys of jwks have the same kid"),
         (json!("-----BEGIN PUBLIC KEY-----"), "jwks must be an object"),
     ] {
-        let answer = service
-            .register(&json!({"client_name": "c", "token_endpoint_auth_method": "private_key_jwt",
-            "jwks": {"keys": [good, bad]}}));
+        let answer = service.register(&with_jwks(&[&good, &bad]));
         assert_eq!(answer.refusal(), (400, "invalid_client_metadata".to_owned()), "{bad}");
+        assert!(answer.body.contains(sentence), "{sentence} is missing in {answer:?}");
+    }
+}
+
+#[test]
+fn c_7517_03_keys_of_a_set_that_cannot_be_used_are_left_out() {
+    let service = Service::standard(&[]);
+    for (odd, sentence) in [
+        (json!({"kty": "AKP", "alg": "ML-DSA-44", "pub": "AA"}), "key 1 of jwks.kty must be RSA, EC or OKP"),
+        (changed("use", json!("enc")), "key 1 of jwks.use must be sig"),
+        (changed("alg", json!("RSA-OAEP")), "key 1 of jwks.alg"),
+        (changed("alg", json!("none")), "key 1 of jwks.alg"),
+        (json!({"kty": "RSA", "n": "AQAB", "e": "AQAB"}), "key 1 of jwks.n must have 2048"),
+    ] {
+        let good = ClientKey::generate("good");
+        let client = registered(&service, &with_jwks(&[&odd, &good.public_jwk()]), good);
+        assert_eq!(signed(&service, &client, &json!({"alg": "ES256"})).status, 200, "{odd}");
+        let answer = service.register(&with_jwks(&[&odd, &json!({"kty": "AKP"})]));
+        assert_eq!(answer.refusal(), (400, "invalid_client_metadata".to_owned()), "{odd}");
         assert!(answer.body.contains(sentence), "{sentence} is missing in {answer:?}");
     }
 }

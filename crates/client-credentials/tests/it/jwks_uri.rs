@@ -206,6 +206,7 @@ fn t_ssrf_03_t_ssrf_05_t_ssrf_07_what_is_no_key_set_is_no_answer() {
         (OK_JSON, jwk.to_string()),
         (OK_JSON, changed("d", json!("AQAB"))),
         (OK_JSON, changed("alg", json!("none"))),
+        (OK_JSON, json!({"keys": [jwk, {"kty": "EC", "d": "AQAB"}]}).to_string()),
         (OK_JSON, json!({"keys": [jwk, jwk]}).to_string()),
         (OK_JSON, json!({"keys": many}).to_string()),
         (OK_JSON, format!("{good}{}", " ".repeat(64 * 1024))),
@@ -228,8 +229,11 @@ fn t_ssrf_03_t_ssrf_05_t_ssrf_07_what_is_no_key_set_is_no_answer() {
         service.clock.advance_seconds(60);
     }
     assert_eq!(elsewhere.asked(), 0, "redirects are not followed");
-    // Keys for something else do no harm.
+    // Keys for something else do no harm, nor does one that is too weak.
+    let rsa_oaep = json!({"kty": "EC", "crv": "P-256", "x": jwk["x"], "y": jwk["y"], "alg": "RSA-OAEP"});
     let others = [
+        json!({"kty": "RSA", "n": "AQAB", "e": "AQAB"}),
+        rsa_oaep,
         json!({"kty": "oct2"}),
         json!({"kty": "EC", "crv": "secp256k1"}),
         json!({"kty": "RSA", "use": "enc"}),

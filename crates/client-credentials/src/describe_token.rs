@@ -46,7 +46,8 @@ pub(crate) async fn read(
     now: Timestamp,
 ) -> Result<AccessTokenClaims, DescribeTokenError> {
     let with = |keys: &KnownKeys| {
-        verify_access_token(token, |kid| keys.verifier(kid), &deps.tokens.issuer, accepted_audiences, now)
+        let key_of = |kid: &str| keys.verifier(kid);
+        verify_access_token(token, key_of, &deps.tokens.issuer, accepted_audiences, deps.profile, now)
     };
     match with(&deps.signing_keys.known(now)) {
         Err(AccessTokenRejection::Signature(SignatureDefect::UnknownKey)) => {

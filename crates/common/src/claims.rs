@@ -11,6 +11,8 @@ pub struct AccessTokenClaims {
     pub iss: String,
     /// The client id: a client is its own subject.
     pub sub: String,
+    /// Empty, and left out, in tokens of the service that we replace, which have none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub jti: String,
     /// Present even when empty.
     pub permissions: Vec<String>,

@@ -1,11 +1,12 @@
 //! What a valid access token of ours says (RFC 9068 §4, contract §1.4 and §10.2). Its signature is verified by `jose`,
 //! with our own keys only; whether it was revoked is not known here.
 
-use common::{AccessTokenClaims, Timestamp};
+use common::{AccessTokenClaims, Profile, Timestamp};
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::jws::Jws;
+use crate::revocation::LONGEST_TOKEN_LIFETIME_SECONDS;
 
 /// Why a token is not a valid access token of ours. The text is for the log; callers get `invalid_token`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -26,7 +27,8 @@ pub enum TokenDefect {
 
 /// Checks everything about an access token but its signature. `exp` is enforced without skew: it is our own clock that
 /// wrote it. A token with an audience needs one of `accepted_audiences`; if none is accepted, it is refused. `None`: it
-/// does not matter whom the token is for.
+/// does not matter whom the token is for. Every token of ours has a `jti`; those of the service that the drop-in profile
+/// replaces have none (contract §1.3).
 ///
 /// # Errors
 /// [`TokenDefect`], the first that was found.
@@ -34,6 +36,7 @@ pub fn check(
     jws: &Jws,
     issuer: &str,
     accepted_audiences: Option<&[String]>,
+    profile: Profile,
     now: Timestamp,
 ) -> Result<AccessTokenClaims, TokenDefect> {
     // A client assertion carries `JWT` too: what keeps the two apart is the issuer and whose key signed (K-06).
@@ -45,6 +48,11 @@ pub fn check(
         return Err(TokenDefect::Claims);
     }
     let claims = AccessTokenClaims::deserialize(jws.payload()).map_err(|_| TokenDefect::Claims)?;
+    let has_jti = jws.payload().contains_key("jti");
+    let is_without = !has_jti && profile == Profile::DropIn && is_of_before(jws, &claims);
+    if claims.jti.is_empty() && !is_without {
+        return Err(TokenDefect::Claims);
+    }
     let now = now.unix_seconds();
     if claims.iss != issuer {
         return Err(TokenDefect::Issuer);
@@ -66,6 +74,13 @@ pub fn check(
     }
 }
 
+/// Whether it may be a token of the service that we replace. One that lives longer than ours do is refused: a revocation of
+/// all tokens of its client would be forgotten before it ends.
+fn is_of_before(jws: &Jws, claims: &AccessTokenClaims) -> bool {
+    let lifetime = claims.exp.saturating_sub(claims.iat);
+    jws.token_type() == Some("jwt") && lifetime <= LONGEST_TOKEN_LIFETIME_SECONDS
+}
+
 /// Whether a token has an audience that is `accepted`. One without audience is for everybody.
 pub fn is_for(claims: &AccessTokenClaims, accepted: impl Fn(&str) -> bool) -> bool {
     claims.aud.as_ref().is_none_or(|audiences| audiences.iter().any(|audience| accepted(audience)))
@@ -75,7 +90,7 @@ pub fn is_for(claims: &AccessTokenClaims, accepted: impl Fn(&str) -> bool) -> bo
 mod tests {
     use base64::Engine;
     use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-    use common::Timestamp;
+    use common::{Profile, Timestamp};
     use serde_json::{Value, json};
 
     use super::{TokenDefect, check};
@@ -101,8 +116,8 @@ mod tests {
 
     fn verdict(changes: Value) -> Option<TokenDefect> {
         let accepted = ["api".to_owned()];
-        check(&token(Some("at+jwt"), changes), ISSUER, Some(&accepted), Timestamp::from_unix_seconds(NOW))
-            .err()
+        let now = Timestamp::from_unix_seconds(NOW);
+        check(&token(Some("at+jwt"), changes), ISSUER, Some(&accepted), Profile::Standard, now).err()
     }
 
     #[test]
@@ -110,8 +125,14 @@ mod tests {
         for typ in ["at+jwt", "application/at+jwt", "AT+JWT", "JWT"] {
             let jws =
                 token(Some(typ), json!({"aud": ["other", "api"], "tenant": "t1", "client_id": "client-1"}));
-            let claims =
-                check(&jws, ISSUER, Some(&["api".to_owned()]), Timestamp::from_unix_seconds(NOW)).unwrap();
+            let claims = check(
+                &jws,
+                ISSUER,
+                Some(&["api".to_owned()]),
+                Profile::Standard,
+                Timestamp::from_unix_seconds(NOW),
+            )
+            .unwrap();
             assert_eq!((claims.sub.as_str(), claims.exp), ("client-1", NOW + 60));
             assert_eq!(claims.permissions, ["read:orders"]);
             assert_eq!(claims.custom["tenant"], "t1");
@@ -124,7 +145,7 @@ mod tests {
         for typ in [None, Some("client-authentication+jwt"), Some("dpop+jwt"), Some("logout+jwt"), Some("")] {
             let now = Timestamp::from_unix_seconds(NOW);
             assert_eq!(
-                check(&token(typ, json!({})), ISSUER, None, now).err(),
+                check(&token(typ, json!({})), ISSUER, None, Profile::Standard, now).err(),
                 Some(TokenDefect::Type),
                 "{typ:?}"
             );
@@ -186,14 +207,46 @@ mod tests {
     }
 
     #[test]
+    fn contract_1_3_a_token_of_the_service_of_before_has_no_jti() {
+        let verdict = |profile, typ, removed: &[&str], changes| {
+            let token = token(Some(typ), changes);
+            let mut payload = token.payload().clone();
+            removed.iter().for_each(|name| drop(payload.remove(*name)));
+            let [header, claims] = [json!({"alg": "RS256", "kid": "k", "typ": typ}), json!(payload)]
+                .map(|part| URL_SAFE_NO_PAD.encode(part.to_string()));
+            let jws = Jws::parse(&format!("{header}.{claims}.AA")).unwrap();
+            check(&jws, ISSUER, None, profile, Timestamp::from_unix_seconds(NOW)).map(|claims| claims.jti)
+        };
+        let day = json!({"exp": NOW + 86_400});
+        assert_eq!(verdict(Profile::DropIn, "JWT", &["jti"], day.clone()), Ok(String::new()));
+        for (profile, typ, removed, changes) in [
+            (Profile::Standard, "JWT", &["jti"][..], day.clone()),
+            (Profile::DropIn, "at+jwt", &["jti"], day),
+            (Profile::DropIn, "JWT", &["jti"], json!({"exp": NOW + 86_401})),
+            (Profile::DropIn, "JWT", &[], json!({"jti": ""})),
+            (Profile::DropIn, "JWT", &[], json!({"jti": null})),
+            (Profile::DropIn, "JWT", &["jti", "sub"], json!({})),
+        ] {
+            assert_eq!(
+                verdict(profile, typ, removed, changes),
+                Err(TokenDefect::Claims),
+                "{profile:?} {typ}"
+            );
+        }
+    }
+
+    #[test]
     fn audience_is_checked_if_present_and_refused_if_none_is_accepted() {
         assert_eq!(verdict(json!({"aud": ["api"]})), None);
         assert_eq!(verdict(json!({"aud": ["API"]})), Some(TokenDefect::Audience));
         assert_eq!(verdict(json!({"aud": []})), Some(TokenDefect::Audience));
         let now = Timestamp::from_unix_seconds(NOW);
         let with_audience = token(Some("JWT"), json!({"aud": ["api"]}));
-        assert_eq!(check(&with_audience, ISSUER, Some(&[]), now).err(), Some(TokenDefect::Audience));
-        assert!(check(&with_audience, ISSUER, None, now).is_ok());
-        assert!(check(&token(Some("JWT"), json!({})), ISSUER, Some(&[]), now).is_ok());
+        assert_eq!(
+            check(&with_audience, ISSUER, Some(&[]), Profile::Standard, now).err(),
+            Some(TokenDefect::Audience)
+        );
+        assert!(check(&with_audience, ISSUER, None, Profile::Standard, now).is_ok());
+        assert!(check(&token(Some("JWT"), json!({})), ISSUER, Some(&[]), Profile::Standard, now).is_ok());
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use common::{AccessTokenClaims, Timestamp};
+use common::{AccessTokenClaims, Profile, Timestamp};
 use credentials::access_token::{self, TokenDefect};
 use credentials::jws::{Jws, JwsDefect};
 use credentials::key::{Algorithm, PublicKey};
@@ -165,9 +165,10 @@ pub fn verify_access_token<'k>(
     key_of: impl FnOnce(&str) -> Option<&'k Verifier>,
     issuer: &str,
     accepted_audiences: Option<&[String]>,
+    profile: Profile,
     now: Timestamp,
 ) -> Result<AccessTokenClaims, AccessTokenRejection> {
-    ParsedAccessToken::parse(token)?.verify(key_of, issuer, accepted_audiences, now)
+    ParsedAccessToken::parse(token)?.verify(key_of, issuer, accepted_audiences, profile, now)
 }
 
 /// A JWS that may be an access token. What it says of itself tells where to ask about it, and is not to be believed
@@ -213,11 +214,12 @@ impl ParsedAccessToken {
         key_of: impl FnOnce(&str) -> Option<&'k Verifier>,
         issuer: &str,
         accepted_audiences: Option<&[String]>,
+        profile: Profile,
         now: Timestamp,
     ) -> Result<AccessTokenClaims, AccessTokenRejection> {
         let Self(jws) = self;
         let kid = jws.kid().ok_or(SignatureDefect::KidMissing)?;
         key_of(kid).ok_or(SignatureDefect::UnknownKey)?.verify(jws)?;
-        Ok(access_token::check(jws, issuer, accepted_audiences, now)?)
+        Ok(access_token::check(jws, issuer, accepted_audiences, profile, now)?)
     }
 }

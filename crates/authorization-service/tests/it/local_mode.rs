@@ -177,6 +177,27 @@ fn k_06_in_drop_in_a_plain_jwt_may_be_an_access_token() {
 }
 
 #[test]
+fn contract_1_3_tokens_of_before_the_swap_are_good_in_drop_in() {
+    let issuer = Issuer::start();
+    let before = json!({"aud": null, "client_id": null, "jti": null});
+    let token = issuer.key.sign(&claims(&before));
+    let standard = issuer.service_alone(&rules(), &[]);
+    let drop_in = issuer.service_alone(&rules(), &[("PROFILE", "drop-in")]);
+    until_ready(&standard);
+    until_ready(&drop_in);
+    assert_eq!(ask(&standard, "/user", &token).status, 401);
+    let without_jti = signed(&issuer.key, "k1", &claims(&before));
+    assert_eq!(ask(&standard, "/user", &without_jti).status, 401);
+    assert!(ask(&drop_in, "/user", &token).allowed());
+    issuer.revoke(Revocation::Client {
+        client_id: "client-1".to_owned(),
+        issued_until: Timestamp::from_unix_seconds(now()),
+        forget_at: Timestamp::from_unix_seconds(now() + 86_400),
+    });
+    until(|| !ask(&drop_in, "/user", &token).allowed());
+}
+
+#[test]
 fn g_ui_14_a_token_in_the_header_decides_whatever_the_cookie_says() {
     let issuer = Issuer::start();
     let service = issuer.service(&rules(), &[("HEADERS_TO_PROXY", "authorization,cookie")]);

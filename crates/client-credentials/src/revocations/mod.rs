@@ -10,7 +10,7 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 use std::time::{Duration, Instant};
 
-use common::revocation::{Revocation, RevokedTokens};
+use common::revocation::{Revocation, RevokedTokens, name_of};
 use common::{AccessTokenClaims, Clock, Timestamp};
 use credentials::StoreError;
 use credentials::client::ClientId;
@@ -152,7 +152,11 @@ impl Revocations {
             if known.tokens() >= MOST_TOKENS || known.tokens_of(&claims.sub) >= MOST_TOKENS_OF_A_CLIENT {
                 return Err(RevokeError::Full);
             }
-            Revocation::Token { jti: claims.jti.clone(), client_id: claims.sub.clone(), exp: claims.exp }
+            Revocation::Token {
+                jti: name_of(claims).into_owned(),
+                client_id: claims.sub.clone(),
+                exp: claims.exp,
+            }
         };
         Ok(self.record(&revocation).await?)
     }

@@ -1,6 +1,7 @@
 //! The key pair of a client in any algorithm, made and used by the `openssl` program, as a client without a library
 //! would. `testkit::ClientKey` knows ES256 alone.
 
+use std::path::Path;
 use std::process::Command;
 
 use base64::Engine;
@@ -61,10 +62,21 @@ impl OpensslKey {
         }
     }
 
+    /// The RSA key of a service, to sign as it did before.
+    pub(crate) fn of_service(pem: &Path) -> Self {
+        let key = Self { folder: tempfile::tempdir().unwrap(), alg: "RS256".to_owned() };
+        std::fs::copy(pem, key.folder.path().join("key.pem")).unwrap();
+        key
+    }
+
     /// The claims as a JWT.
     pub(crate) fn sign(&self, claims: &Value) -> String {
-        let [header, claims] =
-            [&json!({"alg": self.alg}), claims].map(|part| URL_SAFE_NO_PAD.encode(part.to_string()));
+        self.sign_with_header(&json!({"alg": self.alg}), claims)
+    }
+
+    /// The claims as a JWT with this header.
+    pub(crate) fn sign_with_header(&self, header: &Value, claims: &Value) -> String {
+        let [header, claims] = [header, claims].map(|part| URL_SAFE_NO_PAD.encode(part.to_string()));
         let input = format!("{header}.{claims}");
         std::fs::write(self.folder.path().join("input"), &input).unwrap();
         if self.is_ed() {

@@ -1,8 +1,11 @@
 //! `GET /tokeninfo`.
 
-use serde_json::json;
+use std::sync::Arc;
 
-use crate::service::{Service, call, jwt_part};
+use serde_json::{Value, json};
+
+use crate::openssl_key::OpensslKey;
+use crate::service::{BasicClient, ISSUER, Service, call, jwt_part};
 
 #[test]
 fn contract_1_4_the_answer_is_the_claims_of_the_token() {
@@ -165,4 +168,58 @@ fn t_tok_08_known_keys_need_no_store_and_unknown_ones_at_most_one_look_a_second(
     assert_eq!(looks(20), 0);
     service.clock.advance_seconds(1);
     assert_eq!(looks(20), 1);
+}
+
+/// A token in the form of the sample in contract §1.3, as the service that we replace signed it.
+fn token_of_before(service: &Service, client: &BasicClient, typ: &str, changes: &Value) -> String {
+    let now = service.clock_seconds();
+    let mut claims =
+        json!({"exp": now + 60, "iat": now, "iss": ISSUER, "sub": client.id, "permissions": ["read:orders"]});
+    claims.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+    let header = json!({"alg": "RS256", "kid": "keyID", "typ": typ});
+    OpensslKey::of_service(&service.folder.path().join("key.pem")).sign_with_header(&header, &claims)
+}
+
+#[test]
+fn contract_1_3_tokens_of_before_the_swap_are_good_in_drop_in() {
+    let service = Service::drop_in(&[]);
+    let client = service.basic_client(&json!({}));
+    let token = token_of_before(&service, &client, "JWT", &json!({}));
+    let answer = service.tokeninfo(&token);
+    assert_eq!((answer.status, answer.json()), (200, jwt_part(&token, 1)), "and no jti is made up");
+    assert!(service.active(&client, &token));
+    let refused = (401, "invalid_token".to_owned());
+    for (typ, changes) in [
+        ("at+jwt", json!({})),
+        ("JWT", json!({"jti": null})),
+        ("JWT", json!({"jti": ""})),
+        // So long ago that a revocation of it would be forgotten.
+        ("JWT", json!({"iat": service.clock_seconds() - 86_400})),
+        ("JWT", json!({"exp": service.clock_seconds()})),
+    ] {
+        let bad = token_of_before(&service, &client, typ, &changes);
+        assert_eq!(service.tokeninfo(&bad).refusal(), refused, "{typ} {changes}");
+    }
+    let revoked = service.about("/oauth/revoke", &client, &format!("token={token}"));
+    assert_eq!(revoked.status, 200);
+    assert_eq!(service.tokeninfo(&token).refusal(), refused);
+    let other = token_of_before(&service, &client, "JWT", &json!({"exp": service.clock_seconds() + 61}));
+    assert_eq!(service.tokeninfo(&other).status, 200);
+    let revoked = service.manage("POST", &format!("/clients/{}/revoke-tokens", client.id), None);
+    assert_eq!(revoked.status, 204, "{revoked:?}");
+    assert_eq!(service.tokeninfo(&other).refusal(), refused);
+}
+
+#[test]
+fn t_tok_tokens_without_jti_are_refused_in_standard() {
+    let folder = Arc::new(tempfile::tempdir().unwrap());
+    let key = folder.path().join("key.pem");
+    let pem = jose::SigningKey::generate(jose::Algorithm::Rs256, None).unwrap().to_pem().unwrap();
+    std::fs::write(&key, pem.as_bytes()).unwrap();
+    let service = Service::start(folder, &[("PRIVATE_RSA_KEY_FILE_PATH", key.to_str().unwrap())], 1);
+    let client = service.basic_client(&json!({}));
+    let with_jti = token_of_before(&service, &client, "JWT", &json!({"jti": "j"}));
+    assert_eq!(service.tokeninfo(&with_jti).status, 200);
+    let without = token_of_before(&service, &client, "JWT", &json!({}));
+    assert_eq!(service.tokeninfo(&without).refusal(), (401, "invalid_token".to_owned()));
 }

@@ -5,6 +5,8 @@
 mod feed;
 mod revoked_tokens;
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{AccessTokenClaims, Timestamp};
@@ -33,6 +35,14 @@ pub enum Revocation {
         /// When the last of these tokens has expired, in Unix milliseconds.
         forget_at: Timestamp,
     },
+}
+
+/// What stands for a token when it alone is revoked: its `jti`. For one without, whose it is and its times: another token
+/// that the client got in the same second goes with it.
+#[must_use]
+pub fn name_of(claims: &AccessTokenClaims) -> Cow<'_, str> {
+    let AccessTokenClaims { jti, sub, iat, exp, .. } = claims;
+    if jti.is_empty() { format!("{sub}/{iat}/{exp}").into() } else { jti.into() }
 }
 
 /// When a token was issued, as revocations count it: the time in a `jti` that is a UUID of version 7 (RFC 9562 §5.7), in
@@ -93,6 +103,21 @@ mod tests {
         ] {
             assert_eq!(issued_at(&claims(jti, 1_645_557_742)), expected, "{jti}");
         }
+    }
+
+    #[test]
+    fn a_token_without_jti_is_known_by_its_client_and_times() {
+        assert_eq!(name_of(&claims("j", 1)), "j");
+        assert_eq!(name_of(&claims("", 1)), "client-1/1/61");
+        let mut set = RevokedTokens::default();
+        let claims_without = claims("", 1);
+        set.add(&Revocation::Token {
+            jti: name_of(&claims_without).into_owned(),
+            client_id: "client-1".to_owned(),
+            exp: claims_without.exp,
+        });
+        assert!(set.contain(&claims_without));
+        assert!(!set.contain(&claims("", 2)) && !set.contain(&claims("j", 1)));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
-use super::{Revocation, issued_at};
+use super::{Revocation, issued_at, name_of};
 use crate::{AccessTokenClaims, Timestamp};
 
 /// Tokens that expire in the same minute are kept, and forgotten, together.
@@ -79,7 +79,7 @@ impl RevokedTokens {
         let by_jti = || {
             self.tokens
                 .get(&minute_of(claims.exp))
-                .is_some_and(|minute| minute.tokens.contains_key(claims.jti.as_str()))
+                .is_some_and(|minute| minute.tokens.contains_key(&*name_of(claims)))
         };
         by_jti() || self.all_until(&claims.sub).is_some_and(|until| issued_at(claims) <= until)
     }

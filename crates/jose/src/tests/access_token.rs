@@ -34,7 +34,8 @@ fn claims() -> AccessTokenClaims {
 fn read(ours: &SigningKey, token: &str) -> Result<AccessTokenClaims, AccessTokenRejection> {
     let verifier = Verifier::new(ours.public()).unwrap();
     let key_of = |kid: &str| (kid == ours.kid()).then_some(&verifier);
-    verify_access_token(token, key_of, ISSUER, Some(&["api".to_owned()]), Timestamp::from_unix_seconds(NOW))
+    let now = Timestamp::from_unix_seconds(NOW);
+    verify_access_token(token, key_of, ISSUER, Some(&["api".to_owned()]), Profile::Standard, now)
 }
 
 #[test]

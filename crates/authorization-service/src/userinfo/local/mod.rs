@@ -257,8 +257,9 @@ impl Local {
         parsed: &ParsedAccessToken,
         current: &Current,
     ) -> Result<AccessTokenClaims, AccessTokenRejection> {
-        let Settings { issuer, audiences, .. } = &self.settings;
-        parsed.verify(|kid| current.set.verifier(kid), issuer, Some(audiences), self.clock.now())
+        let Settings { issuer, audiences, profile, .. } = &self.settings;
+        let key_of = |kid: &str| current.set.verifier(kid);
+        parsed.verify(key_of, issuer, Some(audiences), *profile, self.clock.now())
     }
 
     fn check_issue(&self, claims: AccessTokenClaims) -> Result<AccessTokenClaims, TokenFault> {

@@ -117,7 +117,8 @@ fn event(request: &HttpRequest, deps: &Deps, happened: &Happened<'_>) -> Result<
         action: happened.action,
         actor: request.extensions().get::<Actor>().cloned().unwrap_or(Actor::Anybody),
         client: happened.client.cloned(),
-        subject: happened.subject.map(str::to_owned),
+        // A token of the service that we replace has no jti.
+        subject: happened.subject.filter(|subject| !subject.is_empty()).map(str::to_owned),
         reason: happened.reason.map(str::to_owned),
         request_id: request_id::current(request),
         source: Some(source::of(request, &deps.trusted_proxies).to_string()),

@@ -12,7 +12,7 @@ use common::{Clock, Profile, Timestamp};
 use credentials::audit::{AuditAction, AuditLog};
 use credentials::client::{ClientId, ClientState, ClientStore};
 use credentials::key::ring::RotationPlan;
-use credentials::key::{KeyDirectory, KeyRingStore};
+use credentials::key::{Algorithm, KeyDirectory, KeyRingStore};
 use credentials::random::letters;
 use credentials::replay::ReplayGuard;
 use credentials::revocation::RevocationStore;
@@ -288,6 +288,11 @@ impl ClientCredentials {
                 &config.service_prefix,
                 openid_configuration,
                 config.registration,
+                match &config.shared_keys {
+                    // An operator may make keys of each.
+                    Some(_) => &Algorithm::OF_ACCESS_TOKENS[..],
+                    None => std::slice::from_ref(&config.signing_key.algorithm),
+                },
             ),
             tokens: config.tokens,
             passed_on: config.crud_service.map(|crud_service| crud_service.passed_on).unwrap_or_default(),

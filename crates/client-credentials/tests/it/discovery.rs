@@ -31,10 +31,32 @@ fn c_8414_05_both_documents_say_the_same_and_openid_more() {
     let members = openid.as_object_mut().unwrap();
     assert_eq!(members.remove("subject_types_supported"), Some(json!(["public"])));
     let algorithms = members.remove("id_token_signing_alg_values_supported");
-    assert_eq!(algorithms, Some(json!(["RS256", "PS256", "ES256", "EdDSA"])));
+    assert_eq!(algorithms, Some(json!(["RS256"])), "a service with one key signs with that alone");
     assert_eq!(openid, oauth);
     let keys = service.get("/.well-known/jwks.json").json();
     assert_eq!(keys["keys"][0]["alg"], "RS256", "as the last member says");
+}
+
+#[test]
+fn c_8414_08_the_algorithms_we_sign_with_are_those_there_may_be_keys_of() {
+    let shared = ("SIGNING_KEYS_ENCRYPTION_KEY", "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=");
+    let es256 = ("SIGNING_ALGORITHM", "ES256");
+    for (variables, expected) in
+        [(&[es256][..], json!(["ES256"])), (&[es256, shared], json!(["RS256", "PS256", "ES256", "EdDSA"]))]
+    {
+        let document = Service::standard(variables).get(OPENID_CONFIGURATION).json();
+        assert_eq!(document["id_token_signing_alg_values_supported"], expected);
+    }
+}
+
+#[test]
+fn c_8725_13_the_younger_name_of_ed25519_comes_first() {
+    let document = Service::standard(&[]).get(AUTHORIZATION_SERVER).json();
+    for endpoint in ["token", "introspection", "revocation"] {
+        let listed = listed(&document, &format!("{endpoint}_endpoint_auth_signing_alg_values_supported"));
+        let place = |name: &str| listed.iter().position(|other| other == name).unwrap();
+        assert!(place("Ed25519") < place("EdDSA"), "{listed:?}");
+    }
 }
 
 #[test]

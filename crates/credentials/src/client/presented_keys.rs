@@ -99,7 +99,7 @@ pub(super) fn assertion_algorithm(
     let Some(value) = get(members, "token_endpoint_auth_signing_alg") else { return Ok(None) };
     let algorithm = value.as_str().and_then(Algorithm::named).ok_or(ClientDefect::Invalid {
         member: "token_endpoint_auth_signing_alg",
-        expected: "ES256, ES384, ES512, EdDSA, Ed25519, PS256, PS384, PS512, RS256, RS384 or RS512",
+        expected: "ES256, ES384, ES512, Ed25519, EdDSA, PS256, PS384, PS512, RS256, RS384 or RS512",
     })?;
     Ok((auth_method == AuthMethod::PrivateKeyJwt).then_some(algorithm))
 }

@@ -52,10 +52,14 @@ impl Algorithm {
     /// The younger name of [`Self::EdDsa`] with Ed25519 (RFC 9864 §2.2). Some libraries write nothing else.
     const ED25519: &str = "Ed25519";
 
-    /// Every name an `alg` of a client may have.
+    /// Every name an `alg` of a client may have. Of two for one algorithm, the one that says more comes first.
     #[must_use]
     pub fn names() -> Vec<&'static str> {
-        Self::ALL.into_iter().map(Self::name).chain([Self::ED25519]).collect()
+        let names = |algorithm: Self| match algorithm {
+            Self::EdDsa => vec![Self::ED25519, algorithm.name()],
+            _ => vec![algorithm.name()],
+        };
+        Self::ALL.into_iter().flat_map(names).collect()
     }
 
     /// The algorithm of this name, compared byte for byte (C-8725-02).

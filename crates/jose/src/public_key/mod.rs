@@ -92,7 +92,7 @@ pub fn check(jwk: &Map<String, Value>) -> Result<PublicKey, KeyDefect> {
             (kept, ec::Curve::P384) => (kept, Algorithm::Es384, "ES384"),
             (kept, ec::Curve::P521) => (kept, Algorithm::Es512, "ES512"),
         },
-        Some("OKP") => (okp::check(jwk)?, Algorithm::EdDsa, "EdDSA"),
+        Some("OKP") => (okp::check(jwk)?, Algorithm::EdDsa, "Ed25519, EdDSA"),
         Some("oct") => return Err(KeyDefect::Private),
         Some(_) => return Err(KeyDefect::KeyType),
         None => return Err(KeyDefect::Missing("kty")),

@@ -23,12 +23,14 @@ pub struct Discovery {
 
 impl Discovery {
     /// Describes the service. The operator's file takes the place of the generated `openid-configuration`. If the issuer
-    /// is no URL, as upstream's samples have it, no client can look for it, and nothing is generated.
+    /// is no URL, as upstream's samples have it, no client can look for it, and nothing is generated. `signing_algorithms`
+    /// are those that there may be signing keys of.
     pub(crate) fn new(
         issuer: &str,
         service_prefix: &str,
         operators_file: Option<Bytes>,
         registration: RegistrationMode,
+        signing_algorithms: &[Algorithm],
     ) -> Self {
         let Some(url) = issuer_url(issuer) else {
             return Self {
@@ -45,7 +47,7 @@ impl Discovery {
             members.shift_remove("registration_endpoint");
         }
         let authorization_server = json_bytes(&members);
-        members.extend(openid_members());
+        members.extend(openid_members(signing_algorithms));
         Self {
             authorization_server: Some(authorization_server),
             openid_configuration: operators_file.or_else(|| Some(json_bytes(&members))),
@@ -106,10 +108,10 @@ fn metadata(issuer: &str, base: &str) -> Map<String, Value> {
 }
 
 /// What OpenID Connect requires besides. There are no ID tokens; the algorithms are those of our signing keys.
-fn openid_members() -> [(String, Value); 2] {
+fn openid_members(signing_algorithms: &[Algorithm]) -> [(String, Value); 2] {
     [
         ("subject_types_supported".to_owned(), json!(["public"])),
-        ("id_token_signing_alg_values_supported".to_owned(), json!(Algorithm::OF_ACCESS_TOKENS)),
+        ("id_token_signing_alg_values_supported".to_owned(), json!(signing_algorithms)),
     ]
 }
 
@@ -131,6 +133,10 @@ mod tests {
         document.map(|bytes| serde_json::from_slice(bytes).unwrap())
     }
 
+    fn discovery(issuer: &str, prefix: &str, operators_file: Option<Bytes>) -> Discovery {
+        Discovery::new(issuer, prefix, operators_file, RegistrationMode::Open, &[Algorithm::Rs256])
+    }
+
     #[test]
     fn urls_are_the_host_of_the_issuer_the_prefix_and_the_path() {
         for (issuer, prefix, token_endpoint) in [
@@ -142,7 +148,7 @@ mod tests {
             ("https://h/t1/", "/auth/v1", "https://h/auth/v1/oauth/token"),
             ("http://[::1]:3000", "", "http://[::1]:3000/oauth/token"),
         ] {
-            let discovery = Discovery::new(issuer, prefix, None, RegistrationMode::Open);
+            let discovery = discovery(issuer, prefix, None);
             for document in [&discovery.authorization_server, &discovery.openid_configuration] {
                 let members = members(document.as_ref()).unwrap();
                 assert_eq!(members["token_endpoint"], token_endpoint, "{issuer} {prefix}");
@@ -160,7 +166,7 @@ mod tests {
             ("https://h/t1/", "/t1"),
             ("https://h/a/b%20c", "/a/b%20c"),
         ] {
-            let places = Discovery::new(issuer, "/auth", None, RegistrationMode::Open).places();
+            let places = discovery(issuer, "/auth", None).places();
             let places: Vec<_> = places.into_iter().map(|(place, _)| place).collect();
             assert_eq!(
                 places,
@@ -196,7 +202,7 @@ mod tests {
             "http://[::1",
             "è\u{202e}💥",
         ] {
-            let discovery = Discovery::new(issuer, "/auth", None, RegistrationMode::Open);
+            let discovery = discovery(issuer, "/auth", None);
             assert_eq!(
                 (discovery.authorization_server, discovery.openid_configuration),
                 (None, None),
@@ -204,7 +210,7 @@ mod tests {
             );
         }
         let file = Bytes::from_static(b"{}");
-        let discovery = Discovery::new("mia-issuer", "", Some(file.clone()), RegistrationMode::Open);
+        let discovery = discovery("mia-issuer", "", Some(file.clone()));
         assert_eq!((discovery.authorization_server, discovery.openid_configuration), (None, Some(file)));
     }
 }

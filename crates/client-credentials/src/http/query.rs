@@ -31,7 +31,7 @@ pub(super) enum ManagementRequestDefect {
     Limit,
     #[error("after is not the next of a page")]
     After,
-    #[error("If-Match is not one version")]
+    #[error("If-Match is no list of entity tags")]
     IfMatch,
 }
 

@@ -1,5 +1,6 @@
 //! `/clients`: making clients with powers (upstream contract §1.2), and looking through them.
 
+mod if_match;
 pub mod keys;
 pub mod one;
 pub mod revoke_tokens;

@@ -323,6 +323,17 @@ fn t_ops_02_a_forged_page_and_an_empty_condition_are_refused_and_say_why() {
         let answer = service.manage("GET", &format!("/clients?after={after}"), None);
         assert_eq!(answer.refusal(), (400, "invalid_request".to_owned()), "{after}");
     }
+    let page = service.manage("GET", "/audit?limit=1", None).json();
+    let next_event = page["next"].as_str().unwrap();
+    let event = page["events"][0]["id"].as_str().unwrap();
+    let made_up = "01a20081-967b-7001-8203-040506070809";
+    let mark = next_event.rsplit_once('.').map(|(_, mark)| mark).unwrap_or_default();
+    for after in [event, made_up, &format!("{made_up}.{mark}"), next] {
+        let answer = service.manage("GET", &format!("/audit?after={after}"), None);
+        assert_eq!(answer.refusal(), (400, "invalid_request".to_owned()), "{after}");
+    }
+    let older = service.manage("GET", &format!("/audit?after={next_event}"), None);
+    assert_eq!((older.status, older.json()["events"].as_array().unwrap().len()), (200, 2));
     let path = format!("/clients/{id}/secrets/x");
     for (target, sentence) in [
         ("/clients?unused_since=", "the parameter unused_since is empty"),

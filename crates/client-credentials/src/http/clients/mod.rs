@@ -79,7 +79,7 @@ fn filter(query: &Query) -> Result<ClientFilter, ManagementRequestDefect> {
     let text = |name| query.get(name).map(str::to_owned);
     Ok(ClientFilter {
         state: query.parsed("state", "PUBLIC, DRAFT, TRASH or DELETED", state)?,
-        origin: query.parsed("origin", "operator or registration", origin)?,
+        origin: query.parsed("origin", "operator, registration or unknown", origin)?,
         name_contains: text("name"),
         permission: text("permission"),
         metadata: query.each_below("metadata."),

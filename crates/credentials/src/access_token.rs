@@ -117,8 +117,7 @@ mod tests {
     fn verdict(changes: Value) -> Option<TokenDefect> {
         let accepted = ["api".to_owned()];
         let now = Timestamp::from_unix_seconds(NOW);
-        check(&token(Some("at+jwt"), changes), ISSUER, Some(&accepted), Profile::Standard, now)
-            .err()
+        check(&token(Some("at+jwt"), changes), ISSUER, Some(&accepted), Profile::Standard, now).err()
     }
 
     #[test]
@@ -126,8 +125,14 @@ mod tests {
         for typ in ["at+jwt", "application/at+jwt", "AT+JWT", "JWT"] {
             let jws =
                 token(Some(typ), json!({"aud": ["other", "api"], "tenant": "t1", "client_id": "client-1"}));
-            let claims =
-                check(&jws, ISSUER, Some(&["api".to_owned()]), Profile::Standard, Timestamp::from_unix_seconds(NOW)).unwrap();
+            let claims = check(
+                &jws,
+                ISSUER,
+                Some(&["api".to_owned()]),
+                Profile::Standard,
+                Timestamp::from_unix_seconds(NOW),
+            )
+            .unwrap();
             assert_eq!((claims.sub.as_str(), claims.exp), ("client-1", NOW + 60));
             assert_eq!(claims.permissions, ["read:orders"]);
             assert_eq!(claims.custom["tenant"], "t1");
@@ -222,7 +227,11 @@ mod tests {
             (Profile::DropIn, "JWT", &[], json!({"jti": null})),
             (Profile::DropIn, "JWT", &["jti", "sub"], json!({})),
         ] {
-            assert_eq!(verdict(profile, typ, removed, changes), Err(TokenDefect::Claims), "{profile:?} {typ}");
+            assert_eq!(
+                verdict(profile, typ, removed, changes),
+                Err(TokenDefect::Claims),
+                "{profile:?} {typ}"
+            );
         }
     }
 
@@ -233,7 +242,10 @@ mod tests {
         assert_eq!(verdict(json!({"aud": []})), Some(TokenDefect::Audience));
         let now = Timestamp::from_unix_seconds(NOW);
         let with_audience = token(Some("JWT"), json!({"aud": ["api"]}));
-        assert_eq!(check(&with_audience, ISSUER, Some(&[]), Profile::Standard, now).err(), Some(TokenDefect::Audience));
+        assert_eq!(
+            check(&with_audience, ISSUER, Some(&[]), Profile::Standard, now).err(),
+            Some(TokenDefect::Audience)
+        );
         assert!(check(&with_audience, ISSUER, None, Profile::Standard, now).is_ok());
         assert!(check(&token(Some("JWT"), json!({})), ISSUER, Some(&[]), Profile::Standard, now).is_ok());
     }

@@ -2,12 +2,15 @@
 
 pub use common::{Random, RandomError};
 
-/// The operating system's random source.
+/// The operating system's random source. `service_kit` has one of its own, for services that know no credentials.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemRandom;
 
 impl Random for SystemRandom {
-    #[expect(clippy::disallowed_methods, reason = "the one place that asks the system")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place of what issues secrets that asks the system"
+    )]
     fn fill(&self, bytes: &mut [u8]) -> Result<(), RandomError> {
         getrandom::fill(bytes).map_err(|_| RandomError)
     }

@@ -3,7 +3,8 @@
 //! # Adding a store
 //! 1. Implement the ports: [`ClientStore`](crate::client::ClientStore), [`SecretStore`](crate::secret::SecretStore),
 //!    [`ReplayGuard`](crate::replay::ReplayGuard), [`KeyDirectory`](crate::key::KeyDirectory),
-//!    [`RevocationStore`](crate::revocation::RevocationStore), [`AuditLog`](crate::audit::AuditLog), [`DeploymentStore`].
+//!    [`KeyRingStore`](crate::key::KeyRingStore), [`RevocationStore`](crate::revocation::RevocationStore),
+//!    [`AuditLog`](crate::audit::AuditLog), [`DeploymentStore`].
 //! 2. Run the contract suite: `testkit::store_contract!(…)`. It has one test per law of the doc comments.
 //! 3. Build it in `app.rs` of client-credentials. Nothing else may know which store runs.
 //!

@@ -2,7 +2,7 @@
 //! itself is never sent.
 
 use credentials::StoreError;
-use credentials::client::{Client, ClientId};
+use credentials::client::{Client, ClientId, ClientOrigin};
 use serde_json::{Map, Value, json};
 
 use crate::date;
@@ -14,7 +14,7 @@ pub(crate) const UPDATED_AT: &str = "updatedAt";
 const CREATED_AT: &str = "createdAt";
 const VERSION: &str = "version";
 pub(crate) const LAST_LOGIN: &str = "lastLogin";
-/// Never kept: where a login may not be noted, no client may be removed for never having been used (T-REG-11).
+/// Never kept, and so never known: where a login may not be noted, no client may be removed for never having been used (T-REG-11).
 const ORIGIN: &str = "origin";
 /// Never kept, as the version is the crud-service's own.
 const OWN_CHANGES: &str = "ownChanges";
@@ -91,7 +91,7 @@ pub(crate) fn client(id: &ClientId, mut document: Map<String, Value>) -> Result<
         Some(at) => drop(document.insert(LAST_LOGIN.to_owned(), json!(at))),
         None => drop(document.remove(LAST_LOGIN)),
     }
-    document.remove(ORIGIN);
+    document.insert(ORIGIN.to_owned(), json!(ClientOrigin::Unknown));
     document.remove(OWN_CHANGES);
     document.insert(ALGORITHM_PINNED.to_owned(), json!(document.contains_key(ALGORITHM)));
     document.insert(CREATED_AT.to_owned(), json!(created));

@@ -51,7 +51,7 @@ impl ClientStore for MongoStore {
         if limit == 0 {
             return Ok(ClientPage::default());
         }
-        within_limit(self.page(filter, after, limit)).await
+        self.page(filter, after, limit).await
     }
 
     async fn replace(&self, client: &Client, expected_version: u64) -> Result<ReplaceOutcome, StoreError> {
@@ -105,20 +105,22 @@ impl ClientStore for MongoStore {
 }
 
 impl MongoStore {
-    /// The clients that match, read one after the other until the page is full and it is known whether another follows.
+    /// The clients that match, read one after the other until the page is full and it is known whether another follows. There
+    /// may be many that do not match: it is each step that must not take long.
     async fn page(
         &self,
         filter: &ClientFilter,
         after: Option<&ClientId>,
         limit: u32,
-    ) -> Result<ClientPage, mongodb::error::Error> {
+    ) -> Result<ClientPage, StoreError> {
         let full = usize::try_from(limit).unwrap_or(usize::MAX);
         // Every id comes after the empty text.
         let after = after.map(ClientId::as_str).unwrap_or_default();
-        let mut found =
-            self.clients.find(doc! { fields::ID: { "$gt": after } }).sort(doc! { fields::ID: 1 }).await?;
+        let mut wanted = condition(filter);
+        wanted.insert(fields::ID, doc! { "$gt": after });
+        let mut found = within_limit(self.clients.find(wanted).sort(doc! { fields::ID: 1 })).await?;
         let mut page = ClientPage::default();
-        while let Some(document) = found.try_next().await? {
+        while let Some(document) = within_limit(found.try_next()).await? {
             let client = match client(&document) {
                 Ok(client) => client,
                 Err(unreadable) => {
@@ -154,6 +156,45 @@ pub(crate) async fn find(
     let by_id: HashMap<&str, &RawDocumentBuf> =
         found.iter().filter_map(|client| Some((client.get_str(fields::ID).ok()?, client))).collect();
     Ok(ids.iter().map(|id| by_id.get(id.as_str()).copied().cloned()).collect())
+}
+
+/// What the database can tell of a filter: it finds every client that matches, and may find others. The part of a name is
+/// not in it, because letters of either case are told apart differently there.
+fn condition(filter: &ClientFilter) -> Document {
+    let mut all = Vec::new();
+    if let Some(state) = filter.state {
+        all.push(doc! { fields::STATE: spelling(state) });
+    }
+    if let Some(origin) = filter.origin {
+        // Absent in documents of other tools.
+        let absent = (origin == ClientOrigin::default()).then_some(Bson::Null);
+        let spelled = [spelling(origin)].into_iter().chain(absent);
+        all.push(doc! { fields::ORIGIN: { "$in": spelled.collect::<Vec<_>>() } });
+    }
+    if let Some(permission) = &filter.permission {
+        all.push(doc! { fields::PERMISSIONS: { "$eq": permission } });
+    }
+    for (name, text) in &filter.metadata {
+        // Some metadata is stored as text: see `json`.
+        if let Some(name) = json::plain(name) {
+            let member = format!("{}.{name}", fields::METADATA);
+            let is_text = doc! { fields::METADATA: { "$type": "string" } };
+            all.push(doc! { "$or": [{ member: { "$eq": text } }, is_text] });
+        }
+    }
+    if let Some(end) = filter.created_before {
+        all.push(doc! { fields::CREATED_AT: { "$lt": date(end) } });
+    }
+    if let Some(since) = filter.unused_since {
+        let before = doc! { "$lt": date(since) };
+        let never = doc! { fields::LAST_LOGIN: Bson::Null, fields::CREATED_AT: before.clone() };
+        all.push(doc! { "$or": [{ fields::LAST_LOGIN: before }, never] });
+    }
+    if all.is_empty() {
+        Document::new()
+    } else {
+        doc! { "$and": all }
+    }
 }
 
 fn by_client_id(id: &ClientId) -> Document {

@@ -33,7 +33,7 @@ fn document(object: &Map<String, Value>, depth: usize) -> Option<Document> {
 }
 
 /// Names that mean nothing to MongoDB and fit into BSON.
-fn plain(name: &str) -> Option<&str> {
+pub(crate) fn plain(name: &str) -> Option<&str> {
     let special = name.is_empty() || name.contains(['$', '.', '\0']);
     (!special).then_some(name)
 }

@@ -4,8 +4,11 @@
 
 use common::Timestamp;
 use credentials::StoreError;
-use credentials::client::{AuthMethod, Client, ClientFilter, ClientState, ClientStore, ReplaceOutcome};
+use credentials::client::{
+    AuthMethod, Client, ClientFilter, ClientOrigin, ClientState, ClientStore, ReplaceOutcome,
+};
 use credentials::key::{KeyDirectory, KeyRingStore};
+use futures_util::TryStreamExt;
 use mongodb::bson::{Bson, DateTime, Document, doc};
 use mongodb::{Client as Driver, Database};
 use serde_json::json;
@@ -86,6 +89,46 @@ mod on_mongodb {
             assert_eq!(stored.get_datetime("lastLogin").unwrap(), &DateTime::from_millis(3));
             assert_eq!(stored.get_str("creatorId").unwrap(), "public");
         }
+    }
+
+    #[tokio::test]
+    async fn clients_that_do_not_match_stay_in_the_database() {
+        let (_server, store, raw) = open().await;
+        for number in 0..150 {
+            let bare = Client { permissions: vec!["all".to_owned()], ..client(&format!("c{number:03}")) };
+            store.insert_new(&bare).await.unwrap();
+        }
+        let at = Timestamp::from_unix_millis(5);
+        let metadata = json!({"team": "a"}).as_object().unwrap().clone();
+        let rare = Client {
+            state: ClientState::Draft,
+            origin: ClientOrigin::Registration,
+            permissions: vec!["rare".to_owned()],
+            metadata,
+            created_at: at,
+            ..client("rare")
+        };
+        store.insert_new(&rare).await.unwrap();
+        raw.run_command(doc! { "profile": 2 }).await.unwrap();
+        let everything = ClientFilter::default();
+        let after = at.plus_seconds(1);
+        for filter in [
+            ClientFilter { state: Some(ClientState::Draft), ..everything.clone() },
+            ClientFilter { origin: Some(ClientOrigin::Registration), ..everything.clone() },
+            ClientFilter { permission: Some("rare".to_owned()), ..everything.clone() },
+            ClientFilter { metadata: vec![("team".to_owned(), "a".to_owned())], ..everything.clone() },
+            ClientFilter { created_before: Some(after), ..everything.clone() },
+            ClientFilter { unused_since: Some(after), ..everything.clone() },
+        ] {
+            let page = store.list(&filter, None, 10).await.unwrap();
+            assert_eq!(page.clients, std::slice::from_ref(&rare), "{filter:?}");
+        }
+        raw.run_command(doc! { "profile": 0 }).await.unwrap();
+        let profile = raw.collection::<Document>("system.profile");
+        let found = profile.find(doc! { "command.find": "clients" }).await.unwrap();
+        let found: Vec<Document> = found.try_collect().await.unwrap();
+        let sent: Vec<_> = found.iter().map(|one| one.get_i32("nreturned").unwrap()).collect();
+        assert_eq!(sent, [1; 6]);
     }
 
     #[tokio::test]

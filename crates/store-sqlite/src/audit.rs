@@ -64,12 +64,12 @@ impl AuditLog for SqliteStore {
             return Ok(AuditPage::default());
         }
         let conditions = Conditions::of(filter, before);
-        Ok(self.read(move |connection| conditions.page(connection, limit)).await?)
+        Ok(self.scan(move |connection| conditions.page(connection, limit)).await?)
     }
 
     async fn count(&self, filter: &AuditFilter, at_most: u32) -> Result<u32, StoreError> {
         let conditions = Conditions::of(filter, None);
-        Ok(self.read(move |connection| conditions.count(connection, at_most)).await?)
+        Ok(self.scan(move |connection| conditions.count(connection, at_most)).await?)
     }
 }
 

@@ -49,7 +49,7 @@ impl ClientStore for SqliteStore {
         if limit == 0 {
             return Ok(ClientPage::default());
         }
-        Ok(self.read(move |connection| page(connection, &filter, &after, limit)).await?)
+        Ok(self.scan(move |connection| page(connection, &filter, &after, limit)).await?)
     }
 
     async fn replace(&self, client: &Client, expected_version: u64) -> Result<ReplaceOutcome, StoreError> {

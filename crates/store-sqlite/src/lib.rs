@@ -91,6 +91,14 @@ impl SqliteStore {
         Arc::clone(&self.shared.readers).read(work).await
     }
 
+    /// As [`read`](Self::read), for work that may go through a whole table.
+    async fn scan<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, Failure> {
+        Arc::clone(&self.shared.readers).scan(work).await
+    }
+
     /// As [`read`](Self::read), for work that finds a few rows by their key and may be run again.
     async fn look_up<T: Send + 'static>(
         &self,

@@ -11,16 +11,20 @@ use crate::file::{self, DataFile};
 
 /// Reads that run at once. They take microseconds; more connections would cost memory and win nothing.
 const LIMIT: usize = 4;
+/// Of these, reads that may go through a whole table: the others are for whoever looks a few rows up.
+const SCANS: usize = 2;
 
 pub(crate) struct Readers {
     file: DataFile,
     permits: Arc<Semaphore>,
+    scans: Arc<Semaphore>,
     idle: Mutex<Vec<Connection>>,
 }
 
 impl Readers {
     pub(crate) fn new(file: DataFile) -> Self {
-        Self { file, permits: Arc::new(Semaphore::new(LIMIT)), idle: Mutex::new(Vec::new()) }
+        let [permits, scans] = [LIMIT, SCANS].map(|count| Arc::new(Semaphore::new(count)));
+        Self { file, permits, scans, idle: Mutex::new(Vec::new()) }
     }
 
     /// Runs `work`, which finds a few rows by their key, on this thread: to wake another one and to be woken by it costs
@@ -74,8 +78,23 @@ impl Readers {
         reading.await.unwrap_or(Err(Failure::Closed))
     }
 
+    /// As [`read`](Self::read), for work that may take long. It never takes all the places for reads.
+    pub(crate) async fn scan<T: Send + 'static>(
+        self: Arc<Self>,
+        work: impl FnOnce(&Connection) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, Failure> {
+        let permit = Arc::clone(&self.scans).acquire_owned().await.map_err(|_| Failure::Closed)?;
+        // With the work, which goes on if whoever asked leaves.
+        self.read(move |connection| {
+            let _permit = permit;
+            work(connection)
+        })
+        .await
+    }
+
     /// Allows no more reads and closes the connections that are idle.
     pub(crate) fn close(&self) {
+        self.scans.close();
         self.permits.close();
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
@@ -101,10 +120,39 @@ impl fmt::Debug for Readers {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc;
     use std::thread;
     use std::time::{Duration, Instant};
 
     use super::*;
+
+    #[tokio::test]
+    async fn whoever_looks_something_up_never_waits_for_those_who_go_through_a_table() {
+        let directory = tempfile::tempdir().unwrap();
+        let readers = Arc::new(Readers::new(file::open(directory.path()).unwrap().0));
+        let (began, mut begun) = tokio::sync::mpsc::unbounded_channel();
+        let (releases, scans): (Vec<_>, Vec<_>) = (0..2 * LIMIT)
+            .map(|_| {
+                let (release, released) = mpsc::channel::<()>();
+                let began = began.clone();
+                let scan = Arc::clone(&readers).scan(move |_| {
+                    began.send(()).unwrap();
+                    let _ = released.recv();
+                    Ok(())
+                });
+                (release, tokio::spawn(scan))
+            })
+            .unzip();
+        for _ in 0..SCANS {
+            begun.recv().await.unwrap();
+        }
+        let look_up = Arc::clone(&readers).look_up(|_| Ok(()));
+        tokio::time::timeout(Duration::from_secs(10), look_up).await.unwrap().unwrap();
+        drop(releases);
+        for scan in scans {
+            scan.await.unwrap().unwrap();
+        }
+    }
 
     #[tokio::test]
     async fn a_look_up_stays_on_its_thread_and_never_waits_there() {

@@ -23,9 +23,9 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// What we know of a client before its keys are there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Standing {
-    /// Registered itself, and has never had a token.
+    /// Registered itself, as far as we know, and has never had a token.
     Newcomer,
-    /// Registered itself, and proved once that it has a key of those it publishes.
+    /// Registered itself, as far as we know, and proved once that it has a key of those it publishes.
     Known,
     /// No stranger can make one.
     MadeByOperator,
@@ -70,8 +70,8 @@ impl Standing {
     pub(super) fn of(client: &Client) -> Self {
         match client.origin {
             ClientOrigin::Operator => Self::MadeByOperator,
-            ClientOrigin::Registration if client.last_login.is_some() => Self::Known,
-            ClientOrigin::Registration => Self::Newcomer,
+            ClientOrigin::Registration | ClientOrigin::Unknown if client.last_login.is_some() => Self::Known,
+            ClientOrigin::Registration | ClientOrigin::Unknown => Self::Newcomer,
         }
     }
 }
@@ -159,6 +159,20 @@ mod tests {
         }
         drop((from_one_source, to_one_host, others));
         assert!(slots.take(&newcomer(1, 7777)).await.is_ok(), "slots come back");
+    }
+
+    #[test]
+    fn t_ssrf_06_a_client_of_unknown_origin_is_a_strangers() {
+        let standing = |origin, last_login| {
+            let client = Client { origin, last_login, ..testkit::client("c") };
+            Standing::of(&client)
+        };
+        let some = Some(common::Timestamp::from_unix_seconds(1));
+        assert_eq!(standing(ClientOrigin::Operator, None), Standing::MadeByOperator);
+        for origin in [ClientOrigin::Registration, ClientOrigin::Unknown] {
+            assert_eq!(standing(origin, None), Standing::Newcomer);
+            assert_eq!(standing(origin, some), Standing::Known);
+        }
     }
 
     #[tokio::test]

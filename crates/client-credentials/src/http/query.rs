@@ -4,6 +4,7 @@
 use actix_web::HttpRequest;
 use common::Timestamp;
 use credentials::form::{Form, FormDefect};
+use credentials::secret::{PagedList, Pepper};
 
 const DEFAULT_LIMIT: u32 = 100;
 const MAX_LIMIT: u32 = 1000;
@@ -31,7 +32,7 @@ pub(super) enum ManagementRequestDefect {
     Limit,
     #[error("after is not the next of a page")]
     After,
-    #[error("If-Match is not one version")]
+    #[error("If-Match is no list of entity tags")]
     IfMatch,
 }
 
@@ -105,6 +106,21 @@ impl Query {
     pub(super) fn moment(&self, name: &'static str) -> Result<Option<Timestamp>, ManagementRequestDefect> {
         let moment = |text: &str| text.parse().ok().map(Timestamp::from_unix_millis);
         self.parsed(name, "a whole number: Unix time in milliseconds", moment)
+    }
+
+    /// The entry that a page comes after, from a place that we made; `read` makes of its id what it names.
+    ///
+    /// # Errors
+    /// [`ManagementRequestDefect::After`] if we did not make it, or not for this list.
+    pub(super) fn after<T>(
+        &self,
+        pepper: &Pepper,
+        list: PagedList,
+        read: impl FnOnce(&str) -> Option<T>,
+    ) -> Result<Option<T>, ManagementRequestDefect> {
+        let Some(place) = self.get("after") else { return Ok(None) };
+        let entry = pepper.after_of_page(list, place).and_then(read);
+        entry.map(Some).ok_or(ManagementRequestDefect::After)
     }
 
     /// The size of a page.

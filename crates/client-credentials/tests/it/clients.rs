@@ -85,6 +85,30 @@ fn what_an_operator_gets_wrong_is_explained_and_changes_nothing() {
 }
 
 #[test]
+fn if_match_is_read_as_rfc_9110_writes_it() {
+    let service = Service::standard(&[]);
+    let client = service.basic_client(&json!({}));
+    let path = format!("/clients/{}", client.id);
+    let patch = |condition: &str| conditional(&service, &path, condition, "{}");
+    for good in ["\"1\"", "*", "\"7\", \"3\"", "W/\"4\",,\"a,b\" , \"4\""] {
+        assert_eq!(patch(good).status, 200, "{good}");
+    }
+    // Of now; it is compared strongly, and byte for byte.
+    assert_eq!(service.manage("GET", &path, None).header("etag"), Some("\"5\""));
+    let delete = |condition: &str| conditional_call(&service, "DELETE", &path, condition, "");
+    for other in ["W/\"5\"", "\"x\"", "\"05\"", "\"+5\"", "\"\"", "\"1\", \"2\"", "\"1,5\""] {
+        assert_eq!(patch(other).refusal(), (412, "precondition_failed".to_owned()), "{other}");
+        assert_eq!(delete(other).refusal(), (412, "precondition_failed".to_owned()), "{other}");
+    }
+    for odd in ["5", "\"5", "", ",", "\"5\" \"6\"", "*, \"5\"", "w/\"5\"", "\"5\"x"] {
+        assert_eq!(patch(odd).refusal(), (400, "invalid_request".to_owned()), "{odd}");
+    }
+    let nobody = conditional(&service, "/clients/nobody", "\"1\", \"2\"", "{}");
+    assert_eq!(nobody.refusal(), (404, "not_found".to_owned()));
+    assert_eq!(delete("\"4\", \"5\"").status, 204);
+}
+
+#[test]
 fn pages_cover_every_client_once_in_order() {
     let service = Service::standard(&[]);
     let mut ids: Vec<String> = (0..7).map(|_| service.basic_client(&json!({})).id).collect();
@@ -168,7 +192,7 @@ fn t_reg_06_only_the_expected_version_is_removed() {
     assert_eq!(service.manage("PATCH", &path, Some(&json!({"name": "changed"}))).status, 200);
     let remove = |condition: &str| conditional_call(&service, "DELETE", &path, condition, "");
     let token = || service.token(&[("Authorization", &client.basic())], GRANT).status;
-    for (condition, status) in [("\"1\"", 412), ("\"3\"", 412), ("2", 400), ("W/\"2\"", 400)] {
+    for (condition, status) in [("\"1\"", 412), ("\"3\"", 412), ("2", 400), ("W/\"2\"", 412)] {
         assert_eq!(remove(condition).status, status, "{condition}");
     }
     assert_eq!((service.manage("GET", &path, None).header("etag"), token()), (Some("\"2\""), 200));
@@ -356,6 +380,17 @@ fn t_ops_02_a_forged_page_and_an_empty_condition_are_refused_and_say_why() {
         let answer = service.manage("GET", &format!("/clients?after={after}"), None);
         assert_eq!(answer.refusal(), (400, "invalid_request".to_owned()), "{after}");
     }
+    let page = service.manage("GET", "/audit?limit=1", None).json();
+    let next_event = page["next"].as_str().unwrap();
+    let event = page["events"][0]["id"].as_str().unwrap();
+    let made_up = "01a20081-967b-7001-8203-040506070809";
+    let mark = next_event.rsplit_once('.').map(|(_, mark)| mark).unwrap_or_default();
+    for after in [event, made_up, &format!("{made_up}.{mark}"), next] {
+        let answer = service.manage("GET", &format!("/audit?after={after}"), None);
+        assert_eq!(answer.refusal(), (400, "invalid_request".to_owned()), "{after}");
+    }
+    let older = service.manage("GET", &format!("/audit?after={next_event}"), None);
+    assert_eq!((older.status, older.json()["events"].as_array().unwrap().len()), (200, 2));
     let path = format!("/clients/{id}/secrets/x");
     for (target, sentence) in [
         ("/clients?unused_since=", "the parameter unused_since is empty"),

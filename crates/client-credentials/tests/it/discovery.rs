@@ -39,13 +39,11 @@ fn c_8414_05_both_documents_say_the_same_and_openid_more() {
 
 #[test]
 fn c_8414_08_the_algorithms_we_sign_with_are_those_there_may_be_keys_of() {
-    let key = "42".repeat(32);
-    let shared = ("SIGNING_KEYS_ENCRYPTION_KEY", key.as_str());
+    let shared = ("SIGNING_KEYS_ENCRYPTION_KEY", "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=");
     let es256 = ("SIGNING_ALGORITHM", "ES256");
-    for (variables, expected) in [
-        (&[es256][..], json!(["ES256"])),
-        (&[es256, shared], json!(["RS256", "PS256", "ES256", "EdDSA"])),
-    ] {
+    for (variables, expected) in
+        [(&[es256][..], json!(["ES256"])), (&[es256, shared], json!(["RS256", "PS256", "ES256", "EdDSA"]))]
+    {
         let document = Service::standard(variables).get(OPENID_CONFIGURATION).json();
         assert_eq!(document["id_token_signing_alg_values_supported"], expected);
     }

@@ -76,8 +76,7 @@ impl OpensslKey {
 
     /// The claims as a JWT with this header.
     pub(crate) fn sign_with_header(&self, header: &Value, claims: &Value) -> String {
-        let [header, claims] =
-            [header, claims].map(|part| URL_SAFE_NO_PAD.encode(part.to_string()));
+        let [header, claims] = [header, claims].map(|part| URL_SAFE_NO_PAD.encode(part.to_string()));
         let input = format!("{header}.{claims}");
         std::fs::write(self.folder.path().join("input"), &input).unwrap();
         if self.is_ed() {

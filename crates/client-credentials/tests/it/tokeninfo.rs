@@ -173,7 +173,8 @@ fn t_tok_08_known_keys_need_no_store_and_unknown_ones_at_most_one_look_a_second(
 /// A token in the form of the sample in contract §1.3, as the service that we replace signed it.
 fn token_of_before(service: &Service, client: &BasicClient, typ: &str, changes: &Value) -> String {
     let now = service.clock_seconds();
-    let mut claims = json!({"exp": now + 60, "iat": now, "iss": ISSUER, "sub": client.id, "permissions": ["read:orders"]});
+    let mut claims =
+        json!({"exp": now + 60, "iat": now, "iss": ISSUER, "sub": client.id, "permissions": ["read:orders"]});
     claims.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
     let header = json!({"alg": "RS256", "kid": "keyID", "typ": typ});
     OpensslKey::of_service(&service.folder.path().join("key.pem")).sign_with_header(&header, &claims)

@@ -36,6 +36,8 @@ pub enum ClientOrigin {
     Operator,
     /// Itself, at `/register`. If nobody ever uses it, it is removed one day (T-REG-11).
     Registration,
+    /// The store does not keep it: it may be a stranger's, and is never removed.
+    Unknown,
 }
 
 /// A further key of a client.
@@ -179,7 +181,7 @@ impl Client {
 
 impl ClientOrigin {
     /// All origins.
-    pub const ALL: [Self; 2] = [Self::Operator, Self::Registration];
+    pub const ALL: [Self; 3] = [Self::Operator, Self::Registration, Self::Unknown];
 
     /// The origin as it stands in documents.
     #[must_use]
@@ -187,6 +189,7 @@ impl ClientOrigin {
         match self {
             Self::Operator => "operator",
             Self::Registration => "registration",
+            Self::Unknown => "unknown",
         }
     }
 }

@@ -6,7 +6,7 @@ mod pepper;
 mod store;
 
 pub use imported::{ImportedHash, ImportedHashDefect};
-pub use pepper::{Pepper, SecretHash, SecretLookup, TokenKind};
+pub use pepper::{PagedList, Pepper, SecretHash, SecretLookup, TokenKind};
 pub use store::{RemoveOutcome, RotateOutcome, Rotation, SecretId, SecretStore, StoredSecret};
 
 use zeroize::Zeroizing;

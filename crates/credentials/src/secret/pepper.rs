@@ -35,6 +35,13 @@ pub enum TokenKind {
     InitialAccess,
 }
 
+/// What is listed in pages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PagedList {
+    Clients,
+    Events,
+}
+
 impl Pepper {
     /// From key bytes of any length; 32 random bytes are right.
     #[must_use]
@@ -54,24 +61,27 @@ impl Pepper {
         SecretLookup(self.keyed("client id", client.as_str()))
     }
 
-    /// The place in a list after `client`, to be handed back to us. Nobody but us can make one (T-OPS-02).
+    /// The place in a list after the entry with this id, to be handed back to us. Nobody but us can make one (T-OPS-02).
     #[must_use]
-    pub fn page_after(&self, client: &ClientId) -> String {
-        format!("{client}.{}", self.page_mark(client))
+    pub fn page_after(&self, list: PagedList, id: &str) -> String {
+        format!("{id}.{}", self.page_mark(list, id))
     }
 
-    /// The client in a place that [`Self::page_after`] made; `None` if it was made by somebody else.
+    /// The id in a place that [`Self::page_after`] made for this list; `None` if it was made by somebody else.
     #[must_use]
-    pub fn after_of_page(&self, place: &str) -> Option<ClientId> {
-        let (client, mark) = place.rsplit_once('.')?;
-        let client = ClientId::parse(client).ok()?;
-        let ours: bool = self.page_mark(&client).as_bytes().ct_eq(mark.as_bytes()).into();
-        ours.then_some(client)
+    pub fn after_of_page<'place>(&self, list: PagedList, place: &'place str) -> Option<&'place str> {
+        let (id, mark) = place.rsplit_once('.')?;
+        let ours: bool = self.page_mark(list, id).as_bytes().ct_eq(mark.as_bytes()).into();
+        ours.then_some(id)
     }
 
     /// 128 bits.
-    fn page_mark(&self, client: &ClientId) -> String {
-        let mut mark = self.keyed("page after", client.as_str());
+    fn page_mark(&self, list: PagedList, id: &str) -> String {
+        let purpose = match list {
+            PagedList::Clients => "page after",
+            PagedList::Events => "page of events after",
+        };
+        let mut mark = self.keyed(purpose, id);
         mark.truncate(32);
         mark
     }

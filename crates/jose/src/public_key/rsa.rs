@@ -119,7 +119,7 @@ mod tests {
 
     #[test]
     fn powers_of_65537_are_its_subgroup() {
-        // 65537 is 3 modulo 7, which generates all residues but zero; and 1 modulo 3, which generates only itself.
+        // 65537 is 3 modulo 7 and 2 modulo 3; both generate all residues but zero.
         assert!((1..7).all(|residue| is_power_of_65537(residue, 7)));
         assert!(!is_power_of_65537(0, 7));
         assert!(is_power_of_65537(2, 3) && is_power_of_65537(1, 3) == is_power_of_65537(1, 7));

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use common::Timestamp;
 use credentials::client::{
-    AuthMethod, Client, ClientFilter, ClientState, ClientStore, DeleteOutcome, ReplaceOutcome,
+    AuthMethod, Client, ClientFilter, ClientOrigin, ClientState, ClientStore, DeleteOutcome, ReplaceOutcome,
 };
 use credentials::{InsertError, StoreError};
 use serde_json::json;
@@ -30,11 +30,14 @@ async fn longer() -> (CrudService, CrudClients) {
 
 /// `found`, with what the crud-service sets itself as in `like`.
 fn as_sent(found: Option<Client>, like: &Client) -> Client {
+    let found = found.unwrap();
+    assert_eq!(found.origin, ClientOrigin::Unknown, "the crud-service does not keep it");
     Client {
+        origin: like.origin,
         version: like.version,
         created_at: like.created_at,
         updated_at: like.updated_at,
-        ..found.unwrap()
+        ..found
     }
 }
 

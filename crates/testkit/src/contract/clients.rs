@@ -187,6 +187,17 @@ pub async fn a_filter_leaves_out_exactly_what_it_does_not_match<S: Storage<Store
         ClientFilter { origin: Some(ClientOrigin::Registration), ..ClientFilter::default() },
         ClientFilter { name_contains: Some("ORD".to_owned()), ..ClientFilter::default() },
         ClientFilter { permission: Some("read:orders".to_owned()), ..ClientFilter::default() },
+        ClientFilter { origin: Some(ClientOrigin::Operator), ..ClientFilter::default() },
+        ClientFilter { permission: Some("a\u{0}b".to_owned()), ..ClientFilter::default() },
+        ClientFilter { created_before: Some(Timestamp::from_unix_seconds(0)), ..ClientFilter::default() },
+        ClientFilter { unused_since: Some(Timestamp::from_unix_seconds(0)), ..ClientFilter::default() },
+        ClientFilter { metadata: vec![("$where".to_owned(), "1".to_owned())], ..ClientFilter::default() },
+        ClientFilter { metadata: vec![("".to_owned(), "empty".to_owned())], ..ClientFilter::default() },
+        ClientFilter {
+            metadata: vec![("__STATE__".to_owned(), "TRASH".to_owned())],
+            ..ClientFilter::default()
+        },
+        ClientFilter { metadata: vec![("è".to_owned(), "è".to_owned())], ..ClientFilter::default() },
         ClientFilter { name_contains: Some("nowhere in a name".to_owned()), ..ClientFilter::default() },
     ];
     for filter in filters {

@@ -11,10 +11,11 @@ use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use credentials::audit::{AuditAction, AuditEvent, AuditFilter, EventId};
 use credentials::client::ClientId;
+use credentials::secret::PagedList;
 use serde::Serialize;
 
 use super::error::{Refusal, respond};
-use super::query::{ManagementRequestDefect, Query};
+use super::query::Query;
 use crate::Deps;
 
 /// Why the events were not answered.
@@ -26,7 +27,7 @@ pub struct ReadAuditError(#[from] credentials::StoreError);
 struct PageAnswer {
     events: Vec<AuditEvent>,
     /// Pass it as `after` to get the next page, of older events; null on the last one.
-    next: Option<EventId>,
+    next: Option<String>,
 }
 
 /// Answers a page of events.
@@ -45,13 +46,15 @@ async fn list(request: &HttpRequest, deps: &Deps) -> Result<HttpResponse, Refusa
         since: query.moment("since")?,
         until: query.moment("until")?,
     };
-    let before = query.get("after").map(EventId::parse).transpose();
-    let before = before.map_err(|_| ManagementRequestDefect::After)?;
+    let before = query.after(&deps.pepper, PagedList::Events, |id| EventId::parse(id).ok())?;
     let limit = query.limit()?;
     // What this replica has not stored yet is a moment old, and asked for.
     deps.audit.flush().await;
     let page = deps.stores.audit.events(&filter, before.as_ref(), limit).await.map_err(ReadAuditError)?;
-    Ok(HttpResponse::Ok().json(PageAnswer { events: page.events, next: page.next }))
+    Ok(HttpResponse::Ok().json(PageAnswer {
+        events: page.events,
+        next: page.next.map(|last| deps.pepper.page_after(PagedList::Events, last.as_str())),
+    }))
 }
 
 /// The words of all actions, for whoever sent another one.

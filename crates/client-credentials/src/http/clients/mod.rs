@@ -1,5 +1,6 @@
 //! `/clients`: making clients with powers (upstream contract §1.2), and looking through them.
 
+mod if_match;
 pub mod keys;
 pub mod one;
 pub mod registration_token;
@@ -9,7 +10,8 @@ pub mod usage;
 
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpMessage, HttpRequest, HttpResponse};
-use credentials::client::{Client, ClientFilter, ClientOrigin, ClientState};
+use credentials::client::{Client, ClientFilter, ClientId, ClientOrigin, ClientState};
+use credentials::secret::PagedList;
 use serde::Serialize;
 use service_kit::to_the_end::to_the_end;
 
@@ -64,12 +66,11 @@ pub async fn get(request: HttpRequest, deps: Data<Deps>) -> HttpResponse {
 async fn list(request: &HttpRequest, deps: &Deps) -> Result<HttpResponse, Refusal> {
     let query = Query::read(request, &PARAMETERS)?;
     let limit = query.limit()?;
-    let after = query.get("after").map(|place| deps.pepper.after_of_page(place));
-    let after = after.map(|client| client.ok_or(ManagementRequestDefect::After)).transpose()?;
+    let after = query.after(&deps.pepper, PagedList::Clients, |id| ClientId::parse(id).ok())?;
     let page = administer_clients::list(deps, &filter(&query)?, after.as_ref(), limit).await?;
     Ok(HttpResponse::Ok().json(PageAnswer {
         clients: page.clients,
-        next: page.next.map(|last| deps.pepper.page_after(&last)),
+        next: page.next.map(|last| deps.pepper.page_after(PagedList::Clients, last.as_str())),
     }))
 }
 
@@ -79,7 +80,7 @@ fn filter(query: &Query) -> Result<ClientFilter, ManagementRequestDefect> {
     let text = |name| query.get(name).map(str::to_owned);
     Ok(ClientFilter {
         state: query.parsed("state", "PUBLIC, DRAFT, TRASH or DELETED", state)?,
-        origin: query.parsed("origin", "operator or registration", origin)?,
+        origin: query.parsed("origin", "operator, registration or unknown", origin)?,
         name_contains: text("name"),
         permission: text("permission"),
         metadata: query.each_below("metadata."),

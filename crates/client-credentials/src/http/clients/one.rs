@@ -1,6 +1,6 @@
 //! `/clients/{client_id}`: one client.
 
-use actix_web::http::header::{ETAG, IF_MATCH};
+use actix_web::http::header::ETAG;
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use credentials::audit::AuditAction;
@@ -8,13 +8,12 @@ use credentials::client::{Client, ClientId};
 use credentials::form;
 use service_kit::access_log::annotate;
 
-use super::operator;
+use super::{if_match, operator};
 use crate::Deps;
 use crate::administer_clients::{self, AdministerClientsError};
 use crate::http::audit::{self, Happened};
 use crate::http::error::{Refusal, respond};
 use crate::http::json_body;
-use crate::http::query::ManagementRequestDefect;
 
 /// Answers the client.
 pub async fn get(request: HttpRequest, deps: Data<Deps>) -> HttpResponse {
@@ -41,7 +40,7 @@ async fn find(request: &HttpRequest, deps: &Deps) -> Result<HttpResponse, Refusa
 
 async fn change(request: &HttpRequest, payload: Payload, deps: &Deps) -> Result<HttpResponse, Refusal> {
     let id = client_id(request)?;
-    let expected = expected_version(request)?;
+    let expected = expected_version(request, deps, &id).await?;
     let media_types = ["application/merge-patch+json", "application/json"];
     let patch = json_body::read(request, payload, &media_types, Refusal::PatchBody).await?;
     let operator = operator(request);
@@ -53,7 +52,7 @@ async fn change(request: &HttpRequest, payload: Payload, deps: &Deps) -> Result<
 
 async fn remove(request: &HttpRequest, deps: &Deps) -> Result<HttpResponse, Refusal> {
     let id = client_id(request)?;
-    let (operator, expected) = (operator(request), expected_version(request)?);
+    let (operator, expected) = (operator(request), expected_version(request, deps, &id).await?);
     let removal = administer_clients::remove(deps, &operator, &id, expected);
     audit::around(request, deps, Happened::to(AuditAction::ClientDeleted, &id), removal).await?;
     Ok(HttpResponse::NoContent().finish())
@@ -72,17 +71,13 @@ pub(in crate::http) fn client_id(request: &HttpRequest) -> Result<ClientId, Refu
     Ok(id)
 }
 
-/// The version in `If-Match`, as `ETag` spelled it (RFC 9110 §13.1.1). Without one, or with `*`, any version will do.
-fn expected_version(request: &HttpRequest) -> Result<Option<u64>, ManagementRequestDefect> {
-    let mut values = request.headers().get_all(IF_MATCH);
-    let value = match (values.next(), values.next()) {
-        (None, _) => return Ok(None),
-        (Some(value), None) => value.to_str().unwrap_or_default(),
-        (Some(_), Some(_)) => return Err(ManagementRequestDefect::IfMatch),
-    };
-    if value == "*" {
-        return Ok(None);
+/// The version that a change is to be made to: one of those in `If-Match`. Without that header, or with `*`, any will do.
+async fn expected_version(request: &HttpRequest, deps: &Deps, id: &ClientId) -> Result<Option<u64>, Refusal> {
+    let Some(versions) = if_match::versions(request)? else { return Ok(None) };
+    if let [version] = versions[..] {
+        return Ok(Some(version));
     }
-    let version = value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
-    version.and_then(|version| version.parse().ok()).map(Some).ok_or(ManagementRequestDefect::IfMatch)
+    let current = administer_clients::find(deps, id).await?.version;
+    let matched = versions.into_iter().find(|version| *version == current);
+    Ok(Some(matched.ok_or(AdministerClientsError::OtherVersion)?))
 }

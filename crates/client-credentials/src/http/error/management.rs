@@ -69,7 +69,7 @@ pub(super) fn management_request(defect: ManagementRequestDefect) -> Answer {
         ManagementRequestDefect::Limit => bad_request("limit must be a number from 1 to 1000", "limit"),
         ManagementRequestDefect::After => bad_request("after must be the next of the page before", "after"),
         ManagementRequestDefect::IfMatch => {
-            bad_request("If-Match must be the ETag of the client, in quotes", "if_match")
+            bad_request("If-Match must be ETags of the client, each in quotes, or *", "if_match")
         }
     }
 }

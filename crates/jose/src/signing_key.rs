@@ -43,10 +43,21 @@ pub enum SigningKeyError {
     WrongPassword,
     #[error("the private key is not one for {0}, which takes {kind}", kind = kind(*.0))]
     OtherAlgorithm(Algorithm),
-    #[error("the private key is too weak or damaged: {0}")]
+    #[error("the private key cannot be used: {}", of_the_private_key(.0))]
     Weak(#[source] KeyDefect),
     #[error("OpenSSL failed")]
     OpenSsl,
+}
+
+/// Defects are told of the members of a JWK that was sent; here a file holds the key.
+fn of_the_private_key(defect: &KeyDefect) -> String {
+    let defect_of_it = defect.to_string().replace("public_key.", "its ");
+    match defect {
+        KeyDefect::Kid => defect_of_it,
+        _ => format!(
+            "{defect_of_it}. Make another, for instance with `openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048`"
+        ),
+    }
 }
 
 /// Why a token was not signed.

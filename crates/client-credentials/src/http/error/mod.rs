@@ -124,7 +124,7 @@ impl Refusal {
             | Self::IssueToken(IssueTokenError::Authenticate(error))
             | Self::IntrospectToken(IntrospectTokenError::Authenticate(error))
             | Self::RevokeToken(RevokeTokenError::Authenticate(error)) => error.is_of_a_known_client(),
-            Self::IssueToken(_) | Self::IntrospectToken(_) | Self::RevokeToken(_) => true,
+            Self::IssueToken(_) | Self::IntrospectToken(_) | Self::RevokeToken(_) | Self::Record(_) => true,
             // Whatever else is wrong is found before anybody is looked up.
             _ => false,
         }
